@@ -1,0 +1,1 @@
+"""Closed forms: deterministic, float64, differentiable. Nothing here draws a random number."""

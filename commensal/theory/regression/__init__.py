@@ -1,0 +1,42 @@
+"""Interactive linear regression in closed form (`interactive`, sec. 4-5 and app. E).
+
+A :class:`Workflow` holds the Gram matrices and mixing weights of K models that train on each
+other's output; the functions here give its moments, errors and stability exactly, in O(K d³).
+"""
+
+from commensal.theory.regression._linalg import STABILITY_MARGIN
+from commensal.theory.regression._moments import (
+    Conditional,
+    Limit,
+    Moments,
+    UnstableError,
+    conditional,
+    consensus_distance,
+    limit,
+    mse,
+    mspe,
+    relative_efficiency,
+    spectral_radius,
+    trajectory,
+)
+from commensal.theory.regression._stability import safe_human_share, stability_bound
+from commensal.theory.regression._workflow import Workflow
+
+__all__ = [
+    "STABILITY_MARGIN",
+    "Conditional",
+    "Limit",
+    "Moments",
+    "UnstableError",
+    "Workflow",
+    "conditional",
+    "consensus_distance",
+    "limit",
+    "mse",
+    "mspe",
+    "relative_efficiency",
+    "safe_human_share",
+    "spectral_radius",
+    "stability_bound",
+    "trajectory",
+]

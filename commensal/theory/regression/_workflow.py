@@ -1,0 +1,294 @@
+"""The interactive regression workflow as a value: Gram matrices and mixing weights."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from commensal._precision import is_concrete
+
+_FIELDS = (
+    "private",
+    "public",
+    "synthetic",
+    "alpha",
+    "beta",
+    "noise",
+    "initial_beta",
+    "human_share",
+    "human",
+)
+
+
+@jax.tree_util.register_pytree_with_keys_class
+class Workflow:
+    r"""K linear models that train on each other's output (`interactive`, sec. 5).
+
+    At generation :math:`t \geq 1` entity k minimises
+
+    .. math::
+        \barα β\,\lVert\tilde y_k - \tilde X_k θ\rVert^2
+        + \barα \barβ\,\lVert y_* - X_* θ\rVert^2
+        + α\Big[\frac{1-φ}{K} \sum_j \lVert y_{tj} - X_{tj} θ\rVert^2
+        + φ\,\lVert y^h_t - X^h θ\rVert^2\Big],
+
+    where :math:`y_{tj} = X_{tj}\hat θ_{t-1,j} + w_{tj}` is what model j published and
+    :math:`y^h_t` is fresh human data, collected anew by everybody at each generation (the
+    extension of THEORY 1.3; the paper has φ = 0). At t = 0 only the first two terms are there.
+
+    Attributes
+    ----------
+    private : Float[Array, "K d d"]
+        Gram matrices :math:`\tilde S_k = \tilde X_k^\top \tilde X_k` of the private data.
+    public : Float[Array, "d d"]
+        Gram matrix :math:`S_*` of the public data that all entities share.
+    synthetic : Float[Array, "K d d"] or Float[Array, "T K d d"]
+        Gram matrices :math:`S_{tk}` of the published data, the same at every generation
+        or one set per generation t = 1..T.
+    alpha : Float[Array, ""] or Float[Array, "T"]
+        Weight of newly collected data, in [0, 1].
+    beta : Float[Array, ""] or Float[Array, "T"]
+        Weight of *private* data within the real data, in [0, 1]. (Section 4 of the paper
+        words it the other way round; its formulas and tables have it this way.)
+    noise : Float[Array, ""]
+        Standard deviation σ of the responses, of real and of synthetic data alike.
+    initial_beta : Float[Array, ""] or None
+        β at t = 0; ``None`` means ``beta`` (its first value where it varies).
+    human_share : Float[Array, ""] or Float[Array, "T"]
+        Fraction φ of the newly collected data that is human, in [0, 1].
+    human : Float[Array, "d d"], Float[Array, "T d d"] or None
+        Gram matrix F of the fresh human data; ``None`` means the mean synthetic Gram matrix.
+
+    Raises
+    ------
+    ValueError
+        If shapes disagree, a weight lies outside [0, 1], ``noise`` is negative, or a Gram matrix
+        is not symmetric positive semidefinite. Values are checked only where they are
+        known: under jit, grad or vmap just the shapes are.
+
+    Notes
+    -----
+    A pytree of float64 JAX arrays: ``jax.vmap``, ``jax.grad`` and ``jax.jit`` take it as an
+    argument, and it may be built inside them.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gram = np.stack([np.diag([1.0, 0.0]), np.diag([0.0, 1.0])])
+    >>> w = Workflow(gram, np.eye(2), gram, alpha=0.5, beta=0.5)
+    >>> w.entities, w.dim, w.schedule_length
+    (2, 2, None)
+    """
+
+    private: Float[Array, "K d d"]
+    public: Float[Array, "d d"]
+    synthetic: Float[Array, "*T K d d"]
+    alpha: Float[Array, "*T"]
+    beta: Float[Array, "*T"]
+    noise: Float[Array, ""]
+    initial_beta: Float[Array, ""] | None
+    human_share: Float[Array, "*T"]
+    human: Float[Array, "*T d d"] | None
+
+    def __init__(
+        self,
+        private: Any,
+        public: Any,
+        synthetic: Any,
+        alpha: Any,
+        beta: Any,
+        noise: Any = 1.0,
+        initial_beta: Any = None,
+        human_share: Any = 0.0,
+        human: Any = None,
+    ) -> None:
+        given = (private, public, synthetic, alpha, beta, noise, initial_beta, human_share, human)
+        for name, value in zip(_FIELDS, _as_float64(given), strict=True):
+            object.__setattr__(self, name, value)
+        _check_shapes(self)
+        if is_concrete(self):
+            _check_values(self)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"Workflow is immutable; use replace({name}=...)")
+
+    def __repr__(self) -> str:
+        parts = ", ".join(
+            f"{name}={value if jnp.ndim(value) == 0 else f'<{jnp.shape(value)}>'}"
+            for name in _FIELDS
+            if (value := getattr(self, name)) is not None
+        )
+        return f"Workflow({parts})"
+
+    def replace(self, **changes: Any) -> Workflow:
+        """A copy with some fields changed; everything is checked again."""
+        return Workflow(**({name: getattr(self, name) for name in _FIELDS} | changes))
+
+    @property
+    def entities(self) -> int:
+        """K, the number of models."""
+        return self.private.shape[-3]
+
+    @property
+    def dim(self) -> int:
+        """d, the dimension of the parameter."""
+        return self.private.shape[-1]
+
+    @property
+    def schedule_length(self) -> int | None:
+        """Number of generations t = 1..T that a time-varying field describes; None if constant."""
+        lengths = _schedule_lengths(self)
+        return max(lengths.values()) if lengths else None
+
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], None]:
+        return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _FIELDS], None
+
+    @classmethod
+    def tree_unflatten(cls, aux: None, children: Any) -> Workflow:
+        # No checks: JAX rebuilds the class around tracers, shapes and placeholders.
+        self = object.__new__(cls)
+        for name, value in zip(_FIELDS, children, strict=True):
+            object.__setattr__(self, name, value)
+        return self
+
+
+class Generation(NamedTuple):
+    """Everything that one generation's refit needs (t = 0 has web = 0)."""
+
+    private_weight: Float[Array, ""]  # (1-alpha) beta
+    public_weight: Float[Array, ""]  # (1-alpha)(1-beta)
+    web_weight: Float[Array, ""]  # alpha
+    human_share: Float[Array, ""]
+    synthetic: Float[Array, "K d d"]
+    human: Float[Array, "d d"]
+
+
+def initial_generation(w: Workflow) -> Generation:
+    """Generation t = 0: real data only, private weight ``initial_beta``."""
+    first = generations_of(w)
+    first = jax.tree.map(lambda x: x[0], first)
+    if w.initial_beta is not None:
+        beta0 = w.initial_beta
+    else:
+        beta0 = w.beta if w.beta.ndim == 0 else w.beta[0]
+    return first._replace(
+        private_weight=beta0, public_weight=1 - beta0, web_weight=jnp.zeros_like(beta0)
+    )
+
+
+def generations_of(w: Workflow) -> Generation:
+    """Generations t = 1..T with a leading axis: length 1 where nothing varies, else T."""
+    length = w.schedule_length or 1
+    human = w.synthetic.mean(axis=-3) if w.human is None else w.human
+
+    def spread(x: Array, ndim: int) -> Array:
+        return x if x.ndim > ndim else jnp.broadcast_to(x, (length, *x.shape))
+
+    alpha, beta, phi = (spread(x, 0) for x in (w.alpha, w.beta, w.human_share))
+    return Generation(
+        private_weight=(1 - alpha) * beta,
+        public_weight=(1 - alpha) * (1 - beta),
+        web_weight=alpha,
+        human_share=phi,
+        synthetic=spread(w.synthetic, 3),
+        human=spread(human, 2),
+    )
+
+
+def web_gram(g: Generation) -> Float[Array, "*T d d"]:
+    """Gram matrix of all newly collected data, (1-φ) S̲ + φ F."""
+    phi = g.human_share[..., None, None]
+    return (1 - phi) * g.synthetic.mean(axis=-3) + phi * g.human
+
+
+def gram(w: Workflow, g: Generation) -> Float[Array, "*T K d d"]:
+    """Weighted Gram matrix G_tk of everything that entity k trains on."""
+
+    def scale(x: Array) -> Array:
+        return x[..., None, None, None]
+
+    return (
+        scale(g.private_weight) * w.private
+        + scale(g.public_weight) * w.public
+        + scale(g.web_weight) * web_gram(g)[..., None, :, :]
+    )
+
+
+def _as_float64(values: Any) -> tuple[Any, ...]:
+    with jax.enable_x64(True):
+        return tuple(None if v is None else jnp.asarray(v, dtype=jnp.float64) for v in values)
+
+
+def _schedule_lengths(w: Workflow) -> dict[str, int]:
+    constant_ndim = {"synthetic": 3, "alpha": 0, "beta": 0, "human_share": 0, "human": 2}
+    return {
+        name: value.shape[0]
+        for name, ndim in constant_ndim.items()
+        if (value := getattr(w, name)) is not None and value.ndim == ndim + 1
+    }
+
+
+def _check_shapes(w: Workflow) -> None:
+    if w.private.ndim != 3 or w.private.shape[-1] != w.private.shape[-2]:
+        raise ValueError(f"private must have shape (K, d, d), got {w.private.shape}")
+    k, d, _ = w.private.shape
+    if k == 0 or d == 0:
+        raise ValueError(f"at least one entity and one dimension are needed, got K={k}, d={d}")
+    if w.public.shape != (d, d):
+        raise ValueError(f"public must have shape {(d, d)} to match private, got {w.public.shape}")
+    if w.synthetic.ndim not in (3, 4) or w.synthetic.shape[-3:] != (k, d, d):
+        raise ValueError(
+            f"synthetic must have shape {(k, d, d)} or (T, {k}, {d}, {d}) to match private, "
+            f"got {w.synthetic.shape}"
+        )
+    if w.human is not None and (w.human.ndim not in (2, 3) or w.human.shape[-2:] != (d, d)):
+        raise ValueError(f"human must have shape {(d, d)} or (T, {d}, {d}), got {w.human.shape}")
+    for name in ("alpha", "beta", "human_share"):
+        if getattr(w, name).ndim > 1:
+            raise ValueError(f"{name} must be a scalar or one value per generation")
+    for name in ("noise", "initial_beta"):
+        if (value := getattr(w, name)) is not None and value.ndim != 0:
+            raise ValueError(f"{name} must be a scalar, got shape {value.shape}")
+    lengths = _schedule_lengths(w)
+    if len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise ValueError(f"time-varying fields must describe the same generations, got {lengths}")
+
+
+def _check_values(w: Workflow) -> None:
+    for name in ("alpha", "beta", "human_share", "initial_beta"):
+        if getattr(w, name) is None:
+            continue
+        value = np.asarray(getattr(w, name))
+        if not np.all((value >= 0) & (value <= 1)):
+            raise ValueError(f"{name} must lie in [0, 1], got {value}")
+    if not float(w.noise) >= 0:
+        raise ValueError(f"noise must be a standard deviation >= 0, got {float(w.noise)}")
+    for name in ("private", "public", "synthetic", "human"):
+        value = getattr(w, name)
+        if value is not None:
+            check_gram(np.asarray(value), name)
+
+
+def check_gram(matrices: np.ndarray, name: str) -> None:
+    """Raise ValueError naming the first matrix that is not symmetric positive semidefinite."""
+    d = matrices.shape[-1]
+    stack = matrices.reshape(-1, d, d)
+    if not np.all(np.isfinite(stack)):
+        raise ValueError(f"{name}: a Gram matrix has entries that are not finite")
+    scale = np.abs(stack).max(axis=(1, 2), initial=0.0)
+    asymmetry = np.abs(stack - stack.transpose(0, 2, 1)).max(axis=(1, 2), initial=0.0)
+    crooked = asymmetry > 1e-10 * scale
+    if crooked.any():
+        raise ValueError(f"{name}: Gram matrix {int(crooked.argmax())} is not symmetric")
+    lowest = np.linalg.eigvalsh(stack)[:, 0]
+    negative = lowest < -1e-10 * d * scale
+    if negative.any():
+        at = int(negative.argmax())
+        raise ValueError(
+            f"{name}: Gram matrix {at} is not positive semidefinite "
+            f"(smallest eigenvalue {lowest[at]:.3g})"
+        )
