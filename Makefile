@@ -1,0 +1,58 @@
+# Needs Python >= 3.11 and nothing else: every target first installs what it uses into .venv.
+PYTHON ?= python3
+# Extras of pyproject.toml to install; `make test EXTRAS=dev,llm` brings torch and transformers.
+EXTRAS ?= dev
+
+comma := ,
+BIN := .venv/bin
+INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint typecheck pytest format figures bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## create .venv and install commensal in it, with the tested versions
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("commensal needs Python 3.11 or newer, and $(PYTHON) is " + sys.version.split()[0] + ": try make PYTHON=python3.12")'
+	@echo "Installing commensal[$(EXTRAS)] and what it needs into .venv (once; a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+demo: $(INSTALLED) ## sweep the whole (alpha, beta) grid for 2 to 32 models, and plot it
+	@mkdir -p results
+	$(BIN)/commensal sweep regression --alpha 0:1:101 --beta 0:1:101 --entities 2,4,8,16,32 \
+		--dim 15 --rank 5 --seed 0 --out results/sweep.nc --plot
+	@echo "The results are in results/: sweep.nc is the dataset (xarray.open_dataset opens it)."
+	@ls -l results
+
+test: lint typecheck pytest ## everything that a change must pass
+
+lint: $(INSTALLED) ## style: ruff check and ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+typecheck: $(INSTALLED) ## types: basedpyright
+	$(BIN)/basedpyright
+
+pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md
+	$(BIN)/python -m pytest
+
+format: $(INSTALLED) ## put the code into the project's format
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+figures: $(INSTALLED) ## draw every figure again (figures/*.py)
+	@set -e; for script in $(sort $(wildcard figures/*.py)); do \
+		echo "$$script"; $(BIN)/python "$$script"; done
+
+bench: $(INSTALLED) ## run every benchmark (benchmarks/*.py)
+	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
+		echo "$$script"; $(BIN)/python "$$script"; done
+
+clean: ## remove caches and build products (results/ and .venv stay)
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,26 @@
+"""What every test runs under: checked shape annotations, reproducible examples, no display."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import hypothesis
+from jaxtyping import install_import_hook
+
+if "commensal" in sys.modules:
+    raise RuntimeError("commensal was imported before its shape annotations could be checked")
+install_import_hook("commensal", "beartype.beartype")
+
+os.environ["MPLBACKEND"] = "Agg"
+
+# The first call of a jitted function compiles it, so the time of an example says nothing. In CI
+# the same examples are drawn every time; elsewhere new ones are, and failures are remembered.
+hypothesis.settings.register_profile("commensal", deadline=None, print_blob=True)
+hypothesis.settings.register_profile(
+    "commensal-ci",
+    hypothesis.settings.get_profile("commensal"),
+    derandomize=True,
+    database=None,
+)
+hypothesis.settings.load_profile("commensal-ci" if os.environ.get("CI") else "commensal")

@@ -1,0 +1,106 @@
+"""Every example in README.md runs, in the order in which it is read."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+SECONDS = 300  # for one command
+
+# A block after an HTML comment "not run: <reason>" is left out: it needs a model, or hours.
+BLOCK = re.compile(
+    r"(?P<skip><!--\s*not run:\s*(?!-->)\S(?:(?!-->).)*-->\s*)?"
+    r"^```(?P<language>python|console|bash)\b[^\n]*\n(?P<body>.*?)^```\s*$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+class Example(NamedTuple):
+    language: str
+    source: str
+    line: int  # of README.md, counted from 1
+
+
+def examples(text: str) -> list[Example]:
+    """Python blocks, and the commands ``$ commensal ...`` of console blocks, in order."""
+    found = []
+    for block in BLOCK.finditer(text):
+        if block["skip"]:
+            continue
+        first = text.count("\n", 0, block.start("body")) + 1
+        if block["language"] == "python":
+            found.append(Example("python", block["body"], first))
+            continue
+        for command in re.finditer(r"^\$ (commensal\b(?:\\\n|.)*)", block["body"], re.MULTILINE):
+            line = first + block["body"].count("\n", 0, command.start())
+            found.append(Example("console", command[1], line))
+    return found
+
+
+def run_python(example: Example, namespace: dict[str, Any]) -> None:
+    # blank lines in front give tracebacks the line numbers of README.md
+    source = "\n" * (example.line - 1) + example.source
+    exec(compile(source, str(README), "exec", dont_inherit=True), namespace)
+
+
+def run_command(example: Example) -> None:
+    bin_folder = Path(sys.executable).parent  # where `commensal` was installed, active or not
+    environment = os.environ | {
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONWARNINGS": "error:Explicitly requested dtype:UserWarning",  # lost precision
+    }
+    done = subprocess.run(
+        example.source,
+        shell=True,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=SECONDS,
+    )
+    assert done.returncode == 0, (
+        f"README.md:{example.line}: $ {example.source}\nexit code {done.returncode}\n{done.stdout}"
+    )
+
+
+def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = examples(README.read_text(encoding="utf-8"))
+    if not any(example.language == "python" for example in found):
+        pytest.fail("README.md has no python example (```python ... ```) to run", pytrace=False)
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for example in found:
+        if example.language == "python":
+            run_python(example, namespace)
+        else:
+            run_command(example)
+
+
+def test_examples_are_found() -> None:
+    text = """
+```python
+x = 1
+```
+<!-- not run: downloads a model -->
+```python
+x = 2
+```
+```console
+$ commensal sweep \\
+    --out a.nc
+written
+$ ls
+```
+    """
+    assert examples(text) == [
+        Example("python", "x = 1\n", 3),
+        Example("console", "commensal sweep \\\n    --out a.nc", 10),
+    ]
