@@ -1,0 +1,1 @@
+"""The stochastic processes themselves, drawn in JAX. Nothing here knows a closed form."""
