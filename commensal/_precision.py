@@ -9,13 +9,18 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
+
+# What a 64-bit function returns: JAX arrays in a 64-bit session and under a
+# transformation, NumPy arrays otherwise.
+AnyArray = jax.Array | np.ndarray
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_concrete(tree: Any) -> bool:
     """Whether no leaf of ``tree`` is being traced by jit, grad or vmap."""
-    return not any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+    return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
 def _to_float64(leaf: Any) -> Any:
@@ -35,6 +40,9 @@ def float64(function: F) -> F:
     are concrete come back as NumPy arrays when the session itself is 32-bit: a
     64-bit JAX array there would be cut to 32 bits by the caller's next operation.
     In a 64-bit session, and under a transformation, they are JAX arrays.
+
+    Reverse-mode differentiation replays ``function`` after this wrapper has been left: take
+    gradients inside ``with jax.enable_x64(True):``, or JAX will cut them to 32 bits and say so.
     """
 
     @functools.wraps(function)
@@ -52,6 +60,6 @@ def float64(function: F) -> F:
 
 
 def _to_numpy(leaf: Any) -> Any:
-    if isinstance(leaf, jax.Array) and not isinstance(leaf, jax.core.Tracer):
+    if isinstance(leaf, jax.Array) and not isinstance(leaf, Tracer):
         return np.asarray(leaf)
     return leaf

@@ -4,6 +4,7 @@ A :class:`Workflow` holds the Gram matrices and mixing weights of K models that 
 other's output; the functions here give its moments, errors and stability exactly, in O(K d³).
 """
 
+from commensal.theory.regression._grid import Grid, grid
 from commensal.theory.regression._linalg import STABILITY_MARGIN
 from commensal.theory.regression._moments import (
     Conditional,
@@ -19,21 +20,26 @@ from commensal.theory.regression._moments import (
     spectral_radius,
     trajectory,
 )
+from commensal.theory.regression._optimum import Mix, optimal_mix
 from commensal.theory.regression._stability import safe_human_share, stability_bound
 from commensal.theory.regression._workflow import Workflow
 
 __all__ = [
     "STABILITY_MARGIN",
     "Conditional",
+    "Grid",
     "Limit",
+    "Mix",
     "Moments",
     "UnstableError",
     "Workflow",
     "conditional",
     "consensus_distance",
+    "grid",
     "limit",
     "mse",
     "mspe",
+    "optimal_mix",
     "relative_efficiency",
     "safe_human_share",
     "spectral_radius",

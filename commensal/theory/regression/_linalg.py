@@ -83,14 +83,12 @@ def spectral_radius(matrix: Float[Array, "*b d d"]) -> Float[Array, "*b"]:
     return jnp.where(nilpotent, 0.0, jnp.exp(log_radius))
 
 
-def solve_stein(
-    matrix: Float[Array, "d d"], source: Float[Array, "d d"]
-) -> Float[Array, "d d"]:
+def solve_stein(matrix: Float[Array, "d d"], source: Float[Array, "d d"]) -> Float[Array, "d d"]:
     r"""W with :math:`W = A W A^\top + N`: the discrete Lyapunov (Stein) equation.
 
     Meaningful only where the spectral radius of A is below one. Squared Smith
-    iteration: m doublings sum 2^m terms of the Neumann series. Differentiable in both modes by the implicit function
-    theorem, at the cost of one more solve.
+    iteration: m doublings sum 2^m terms of the Neumann series. Differentiable in both modes by
+    the implicit function theorem, at the cost of one more solve.
     """
 
     def residual(w):

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from commensal._precision import float64, is_concrete
+from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression import _linalg, _state
 from commensal.theory.regression._workflow import (
     Generation,
@@ -55,7 +55,7 @@ class Limit(NamedTuple):
 
     def moments(self, theta: Any) -> Moments:
         """Mean and covariance in the limit, for the true parameter ``theta`` of shape (d,)."""
-        return _limit_moments(self, theta)
+        return _limit_moments(self, as_vector(theta, self.covariance.shape[-1]))
 
 
 class Conditional(NamedTuple):
@@ -89,8 +89,9 @@ class UnstableError(ValueError):
     def __init__(self, spectral_radius: float) -> None:
         self.spectral_radius = spectral_radius
         super().__init__(
-            f"the system has no limit: its spectral radius is {spectral_radius:.10g}, and it must "
-            f"be below 1 (by more than {_linalg.STABILITY_MARGIN:g}); trajectory() works all the same"
+            f"the system has no limit: its spectral radius is {spectral_radius:.10g}, and it "
+            f"must be below 1 (by more than {_linalg.STABILITY_MARGIN:g}); trajectory() works "
+            "all the same"
         )
 
 
@@ -101,7 +102,7 @@ def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
     ----------
     w : Workflow
         Constant, or with as many generations as are asked for.
-    theta : Float[Array, "d"]
+    theta : array of shape (d,)
         True parameter, shared by all real data.
     generations : int
         T, the number of generations after the initial fit.
@@ -137,12 +138,11 @@ def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
            [1., 1.]])
     """
     generations = _check_generations(w, generations)
-    theta = _check_theta(w, theta)
-    return _trajectory(w, theta, generations)
+    return _trajectory(w, as_vector(theta, w.dim), generations)
 
 
 @float64
-def _trajectory(w: Workflow, theta: Array, generations: int) -> Moments:
+def _trajectory(w: Workflow, theta: AnyArray, generations: int) -> Moments:
     return _trajectory_jit(w, theta, generations=generations)
 
 
@@ -213,7 +213,7 @@ def _conditional_impl(w: Workflow, generations: int) -> Conditional:
 _conditional_jit = jax.jit(_conditional_impl, static_argnames="generations")
 
 
-def consensus_distance(w: Workflow, generations: int | None = None) -> Float[Array, "*T"]:
+def consensus_distance(w: Workflow, generations: int | None = None) -> Float[AnyArray, "*T"]:
     r"""How far the entities are from having one and the same mean: 0 is consensus.
 
     .. math::
@@ -278,7 +278,7 @@ def _consensus_limit(w: Workflow) -> tuple[Array, Array]:
     return _nan_unless_stable(radius, _state.row_distance(w, state)), radius
 
 
-def spectral_radius(w: Workflow) -> Float[Array, ""]:
+def spectral_radius(w: Workflow) -> Float[AnyArray, ""]:
     r"""ρ(Q), the factor by which a disturbance grows per generation in the long run.
 
     Computed as the spectral radius of the d × d matrix
@@ -377,7 +377,7 @@ def _limit(w: Workflow) -> Limit:
 
 
 @float64
-def _limit_moments(limit: Limit, theta: Array) -> Moments:
+def _limit_moments(limit: Limit, theta: AnyArray) -> Moments:
     return Moments(limit.mean_map @ theta, limit.covariance)
 
 
@@ -389,8 +389,7 @@ def limit_state(w: Workflow) -> tuple[_state.State, Float[Array, ""]]:
     return state, _linalg.spectral_radius(_state.coupling(g, gain, g.human_share))
 
 
-@float64
-def mse(moments: Moments, theta: Any) -> Float[Array, "*T K"]:
+def mse(moments: Moments | Limit, theta: Any) -> Float[AnyArray, "*T K"]:
     """Mean squared error E‖θ̂_k - θ‖² of each entity: squared bias plus total variance.
 
     Parameters
@@ -417,13 +416,18 @@ def mse(moments: Moments, theta: Any) -> Float[Array, "*T K"]:
     >>> mse(limit(w), np.ones(1))
     array([1.33333333])
     """
+    return _mse(moments, as_vector(theta, moments.covariance.shape[-1]))
+
+
+@float64
+@jax.jit
+def _mse(moments: Moments | Limit, theta: Array) -> Array:
     moments = _moments(moments, theta)
     bias = moments.mean - theta
     return jnp.sum(bias**2, axis=-1) + jnp.trace(moments.covariance, axis1=-2, axis2=-1)
 
 
-@float64
-def mspe(moments: Moments, theta: Any, private: Any) -> Float[Array, "*T K K"]:
+def mspe(moments: Moments | Limit, theta: Any, private: Any) -> Float[AnyArray, "*T K M"]:
     """Mean squared prediction error E‖X̃_m (θ̂_k - θ)‖² of model k on task m.
 
     Parameters
@@ -454,17 +458,23 @@ def mspe(moments: Moments, theta: Any, private: Any) -> Float[Array, "*T K K"]:
     array([[1., 1.],
            [1., 1.]])
     """
+    return _mspe(moments, as_vector(theta, moments.covariance.shape[-1]), private)
+
+
+@float64
+@jax.jit
+def _mspe(moments: Moments | Limit, theta: Array, private: Array) -> Array:
     moments = _moments(moments, theta)
     bias = moments.mean - theta
     second = moments.covariance + bias[..., :, None] * bias[..., None, :]
-    return jnp.einsum("...kab,mab->...km", second, jnp.asarray(private, dtype=second.dtype))
+    return jnp.einsum("...kab,mab->...km", second, private)
 
 
-def relative_efficiency(w: Workflow) -> Float[Array, "K"]:
+def relative_efficiency(w: Workflow) -> Float[AnyArray, "K"]:
     r"""Smallest MSE that any unbiased estimator can have, over the entity's MSE (fig. 2).
 
-    The numerator is :math:`σ^2 \operatorname{tr} (\sum_k \tilde S_k + S_*)^{-1}`: one party with all
-    real data of all entities. The denominator is the limit of :func:`trajectory`.
+    The numerator is :math:`σ^2 \operatorname{tr} (\sum_k \tilde S_k + S_*)^{-1}`: one party with
+    all real data of all entities. The denominator is the limit of :func:`trajectory`.
 
     Parameters
     ----------
@@ -515,9 +525,7 @@ def _relative_efficiency(w: Workflow) -> tuple[Array, Array]:
     achieved = jnp.trace(_state.covariance(w, state), axis1=-2, axis2=-1)
     best = w.noise**2 * jnp.trace(pinvs[-1])
     unbiased = (ranks[:-1] == w.dim).all() & (ranks[-1] == w.dim)
-    return jnp.where(
-        unbiased, _nan_unless_stable(radius, best / achieved), jnp.nan
-    ), radius
+    return jnp.where(unbiased, _nan_unless_stable(radius, best / achieved), jnp.nan), radius
 
 
 def constant_generation(w: Workflow) -> Generation:
@@ -533,7 +541,7 @@ def _moments(moments: Moments | Limit, theta: Array) -> Moments:
     return _limit_moments(moments, theta) if isinstance(moments, Limit) else moments
 
 
-def _raise_if_unstable(radius: Array) -> None:
+def _raise_if_unstable(radius: AnyArray) -> None:
     if is_concrete(radius) and not np.all(np.asarray(radius) < 1 - _linalg.STABILITY_MARGIN):
         raise UnstableError(float(np.asarray(radius)))
 
@@ -550,12 +558,15 @@ def _check_generations(w: Workflow, generations: int) -> int:
         raise ValueError(f"generations must be >= 0, got {generations}")
     if w.schedule_length not in (None, generations):
         raise ValueError(
-            f"the workflow describes {w.schedule_length} generations, but {generations} were asked for"
+            f"the workflow describes {w.schedule_length} generations, "
+            f"but {generations} were asked for"
         )
     return int(generations)
 
 
-def _check_theta(w: Workflow, theta: Any) -> Any:
-    if jnp.shape(theta) != (w.dim,):
-        raise ValueError(f"theta must have shape {(w.dim,)}, got {jnp.shape(theta)}")
-    return theta
+def as_vector(theta: Any, dim: int) -> AnyArray:
+    """``theta`` as a float vector of length ``dim``, or a ValueError."""
+    vector = theta if isinstance(theta, jax.Array) else np.asarray(theta, dtype=np.float64)
+    if vector.shape != (dim,):
+        raise ValueError(f"theta must have shape {(dim,)}, got {vector.shape}")
+    return vector

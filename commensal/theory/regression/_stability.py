@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from commensal._precision import float64
+from commensal._precision import AnyArray, float64
 from commensal.theory.regression import _linalg
 
 
-@float64
-def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[Array, ""]:
+def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "*b"]:
     r"""Upper bound on ρ(Q) for every α, β, private and public data (THEORY 1.3).
 
     .. math::
@@ -51,9 +50,9 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[Array, ""]:
     return _stability_bound(synthetic, human_share)
 
 
+@float64
 @jax.jit
 def _stability_bound(synthetic: Array, human_share: Array) -> Array:
-    synthetic = jnp.asarray(synthetic, dtype=jnp.float64)
     mean = synthetic.mean(axis=-3)
     eigenvalues, vectors = jnp.linalg.eigh(mean)
     keep = eigenvalues > _linalg.rank_cutoff(eigenvalues)[..., None]

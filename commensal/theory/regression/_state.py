@@ -99,9 +99,7 @@ def fixed_point(w: Workflow, g: Generation, gain, rank) -> State:
     )
 
 
-def propagate(
-    w: Workflow, generations: int, read: Callable[[State], T]
-) -> T:
+def propagate(w: Workflow, generations: int, read: Callable[[State], T]) -> T:
     """``read`` of the states t = 0..generations, stacked along a new leading axis."""
     initial, later = initial_generation(w), generations_of(w)
     length = later.web_weight.shape[0]
@@ -150,8 +148,8 @@ def covariance(w: Workflow, state: State) -> Float[Array, "K d d"]:
         + alpha**2 * state.shared_noise
     )
     # half the symmetric form, so that one transposition completes it
-    half = (
-        common / 2 + w.noise**2 * (p**2 / 2 * w.private + alpha * p * state.from_private @ w.private)
+    half = common / 2 + w.noise**2 * (
+        p**2 / 2 * w.private + alpha * p * state.from_private @ w.private
     )
     half = state.gain @ half @ state.gain
     return half + half.mT

@@ -73,7 +73,8 @@ class Workflow:
     Notes
     -----
     A pytree of float64 JAX arrays: ``jax.vmap``, ``jax.grad`` and ``jax.jit`` take it as an
-    argument, and it may be built inside them.
+    argument, and it may be built inside them. Take gradients inside
+    ``with jax.enable_x64(True):``, unless the whole session is 64-bit.
 
     Examples
     --------
