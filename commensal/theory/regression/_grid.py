@@ -4,10 +4,10 @@ Same numbers as :func:`limit` cell by cell, by another route that shares work be
 
 *Along α* the Gram matrices of one entity at one β are a pencil:
 :math:`G_k(α) = \barα R_k + α H` with :math:`R_k = β\tilde S_k + \barβ S_*` and H the Gram matrix of
-the web. One pair of eigendecompositions diagonalises both, :math:`R_k + H = Z^{-\top} Z^{-1}`,
-:math:`Z^\top R_k Z = \mathrm{diag}(μ)`, so that
-:math:`G_k(α)^{-1} = Z\,\mathrm{diag}(1/(\barαμ + α(1-μ)))\,Z^\top` for every α in (0, 1): a matrix product where there was an inverse. Ranks are decided once
-per (β, k), not per cell.
+the web. One pair of eigendecompositions diagonalises both,
+:math:`R_k + H = Z^{-\top} Z^{-1}` and :math:`Z^\top R_k Z = \mathrm{diag}(μ)`, so that
+:math:`G_k(α)^{-1} = Z\,\mathrm{diag}(1/(\barαμ + α(1-μ)))\,Z^\top` for every α in (0, 1): a matrix
+product where there was an inverse. Ranks are decided once per (β, k), not per cell.
 
 *Between entities* the private Gram matrices enter through factors :math:`\tilde S_k = F_k^\top F_k`
 with as many rows as their rank.
@@ -168,7 +168,7 @@ def grid(w: Workflow, alpha: Any, beta: Any, theta: Any = None, *, tasks: bool =
 
     for start in starts[:1]:
         solve(start)  # compiles; threads that start together would each compile
-    with ThreadPoolExecutor(_threads()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(solve, starts[1:]))
     for edge, at_edge in ((0.0, _nobody_listens), (1.0, _nobody_remembers)):
         at = np.flatnonzero(alpha == edge)
@@ -212,7 +212,8 @@ def _factors(grams: np.ndarray) -> np.ndarray:
     return roots[:, :, None] * vectors[:, :, -rank:].swapaxes(-1, -2)
 
 
-def _threads() -> int:
+def available_cores() -> int:
+    """Cores to share work over; one where the work is an accelerator's."""
     if jax.default_backend() != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -316,19 +317,25 @@ def _settle_chunk(source: Array, a: Float[Array, "n d d"]) -> tuple[Array, Array
     def double(carry):
         # Two doublings for each look at how far they have come: on a CPU a pass over the
         # batch costs as much as a product.
-        unit, log_scale, total, resolvent, _, step = carry
-        for _ in range(2):
-            increment = unit @ total @ unit.mT
+        def once(unit, log_scale, total, resolvent):
             factor = jnp.exp(log_scale)
+            increment = unit @ total @ unit.mT
             total = total + (factor**2)[:, None, None] * increment
             resolvent = resolvent + factor[:, None, None] * (unit @ resolvent)
-            unstable = jnp.log(jnp.abs(_trace(unit))) + log_scale > jnp.log(d)
-            unit, log_scale = unit @ unit, 2 * log_scale
+            return total, resolvent, factor, increment
+
+        unit, log_scale, total, resolvent, _, step = carry
+        total, resolvent, *_ = once(unit, log_scale, total, resolvent)
+        unit, log_scale = unit @ unit, 2 * log_scale
+        total, resolvent, factor, increment = once(unit, log_scale, total, resolvent)
+        unstable = jnp.log(jnp.abs(_trace(unit))) + log_scale > jnp.log(d)
+        size = factor * _norm(unit)
+        unit, log_scale = unit @ unit, 2 * log_scale
         # Both are positive semidefinite, so their traces measure them; increments shrink
         # quadratically once they shrink. |tr A^n| > d only if some |eigenvalue| > 1.
         small = factor**2 * _trace(increment) <= jnp.finfo(a.dtype).eps * _trace(total)
-        # the resolvent's increments are A^n to the first power, so they vanish one step later
-        small = small & (factor * _norm(unit) <= jnp.finfo(a.dtype).eps)
+        # The resolvent's increments shrink as A^n, total's as its square.
+        small = small & (size**2 <= jnp.finfo(a.dtype).eps)
         unit, log_scale = rescale(unit, log_scale)
         return unit, log_scale, total, resolvent, small | unstable, step + 2
 

@@ -1,0 +1,291 @@
+"""Sweeps: the right numbers under the right names, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from pydantic import ValidationError
+
+from commensal import designs, sweep
+from commensal.theory import regression
+
+SMALL = {
+    "alpha": (0.0, 0.2, 0.5, 1.0),
+    "beta": tuple(np.linspace(0, 1, 30).tolist()),
+    "entities": (3, 2),
+    "dim": 6,
+    "rank": 3,
+    "seed": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def small() -> xr.Dataset:
+    return sweep.regression(**SMALL)
+
+
+def test_numbers_are_the_theorys_under_their_names(small):
+    theta = designs.truth(6, 3)
+    for k in (2, 3):
+        w = regression.Workflow(**designs.gaussian(k, 6, 3, 3).grams(), alpha=0.5, beta=0.5)
+        of_k = small.sel(entities=k)
+        for alpha, j in ((0.2, 4), (0.5, 17)):
+            cell = w.replace(alpha=alpha, beta=SMALL["beta"][j])
+            at = of_k.sel(alpha=alpha).isel(beta=j)
+            limit = regression.limit(cell)
+            np.testing.assert_allclose(at.mse[:k], regression.mse(limit, theta), rtol=1e-9)
+            np.testing.assert_allclose(
+                at.mspe[:k, :k], regression.mspe(limit, theta, w.private), rtol=1e-8, atol=1e-12
+            )
+            np.testing.assert_allclose(
+                at.relative_efficiency[:k], regression.relative_efficiency(cell), rtol=1e-9
+            )
+            assert float(at.spectral_radius) == pytest.approx(float(limit.spectral_radius), 1e-8)
+            assert bool(at.stable)
+
+
+def test_layout(small):
+    assert small.mspe.dims == ("entities", "alpha", "beta", "model", "task")
+    assert list(small.entities.values) == [3, 2]
+    # K = 2 has no third model; α = 1 has no limit, at any K
+    assert np.isnan(small.mse.sel(entities=2, model=2)).all()
+    assert np.isnan(small.mspe.sel(entities=2, task=2)).all()
+    assert not small.stable.sel(alpha=1.0).any()
+    assert np.isnan(small[["mse", "mspe", "consensus_distance"]].sel(alpha=1.0)).all().all()
+    assert small.stable.dtype == bool
+    assert (small.spectral_radius.sel(alpha=1.0).round(6) == 1).all()
+    for variable in small.variables.values():
+        assert variable.attrs["units"]
+        assert variable.attrs["long_name"]
+    assert small.attrs["seed"] == 3
+    assert json.loads(small.attrs["config"])["rank"] == 3
+
+
+def test_optimum_is_the_best_cell(small):
+    for k in (2, 3):
+        mean = small.mse.sel(entities=k).mean("model")
+        assert float(small.optimal_mse.sel(entities=k, objective="mean")) == float(mean.min())
+        worst = small.mse.sel(entities=k).max("model")
+        at = small.sel(entities=k, objective="worst")
+        best = worst.sel(alpha=at.optimal_alpha, beta=at.optimal_beta)
+        assert float(best) == float(worst.min())
+
+
+def test_file_and_memory_are_the_same(small, tmp_path):
+    out = tmp_path / "s.nc"
+    seen = []
+    with sweep.regression(**SMALL, out=out, progress=lambda d, t: seen.append(d / t)) as stored:
+        xr.testing.assert_identical(stored.load(), small)
+    assert [p.name for p in tmp_path.iterdir()] == ["s.nc"]
+    assert seen[0] == 0
+    assert seen[-1] == pytest.approx(1)
+    assert seen == sorted(seen)
+    # any tool of the field opens it
+    with xr.open_dataset(out, engine="h5netcdf") as plain:
+        assert plain.stable.dtype == bool
+        assert plain.sizes["model"] == 3
+
+
+def test_finished_file_is_not_computed_again(small, tmp_path, monkeypatch):
+    out = tmp_path / "s.nc"
+    sweep.regression(**SMALL, out=out).close()
+    before = out.stat().st_mtime_ns
+    monkeypatch.setattr(regression, "grid", None)
+    with sweep.regression(**SMALL, out=out) as again:
+        xr.testing.assert_identical(again.load(), small)
+    assert out.stat().st_mtime_ns == before
+
+
+def test_interrupted_sweep_goes_on_and_ends_with_the_same_bits(small, tmp_path, monkeypatch):
+    out = tmp_path / "s.nc"
+    solve, calls = regression.grid, []
+
+    def interrupted(*args, **kwargs):
+        calls.append(1)
+        if len(calls) > 3:
+            raise KeyboardInterrupt
+        return solve(*args, **kwargs)
+
+    monkeypatch.setattr(regression, "grid", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.regression(**SMALL, out=out)
+    assert not out.exists()
+    kept = len(list((tmp_path / "s.nc.partial").glob("*.npz")))
+    assert 1 <= kept <= 3
+    calls.clear()
+    monkeypatch.setattr(regression, "grid", lambda *a, **k: calls.append(1) or solve(*a, **k))
+    with sweep.regression(**SMALL, out=out) as resumed:
+        xr.testing.assert_identical(resumed.load(), small)
+    assert len(calls) == 2 * 3 - kept  # 2 values of K, 3 blocks of β rows
+
+
+def test_killed_process_loses_only_chunks_in_flight(tmp_path):
+    """SIGKILL, not an exception: nothing gets to clean up."""
+    out = tmp_path / "s.nc"
+    command = [
+        *(sys.executable, "-m", "commensal.cli", "sweep", "regression", "--alpha", "0:1:101"),
+        *("--beta", "0:1:101", "--entities", "2,3", "--dim", "12", "--rank", "5"),
+        *("--out", str(out)),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    partial = tmp_path / "s.nc.partial"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(list(partial.glob("*.npz"))) < 2:
+        assert process.poll() is None, "ended before it could be killed"
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("entities*.npz")}
+    assert len(kept) >= 2
+    for path in partial.glob("entities*.npz"):
+        np.load(path).close()  # whole
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    with sweep.load(out) as dataset:
+        axis = tuple(np.linspace(0, 1, 101))
+        whole = sweep.regression(alpha=axis, beta=axis, entities=(2, 3), dim=12, rank=5)
+        xr.testing.assert_identical(dataset.load(), whole)
+
+
+def test_no_deadlock_on_all_cores():
+    """THEORY's trap: batched LAPACK calls inside XLA once hung for ever from K = 16 on."""
+    code = (
+        "from commensal import sweep\n"
+        "axis = tuple(i / 20 for i in range(21))\n"
+        "ds = sweep.regression(alpha=axis, beta=axis, entities=(2, 4, 8, 16, 32, 64))\n"
+        "assert ds.stable.sel(alpha=slice(0.05, 0.95), beta=slice(0.05, 0.95)).all()\n"
+        "from commensal import designs\n"
+        "from commensal.theory import regression\n"
+        "for k in (2, 4, 8, 16, 32, 64):\n"
+        "    g = designs.gaussian(k, 15, 5).grams()\n"
+        "    w = regression.Workflow(**g, alpha=0.5, beta=0.5)\n"
+        "    regression.relative_efficiency(w), regression.trajectory(w, designs.truth(15), 5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], timeout=240, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_misaligned_and_own_grams(tmp_path):
+    by_name = sweep.regression(
+        alpha=(0.3, 0.6), beta=(0.5, 1.0), entities=(3,), design="misaligned", strength=50.0
+    )
+    path = tmp_path / "g.npz"
+    np.savez(path, **designs.misaligned(3, 50.0, 0.1).grams())
+    by_file = sweep.regression(alpha=(0.3, 0.6), beta=(0.5, 1.0), entities=(3,), grams=path)
+    xr.testing.assert_equal(by_name, by_file)
+    assert not by_name.stable.sel(beta=1.0).any()
+    assert np.isnan(by_name.mse.sel(beta=1.0)).all()
+    assert (by_name.spectral_radius.sel(beta=1.0) > 1.1).all()
+
+
+def test_without_tasks():
+    ds = sweep.regression(alpha=(0.3,), beta=(0.5,), entities=(2,), tasks=False)
+    assert "mspe" not in ds
+    assert "task" not in ds.dims
+
+
+# -- bad input ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"alpha": ()}, "at least 1 item"),
+        ({"alpha": (0.5, 1.2)}, "less than or equal to 1"),
+        ({"beta": (float("nan"),)}, "alpha|beta"),
+        ({"entities": (0,)}, "greater than or equal to 1"),
+        ({"entities": (2, 2)}, "same value appears twice"),
+        ({"rank": 16}, "rank must not exceed dim = 15, got 16"),
+        ({"public_rank": 16}, "public_rank must not exceed dim"),
+        ({"noise": -1}, "noise"),
+        ({"nonsense": 1}, "nonsense"),
+    ],
+)
+def test_bad_settings(change, message):
+    with pytest.raises(ValidationError, match=message):
+        sweep.RegressionSweep(**change)
+
+
+def test_bad_outputs(tmp_path):
+    with pytest.raises(sweep.SweepFileError, match="does not exist"):
+        sweep.regression(**SMALL, out=tmp_path / "no" / "s.nc")
+    with pytest.raises(sweep.SweepFileError, match="is a folder"):
+        sweep.regression(**SMALL, out=tmp_path)
+    (tmp_path / "text.nc").write_text("not NetCDF")
+    with pytest.raises(sweep.SweepFileError, match="not a NetCDF file"):
+        sweep.regression(**SMALL, out=tmp_path / "text.nc")
+    other = tmp_path / "other.nc"
+    xr.Dataset({"x": 1.0}).to_netcdf(other, engine="h5netcdf")
+    with pytest.raises(sweep.SweepFileError, match="not a commensal sweep"):
+        sweep.regression(**SMALL, out=other)
+    with pytest.raises(sweep.SweepFileError, match="does not exist"):
+        sweep.load(tmp_path / "s.nc")
+
+
+def test_files_of_another_sweep_or_version(tmp_path, monkeypatch):
+    tiny = {"alpha": (0.5,), "beta": (0.5,), "entities": (1,), "dim": 2, "rank": 1}
+    out = tmp_path / "s.nc"
+    sweep.regression(**tiny, out=out).close()
+    with pytest.raises(sweep.SweepFileError, match="another sweep"):
+        sweep.regression(**tiny, seed=1, out=out)
+    monkeypatch.setattr("commensal.__version__", "9.9")
+    with pytest.raises(sweep.SweepFileError, match=r"another version \(commensal 0.1.0\)"):
+        sweep.regression(**tiny, out=out)
+    sweep.regression(**tiny, out=out, overwrite=True).close()
+    monkeypatch.setattr("commensal.sweep._checkpoint.FORMAT", 2)
+    with pytest.raises(sweep.SweepFileError, match="does not read"):
+        sweep.load(out)
+
+
+def test_chunks_of_another_sweep(tmp_path):
+    out = tmp_path / "s.nc"
+    folder = tmp_path / "s.nc.partial"
+    folder.mkdir()
+    note = {"fingerprint": "other", "commensal_version": "0.0.1"}
+    (folder / "sweep.json").write_text(json.dumps(note))
+    with pytest.raises(sweep.SweepFileError, match=r"chunks of a sweep by another version"):
+        sweep.regression(**SMALL, out=out)
+    (folder / "sweep.json").write_text("{")
+    with pytest.raises(sweep.SweepFileError, match="cannot be read"):
+        sweep.regression(**SMALL, out=out)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"private": np.eye(2)[None]}, "lacks public, synthetic"),
+        (
+            {"private": np.eye(2)[None], "public": np.eye(2), "synthetic": np.eye(2)[None], "x": 1},
+            "unknown arrays: x",
+        ),
+        (
+            {"private": np.eye(2)[None], "public": -np.eye(2), "synthetic": np.eye(2)[None]},
+            "public: Gram matrix 0 is not positive semidefinite",
+        ),
+        (
+            {"private": np.eye(2)[None], "public": np.eye(3), "synthetic": np.eye(2)[None]},
+            "public must have shape",
+        ),
+    ],
+)
+def test_bad_grams(arrays, message, tmp_path):
+    path = tmp_path / "g.npz"
+    np.savez(path, **arrays)
+    with pytest.raises(ValueError, match=message):
+        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=path)
+    path.write_text("no")
+    with pytest.raises(ValueError, match=r"is not an \.npz file"):
+        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=path)
+    with pytest.raises(ValueError, match="does not exist"):
+        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=Path("no.npz"))
