@@ -85,10 +85,11 @@ def _in_one_line(error: ValidationError) -> str:
     return f"{where}: {message}{shown}{more}" if where else f"{message}{more}"
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
         out_console.print(f"commensal {commensal.__version__}", highlight=False)
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
@@ -152,14 +153,18 @@ def _progress(label: str) -> Iterator[Callable[[float, float], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=err_console) as bar:
-        # unseen until there is work, so that bad input leaves one line and nothing else
-        task = bar.add_task(label, total=None, visible=False)
+    bar = Progress(*columns, console=err_console)
+    task = bar.add_task(label, total=None)
 
-        def update(done: float, total: float) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
+    def update(done: float | int, total: float | int) -> None:
+        bar.start()  # only once there is work, so that bad input leaves one line and no bar
+        bar.update(task, completed=done, total=total)
 
+    try:
         yield update
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -104,9 +104,9 @@ def spectral_radius(s: System) -> float:
     return float(np.abs(np.linalg.eigvals(matrices(s).Q)).max())
 
 
-def limit_covariance(s: System, method: str = "bilinear"):
+def limit_covariance(s: System, method: str = "bilinear", matrices_of: Dense | None = None):
     """Theorem 3: blocks (K, d, d); SciPy's Lyapunov solver costs (Kd)^3, "direct" (Kd)^6."""
-    m = matrices(s)
+    m = matrices_of or matrices(s)
     M = np.linalg.solve(np.eye(m.Q.shape[0]) - m.Q, m.P)
     noise = m.Q @ (s.noise**2 * pinv(m.S)) @ m.Q.T + m.H @ (s.noise**2 * s.fresh) @ m.H.T
     C = solve_discrete_lyapunov(m.Q, noise, method=method)
