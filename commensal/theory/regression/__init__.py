@@ -5,6 +5,7 @@ other's output; the functions here give its moments, errors and stability exactl
 """
 
 from commensal.theory.regression._grid import Grid, grid
+from commensal.theory.regression._isotropic import isotropic_mix, isotropic_mse
 from commensal.theory.regression._linalg import STABILITY_MARGIN
 from commensal.theory.regression._moments import (
     Conditional,
@@ -36,6 +37,8 @@ __all__ = [
     "conditional",
     "consensus_distance",
     "grid",
+    "isotropic_mix",
+    "isotropic_mse",
     "limit",
     "mse",
     "mspe",

@@ -45,7 +45,7 @@ from commensal.theory.regression._workflow import Workflow, web_gram
 # threads share the work.
 ROWS = 13
 _CELLS = 128
-_BLOCK = 1024
+_BLOCK = 4096
 
 _MAX_DOUBLINGS = 40
 _RANK_ONE = 1e-13
@@ -427,8 +427,6 @@ def _read_block(
 
     # Consensus distance, by the sums that _state.row_distance explains.
     mean = gain.mean(axis=1)
-    centred = gain - mean[:, None]
-    square = over_entities(centred, centred)
     public = q * system.public + alpha * with_public
     weighed_told = per_alpha(along(weighed_projected, answers), answer)
     outer = alpha**2 * over_entities(told, weighed_told) + public @ public.mT
@@ -437,10 +435,18 @@ def _read_block(
         "kra,krs,ksb->kab", projected, overlap, projected
     )
     own = (p * p)[:, 0, 0] * jnp.sum((scale @ own) * scale, axis=(0, 2))
-    cross = 2 * (alpha * p)[:, 0, 0] * jnp.sum(weighed * (told @ centred), axis=(1, 2, 3))
-    cross_mean = 2 * alpha * p * over_entities(weighed, told) * mean
-    apart = (1 - 1 / k) * own + cross + jnp.sum(square * outer, axis=(1, 2))
-    size = own + cross + jnp.sum(cross_mean + (square + k * mean @ mean) * outer, axis=(1, 2))
+
+    def centred(products, of_mean):  # differences first, sums of squares after: no cancellation
+        return products - of_mean[:, None]
+
+    mean_outer = mean @ outer
+    square = centred(per_alpha(gain, outer), mean_outer) * centred(gain, mean)
+    cross = weighed * (told @ gain - per_alpha(told, mean))
+    cross = 2 * (alpha * p)[:, 0, 0] * jnp.sum(cross, axis=(1, 2, 3))
+    of_mean = 2 * alpha * p * over_entities(weighed, told) * mean + k * mean_outer * mean
+    apart = cross + jnp.sum(square, axis=(1, 2, 3))
+    size = own + apart + jnp.sum(of_mean, axis=(1, 2))
+    apart = apart + (1 - 1 / k) * own
     distance = jnp.sqrt(jnp.maximum(apart, 0) / jnp.where(size > 0, size, 1))
     return traces.reshape(alpha.size, k, -1), distance
 
@@ -506,8 +512,9 @@ def _assemble(
 ) -> Grid:
     """Add the bias, mark what has no limit, and name the parts."""
     s = jax.tree.map(np.asarray, system)
-    squares = np.zeros((*radius.shape, *traces.shape[2:]))  # bias traced against each task
-    unbiased = np.ones((*radius.shape, w.entities), dtype=bool)
+    variance = traces[..., 0].copy()
+    squared_bias = np.zeros_like(variance)
+    unbiased = np.ones(variance.shape, dtype=bool)
     real = _real(s, beta)
     for cells, grams in (
         (alpha == 0, real),
@@ -526,18 +533,16 @@ def _assemble(
             missed = np.einsum(
                 "bkij,bkj->bki", vectors, unseen * (vectors.swapaxes(-1, -2) @ theta)
             )
-            squares[cells] = np.einsum("bki,mij,bkj->bkm", missed, s.tasks, missed, optimize=True)
-    stable = radius < 1 - _linalg.STABILITY_MARGIN
-    traces[~stable] = np.nan
-    squares[~stable] = np.nan
-    distance = np.where(stable, distance, np.nan)
-    variance, squared_bias = traces[..., 0].copy(), squares[..., 0].copy()
+            squared_bias[cells] = (missed**2).sum(axis=-1)
+            traces[cells] += np.einsum("bki,mij,bkj->bkm", missed, s.tasks, missed, optimize=True)
+    unstable = ~(radius < 1 - _linalg.STABILITY_MARGIN)
+    for array in (traces, variance, squared_bias, distance):
+        array[unstable] = np.nan
     pooled = s.private.sum(axis=0) + s.public
     determined = np.linalg.matrix_rank(pooled, tol=None, hermitian=True) == w.dim
     best = s.variance * np.trace(_pinv(pooled)) if determined else np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         efficiency = np.where(unbiased, best / variance, np.nan)
-    traces += squares
     return Grid(
         spectral_radius=radius,
         variance=variance,
