@@ -1,0 +1,248 @@
+"""Means and covariances of the estimates with their standard errors, streamed over replicates.
+
+Axis t of an annotation runs over 0..T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from commensal.designs import Designs
+from commensal.sims.regression import _dataset
+from commensal.sims.regression._batches import batch_size, check_key, chunks
+from commensal.sims.regression._config import Config
+from commensal.sims.regression._designs import given_or_drawn
+from commensal.sims.regression._process import drawn
+from commensal.sims.regression._system import System, build_system
+
+_Either = Array | np.ndarray  # NumPy on the host, JAX on the device
+
+
+def moments(
+    config: Config,
+    key: PRNGKeyArray | None = None,
+    designs: Designs | None = None,
+    theta: Any = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> xr.Dataset:
+    r"""Monte-Carlo mean and covariance of every estimate, with their standard errors.
+
+    Parameters
+    ----------
+    config : Config
+        At least two replicates; there is no limit to how many, since none is kept.
+    key, designs, theta
+        As for :func:`simulate`; the replicates are the same ones.
+    progress : callable or None
+        Called as ``progress(done, total)`` after each chunk of replicates.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``mean`` (generation 0..T, entity, feature) and ``covariance`` (generation, entity,
+        feature, feature\_), in units of θ and their square; ``mse`` (generation, entity), the
+        mean of ‖θ̂ - θ‖²; ``mean_standard_error``, ``covariance_standard_error`` and
+        ``mse_standard_error`` of the same shapes; ``theta`` (feature). Float64. (Read the mean
+        as ``runs["mean"]``: ``runs.mean`` is a method of xarray.)
+
+    Raises
+    ------
+    ValueError
+        As :func:`simulate`, or for fewer than two replicates.
+
+    Notes
+    -----
+    The standard error of a covariance comes from fourth moments of the sample itself, so it
+    does not assume that estimates are Gaussian:
+
+    .. math::
+        \widehat{\mathrm{Var}}(c_{ab}) = \frac{m_{aabb} - c_{ab}^2}{R}
+        + \frac{c_{aa}c_{bb} + c_{ab}^2}{R(R-1)},
+
+    with :math:`m_{aabb}` the sample mean of :math:`(x_a - \bar x_a)^2 (x_b - \bar x_b)^2`.
+    Power sums are taken of estimates centred and scaled, per generation, by the mean and
+    standard deviation of the first replicates; so neither cancellation nor range is a
+    concern while the estimates themselves stay below about 1e75, growing variances included.
+
+    Examples
+    --------
+    >>> runs = moments(Config(entities=2, dim=4, rank=4, generations=3, replicates=1000))
+    >>> runs.covariance.dims
+    ('generation', 'entity', 'feature', 'feature_')
+    """
+    if config.replicates < 2:
+        raise ValueError("a covariance needs at least 2 replicates, got 1")
+    designs, theta = given_or_drawn(config, designs, theta)
+    key = check_key(config, key)
+    with jax.enable_x64(True):
+        system = build_system(config, designs, theta)
+        size = batch_size()
+        pilot = _unit_pilot(system)
+        for _ in range(2):  # the first batch gives a centre, then a scale about that centre
+            trial = min(size, config.replicates)
+            trial_sums = _add_batches(system, key, pilot, _no_sums(pilot), 0, 1, trial, size=size)
+            pilot = _better_pilot(pilot, trial_sums, trial)
+        sums = _no_sums(pilot)
+        for first, stop, done in chunks(config, size):
+            sums = _add_batches(system, key, pilot, sums, first, stop, config.replicates, size=size)
+            if progress is not None:
+                jax.block_until_ready(sums)  # or the report would run ahead of the device
+                progress(done, config.replicates)
+        sums = _Sums(*map(np.asarray, sums))
+    return _moments_dataset(config, key, theta, pilot, sums)
+
+
+class _Pilot(NamedTuple):
+    """Mean and standard deviation of the first replicates: a scale to count in."""
+
+    centre: Float[_Either, "t K d"]
+    scale: Float[_Either, "t K d"]
+    error_centre: Float[_Either, "t K"]
+    error_scale: Float[_Either, "t K"]
+
+
+class _Sums(NamedTuple):
+    """Sums over replicates of z = (estimate - centre) / scale, and of squared errors alike."""
+
+    first: Float[_Either, "t K d"]
+    products: Float[_Either, "t K 2d 2d"]  # of [z; z²] with itself: powers two, three and four
+    error: Float[_Either, "t K"]
+    error_squared: Float[_Either, "t K"]
+
+
+def _no_sums(pilot: _Pilot) -> _Sums:
+    *rest, d = pilot.centre.shape
+    nothing = np.zeros_like(pilot.error_centre)
+    return _Sums(np.zeros_like(pilot.centre), np.zeros((*rest, 2 * d, 2 * d)), nothing, nothing)
+
+
+def _squared_error(system: System, estimate: Float[_Either, "K d R"]) -> Float[_Either, "K R"]:
+    return jnp.sum((estimate - system.theta[:, None]) ** 2, axis=1)
+
+
+# The pilot is worked out in NumPy: its few small operations would each be compiled otherwise.
+
+
+def _unit_pilot(system: System) -> _Pilot:
+    shape = system.operator_at.size, *system.own_operator.shape[1:3]
+    return _Pilot(np.zeros(shape), np.ones(shape), np.zeros(shape[:-1]), np.ones(shape[:-1]))
+
+
+def _better_pilot(pilot: _Pilot, sums: _Sums, replicates: int) -> _Pilot:
+    """Mean and standard deviation of what was summed, as ``pilot`` for what is to be summed."""
+    sums = _Sums(*map(np.asarray, sums))
+    squares = np.diagonal(sums.products, axis1=-2, axis2=-1)
+
+    def better(centre, scale, total, total_squared) -> tuple[np.ndarray, np.ndarray]:
+        mean = total / replicates
+        deviation = scale * np.sqrt(np.maximum(total_squared / replicates - mean**2, 0))
+        usable = (deviation > 0) & np.isfinite(deviation)
+        return centre + scale * mean, np.where(usable, deviation, 1.0)
+
+    return _Pilot(
+        *better(pilot.centre, pilot.scale, sums.first, squares[..., : sums.first.shape[-1]]),
+        *better(pilot.error_centre, pilot.error_scale, sums.error, sums.error_squared),
+    )
+
+
+def _sums_of_batch(
+    system: System, key: PRNGKeyArray, pilot: _Pilot, batch: Any, replicates: Any, size: int
+) -> _Sums:
+    # the last batch may reach beyond the replicates asked for
+    real = batch * size + jnp.arange(size) < replicates
+
+    def read(t, estimate) -> _Sums:
+        z = (estimate - pilot.centre[t, ..., None]) / pilot.scale[t, ..., None]
+        z = jnp.where(real, z, 0.0)
+        error = _squared_error(system, estimate) - pilot.error_centre[t, :, None]
+        error = jnp.where(real, error / pilot.error_scale[t, :, None], 0.0)
+        powers = jnp.concatenate([z, z**2], axis=1)
+        return _Sums(z.sum(-1), powers @ powers.mT, error.sum(-1), (error**2).sum(-1))
+
+    return drawn(system, key, batch * size, size, read)
+
+
+@partial(jax.jit, static_argnames="size")
+def _add_batches(
+    system: System,
+    key: PRNGKeyArray,
+    pilot: _Pilot,
+    sums: _Sums,
+    first: Any,
+    stop: Any,
+    replicates: Any,
+    *,
+    size: int,
+) -> _Sums:
+    # bounds are traced, so that one compiled loop, with one rounding, serves every chunk size
+    def add(batch, sums):
+        more = _sums_of_batch(system, key, pilot, batch, replicates, size)
+        return jax.tree.map(jnp.add, sums, more)
+
+    return jax.lax.fori_loop(first, stop, add, sums)
+
+
+def _moments_dataset(
+    config: Config,
+    key: PRNGKeyArray,
+    theta: Float[np.ndarray, "d"],
+    pilot: _Pilot,
+    sums: _Sums,
+) -> xr.Dataset:
+    r, d = config.replicates, theta.size
+    shift = sums.first / r
+    second, third, fourth = (
+        block / r
+        for block in (
+            sums.products[..., :d, :d],
+            sums.products[..., d:, :d],  # of z_a² z_b
+            sums.products[..., d:, d:],
+        )
+    )
+    a, b = shift[..., :, None], shift[..., None, :]
+    square = np.diagonal(second, axis1=-2, axis2=-1)
+    central = second - a * b
+    # E (z_a - a)² (z_b - b)², expanded
+    central_fourth = (
+        fourth
+        - 2 * b * third
+        - 2 * a * third.swapaxes(-1, -2)
+        + b**2 * square[..., :, None]
+        + a**2 * square[..., None, :]
+        + 4 * a * b * second
+        - 3 * a**2 * b**2
+    )
+    covariance = central * (r / (r - 1))
+    variance = np.diagonal(covariance, axis1=-2, axis2=-1)
+    of_covariance = np.maximum(central_fourth - central**2, 0) / r + (
+        variance[..., :, None] * variance[..., None, :] + covariance**2
+    ) / (r * (r - 1))
+    scales = pilot.scale[..., :, None] * pilot.scale[..., None, :]
+    error = sums.error / r
+    error_variance = np.maximum(sums.error_squared / r - error**2, 0) * (r / (r - 1))
+
+    dims = ("generation", "entity", "feature", "feature_")
+    data = {
+        "mean": (dims[:3], pilot.centre + pilot.scale * shift, _dataset.ESTIMATE),
+        "covariance": (dims, scales * covariance, _dataset.SQUARED),
+        "mse": (dims[:2], pilot.error_centre + pilot.error_scale * error, _dataset.SQUARED),
+        "mean_standard_error": (dims[:3], pilot.scale * np.sqrt(variance / r), _dataset.ESTIMATE),
+        "covariance_standard_error": (dims, scales * np.sqrt(of_covariance), _dataset.SQUARED),
+        "mse_standard_error": (
+            dims[:2],
+            pilot.error_scale * np.sqrt(error_variance / r),
+            _dataset.SQUARED,
+        ),
+        "theta": ("feature", theta, _dataset.ESTIMATE),
+    }
+    coords = _dataset.coords(shift.shape)
+    coords["feature_"] = coords["feature"]
+    return xr.Dataset(data, coords, _dataset.attrs(config, key) | {"replicates": r})

@@ -1,0 +1,101 @@
+"""What all replicates share: operators that turn responses into estimates, and signals.
+
+Computed once, on the host. Axis t of an annotation runs over 0..T.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from commensal.designs import Designs
+from commensal.sims.regression._config import Config
+
+
+class System(NamedTuple):
+    """What all replicates share. ``at[t]``: which of the G, S, H sets generation t uses."""
+
+    own_operator: Float[Array, "G K d n"]  # estimate of k per response in its private data
+    shared_operator: Float[Array, "G Kd N"]  # ... per public, published, human response
+    operator_at: Int[Array, "t"]
+    prompts: Float[Array, "S K s d"]
+    prompts_at: Int[Array, "t"]
+    human_signal: Float[Array, "H h"]  # X^h θ
+    human_at: Int[Array, "t"]
+    private_signal: Float[Array, "K n"]
+    public_signal: Float[Array, "m"]
+    theta: Float[Array, "d"]
+    noise: Float[Array, ""]
+
+
+def build_system(config: Config, designs: Designs, theta: Float[np.ndarray, "d"]) -> System:
+    """Operators and signals, computed in NumPy. To be called where 64-bit is on."""
+    private, public, synthetic, human = designs
+    k, _, d = private.shape
+    generations = config.generations
+    if human is None or not np.any(np.asarray(config.human_share) > 0):
+        human = np.zeros((0, d))  # of no weight: not worth drawing
+    synthetic = synthetic if synthetic.ndim == 4 else synthetic[None]
+    human = human if human.ndim == 3 else human[None]
+
+    def schedule(value: Any, initial: float) -> Float[np.ndarray, "t"]:
+        return np.concatenate([[initial], np.broadcast_to(value, generations)])
+
+    def position(sets: np.ndarray) -> Int[np.ndarray, "t"]:
+        return np.maximum(np.arange(generations + 1) - 1, 0) * (len(sets) > 1)
+
+    beta0 = config.initial_beta
+    if beta0 is None:
+        beta0 = float(np.ravel(config.beta)[0]) if np.size(config.beta) else 1.0
+    alpha = schedule(config.alpha, 0.0)
+    beta = schedule(config.beta, beta0)
+    share = schedule(config.human_share, 0.0)
+    # of a row of private, public, published and human data
+    real = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
+    weights = np.stack([*real, alpha * (1 - share) / k, alpha * share], axis=1)
+    prompts_at, human_at = position(synthetic), position(human)
+
+    # one set of operators per distinct generation, not per generation
+    found: dict[tuple[float, ...], int] = {}
+    operators, operator_at = [], []
+    for t in range(generations + 1):
+        signature = (*weights[t], prompts_at[t], human_at[t])
+        if signature not in found:
+            found[signature] = len(operators)
+            asked = synthetic[prompts_at[t]].reshape(-1, d)
+            parts = (public, asked, human[human_at[t]])
+            operators.append(_operators(private, parts, weights[t]))
+        operator_at.append(found[signature])
+    n = private.shape[1]
+    every = np.stack(operators)
+    system = {
+        "own_operator": every[..., :n],
+        "shared_operator": every[..., n:].reshape(len(every), k * d, -1),
+        "operator_at": np.array(operator_at),
+        "prompts": synthetic,
+        "prompts_at": prompts_at,
+        "human_signal": human @ theta,
+        "human_at": human_at,
+        "private_signal": private @ theta,
+        "public_signal": public @ theta,
+        "theta": theta,
+        "noise": np.float64(config.noise),
+    }
+    return System(**{name: jnp.asarray(value) for name, value in system.items()})
+
+
+def _operators(
+    private: Float[np.ndarray, "K n d"],
+    shared: tuple[Float[np.ndarray, "_ d"], ...],
+    weights: Float[np.ndarray, "4"],
+) -> Float[np.ndarray, "K d N"]:
+    """Estimate of each entity per response, for one weight per part: private, then shared."""
+    k, n, _ = private.shape
+    rows = np.concatenate([private, *(np.broadcast_to(x, (k, *x.shape)) for x in shared)], axis=1)
+    root = np.sqrt(np.repeat(weights, [n, *(len(x) for x in shared)]))
+    # rows of weight zero are zero rows here, and zero columns of the pseudo-inverse
+    tolerance = max(rows.shape[1:]) * np.finfo(float).eps
+    return np.linalg.pinv(root[:, None] * rows, rtol=tolerance) * root
