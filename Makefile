@@ -49,9 +49,11 @@ figures: $(INSTALLED) ## draw every figure again (figures/*.py)
 	@set -e; for script in $(sort $(wildcard figures/*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script"; done
 
-bench: $(INSTALLED) ## run every benchmark (benchmarks/*.py)
-	@set -e; for script in $(sort $(wildcard benchmarks/*.py)); do \
-		echo "$$script"; $(BIN)/python "$$script"; done
+BENCHMARKS := $(filter-out __init__ machine,$(basename $(notdir $(wildcard benchmarks/*.py))))
+bench: $(INSTALLED) ## run every benchmark and keep its table in benchmarks/results/
+	@mkdir -p benchmarks/results
+	@set -e; for name in $(sort $(BENCHMARKS)); do \
+		$(BIN)/python -m benchmarks.$$name --out benchmarks/results/$$name.md; done
 
 clean: ## remove caches and build products (results/ and .venv stay)
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -230,8 +230,20 @@ def _pencil(system: _System, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @float64
-@jax.jit
-def _solve_rows(
+def _solve_rows(system: _System, basis: Any, mu: Any, alpha: Any, beta: Any) -> _Cells:
+    return _compiled()(system, basis, mu, alpha, beta)
+
+
+@cache
+def _compiled() -> Any:
+    # Not at import: asking for the backend starts it. One thread per program, because the
+    # rows of β already keep the cores busy.
+    on_cpu = jax.default_backend() == "cpu"
+    options = {"xla_cpu_multi_thread_eigen": False} if on_cpu else {}
+    return jax.jit(_all_cells, compiler_options=options)
+
+
+def _all_cells(
     system: _System,
     basis: Float[Array, "B K d d"],
     mu: Float[Array, "B K d"],
