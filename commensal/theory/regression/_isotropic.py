@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import fminbound
+from scipy.optimize import minimize_scalar
 
 
 def isotropic_mse(entities: Any, alpha: Any, beta: Any, dim: int = 1, noise: float = 1.0) -> Any:
@@ -92,8 +92,11 @@ def isotropic_mix(entities: int) -> tuple[float, float]:
     def best_beta(alpha: float) -> float:
         return 1 / (1 + 1 / k + (1 - alpha) ** 2 * (1 - 1 / k))
 
-    found = fminbound(
-        lambda alpha: isotropic_mse(k, alpha, best_beta(alpha)), 0.0, 1 - 1e-9, xtol=1e-12
+    found: Any = minimize_scalar(
+        lambda alpha: isotropic_mse(k, alpha, best_beta(alpha)),
+        bounds=(0.0, 1 - 1e-9),
+        method="bounded",
+        options={"xatol": 1e-12},
     )
-    alpha = float(found) if entities > 1 else 0.0  # alone, listening to oneself only adds noise
+    alpha = float(found.x) if entities > 1 else 0.0  # alone, listening to oneself only adds noise
     return alpha, best_beta(alpha)

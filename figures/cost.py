@@ -1,0 +1,100 @@
+"""Cost of a cell of an (α, β) grid against K and d, and that of the dense formulas."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks.machine import describe
+from benchmarks.sweep_regression import dense_cell
+from commensal import designs, plots
+from commensal.theory import regression
+from tests.reference import regression as dense
+
+ALPHA, BETA = np.linspace(0.05, 0.95, 8), np.linspace(0.05, 0.95, 13)
+PROGRAMS = ("commensal", "dense formulas")
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Best time of a call over a few; the first one, which compiles, does not count."""
+    run()
+    times: list[float] = []
+    while sum(times) < 0.3 or (len(times) < 3 and sum(times) < 3):
+        start = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+def cell_seconds(entities: int, dim: int, rank: int) -> tuple[float, float]:
+    """Of one cell, by the package (on a grid, shared out) and by the dense formulas."""
+    grams = designs.gaussian(entities, dim, rank).grams()
+    w = regression.Workflow(**grams, alpha=0.5, beta=0.5)
+    grid = seconds(lambda: regression.grid(w, ALPHA, BETA, tasks=False))
+    reference = np.nan
+    if entities * dim <= 512:
+        system = dense.System(*grams.values(), alpha=0.5, beta=0.5)
+        reference = seconds(lambda: dense_cell(system))
+    return grid / (ALPHA.size * BETA.size), reference
+
+
+def measured(name: str, label: str, title: str, cells: dict[int, tuple[float, float]]):
+    sizes = xr.DataArray(list(cells), dims=name, attrs={"long_name": label})
+    values = np.array(list(cells.values())).T
+    return xr.DataArray(
+        values, {"program": list(PROGRAMS), name: sizes}, ("program", name), attrs={"title": title}
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
+    parser.add_argument("--quick", action="store_true", help="small sizes alone")
+    args = parser.parse_args()
+
+    entities = (2, 4) if args.quick else (2, 4, 8, 16, 32, 128, 512, 1024, 4096)
+    dims = (6, 15) if args.quick else (8, 16, 32, 64, 128)
+    by_entities = measured(
+        "entities",
+        "K: number of models",
+        "d = 15, rank 5",
+        {k: cell_seconds(k, 15, 5) for k in entities},
+    )
+    by_dim = measured(
+        "dim",
+        "d: number of features",
+        "K = 4, rank d/3",
+        {d: cell_seconds(4, d, d // 3) for d in dims},
+    )
+    machine = describe()
+    what = f"Spectral radius, error and efficiency; grids of {ALPHA.size} × {BETA.size} cells"
+    fig = plots.cost(by_entities, by_dim, machine=f"{what}\n{machine}")
+    fig.savefig(args.out)
+
+    ours, theirs = by_entities.values
+    both = np.flatnonzero(np.isfinite(theirs))[-1]
+    exponents = [
+        "{:.2f} and {:.2f}".format(*(exponent(x.sel(program=p)) for p in PROGRAMS))
+        for x in (by_entities, by_dim)
+    ]
+    print(
+        f"A cell costs {ours[-1] * 1e3:.3g} ms for K = {entities[-1]} models (d = 15) and "
+        f"{float(by_dim[0, -1]) * 1e3:.3g} ms for d = {dims[-1]} (K = 4), with exponents "
+        f"{exponents[0]} in K and {exponents[1]} in d for commensal and the dense formulas, and at "
+        f"K = {entities[both]} the dense ones take {theirs[both] / ours[both]:,.0f} times as long, "
+        f"on {machine}."
+    )
+
+
+def exponent(timings: xr.DataArray) -> float:
+    fit = plots.power_law(timings.dropna(timings.dims[0]))
+    return np.nan if fit is None else fit.exponent
+
+
+if __name__ == "__main__":
+    main()

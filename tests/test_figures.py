@@ -1,0 +1,62 @@
+"""Every script of figures/, small: a PNG that can be looked at, and one sentence with numbers."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "figures").glob("*.py"))
+BYTES = range(10_000, 300_000)
+
+
+def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    out = folder / f"{script.stem}.png"
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(script), "--quick", "--out", str(out)],
+        cwd=folder,  # from anywhere
+        env={k: v for k, v in os.environ.items() if k != "MPLBACKEND"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def check_sentence(name: str, sentence: str) -> None:
+    assert "\n" not in sentence, name
+    assert sentence.endswith("."), name
+    assert ". " not in sentence, f"{name} prints more than one sentence"
+    assert len(re.findall(r"\d+\.?\d*", sentence)) >= 5, name
+    assert not re.search(r"\b(nan|inf)\b", sentence), name
+
+
+def check_picture(path: Path) -> None:
+    header = path.read_bytes()[:24]
+    assert header[:8] == b"\x89PNG\r\n\x1a\n", path.name
+    width, height = struct.unpack(">II", header[16:24])
+    assert 900 <= width <= 2000, path.name
+    assert 500 <= height <= 2000, path.name
+    assert path.stat().st_size in BYTES, path.name
+
+
+def test_every_script_draws_and_tells(tmp_path: Path) -> None:
+    assert len(SCRIPTS) >= 5
+    # Most of their time goes into compiling, on one core: together they take half as long.
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda script: run(script, tmp_path), SCRIPTS))
+    for script, done in zip(SCRIPTS, runs, strict=True):
+        assert (done.returncode, done.stderr) == (0, ""), f"{script.name}\n{done.stderr}"
+        check_sentence(script.name, done.stdout.strip())
+        check_picture(tmp_path / f"{script.stem}.png")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
+def test_published_picture_is_there(script: Path) -> None:
+    check_picture(script.with_suffix(".png"))
