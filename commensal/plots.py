@@ -30,13 +30,13 @@ from matplotlib.ticker import (
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 FIG2_BETAS = (0.1, 0.25, 0.5, 0.75, 0.9)
 
-_WIDTH, _DPI = 9.0, 150  # inches, dots per inch: still readable when shrunk to 900 pixels
+_WIDTH, _DPI = 9.0, 140  # inches, dots per inch: still readable when shrunk to 900 pixels
 _TITLE, _TEXT = 10.5, 9.0  # points
 # six steps below 1 and six above (the last one is open), finer near 1
 _GROWTH = (0, 0.25, 0.5, 0.75, 0.9, 0.98, 1, 1.01, 1.05, 1.2, 1.5, 2)
 _LINES, _MARKS = ("-", "--", ":", "-."), ("o", "s", "^", "D")
-_ALPHA = "α: weight of newly collected data"
-_BETA = "β: weight of private data within the real data"
+_ALPHA = "α: weight of new data"
+_BETA = "β: weight of private data"
 _GREY = "0.88"
 _NO_LIMIT: dict[str, Any] = {
     "hatch": "////",
@@ -82,10 +82,10 @@ def efficiency_map(ds: xr.Dataset) -> Figure:
         text = "no efficiency is defined on this grid"
         if best is not None:
             text = f"best {best.value:.3f} at ({best.alpha:.3g}, {best.beta:.3g})"
-            text += "" if half is None else f"; {half:.3f} at (0.5, 0.5)"
+            text += "" if half is None else f"\n{half:.3f} at (0.5, 0.5)"
         panels.append(_Panel(f"{_title(cells)}\n{text}", values, ~cells["stable"], best))
     norm = Normalize(0, _largest([p.values for p in panels]))
-    return _maps(panels, "viridis", norm, "relative efficiency, mean over models (1: optimal)")
+    return _maps(panels, "viridis", norm, "mean relative efficiency")
 
 
 def consensus_map(ds: xr.Dataset) -> Figure:
@@ -113,7 +113,7 @@ def consensus_map(ds: xr.Dataset) -> Figure:
         text = "" if half is None else f"\n{half:.3f} at (0.5, 0.5)"
         panels.append(_Panel(_title(cells) + text, values, ~cells["stable"], None))
     norm = Normalize(0, _largest([p.values for p in panels]))
-    return _maps(panels, "cividis", norm, "consensus distance (0: all models alike)")
+    return _maps(panels, "cividis", norm, "consensus distance (0: all alike)")
 
 
 def stability_map(ds: xr.Dataset) -> Figure:
@@ -146,7 +146,7 @@ def stability_map(ds: xr.Dataset) -> Figure:
         # rounded, or the edges where ρ is 1 up to rounding errors would be mottled
         panels.append(_Panel(_title(cells) + text, values.round(9), None, None))
     norm = BoundaryNorm(_GROWTH, 256, extend="max")
-    return _maps(panels, "RdBu_r", norm, "ρ: growth of errors per generation", contour=1.0)
+    return _maps(panels, "RdBu_r", norm, "ρ: growth of errors in a generation", contour=1.0)
 
 
 # Curves.
@@ -236,7 +236,7 @@ def _optima(ax: Axes, mean: xr.DataArray, found: Sequence[xr.Dataset]) -> list[A
     ax.plot(0.5, 0.5, **_CROSS)
     ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="α", ylabel="β")
     title = "best mix of each design" if len(found) > 1 else "best mix"
-    ax.set_title(f"{title}; contours: mean efficiency", fontsize=_TEXT)
+    ax.set_title(f"{title}\n(contours: mean efficiency)", fontsize=_TEXT)
     return [*known, _cross_handle()]
 
 
@@ -597,7 +597,10 @@ def _maps(
         alpha, beta = (_edges(values[d].values) for d in ("alpha", "beta"))
         mesh = ax.pcolormesh(alpha, beta, np.ma.masked_invalid(values), cmap=cmap, norm=norm)
         ax.set(xlim=alpha[[0, -1]], ylim=beta[[0, -1]])
-        ax.set_title(panel.title, fontsize=_TITLE)
+        for axis, name in ((ax.xaxis, "alpha"), (ax.yaxis, "beta")):
+            if values.sizes[name] == 1:
+                axis.set_ticks(values[name].values)  # the cell's borders mean nothing then
+        ax.set_title(panel.title, fontsize=_TEXT)
         if _outermost(axes, ax, "bottom"):
             ax.set_xlabel(_ALPHA, fontsize=_TEXT)
         if _outermost(axes, ax, "left"):
@@ -647,7 +650,7 @@ def _figure(panels: int, *, square: bool = False) -> tuple[Figure, list[Axes]]:
     rows = max(1, -(-panels // columns))
     width = _WIDTH if columns > 1 else 0.72 * _WIDTH
     # a map has the legend below and the colour bar beside it
-    height = rows * (width - square) * {1: 0.8, 2: 0.5, 3: 0.37}[columns] + 0.6
+    height = rows * (width - square) * {1: 0.8, 2: 0.5, 3: 0.37}[columns] + (1 if square else 0.6)
     fig = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     axes = list(fig.subplots(rows, columns, squeeze=False, sharex=square, sharey=square).flat)
     for ax in axes[panels:]:
@@ -690,7 +693,7 @@ def _legend(fig: Figure, known: Sequence[Any]) -> None:
         fig.legend(
             handles=list(known),
             loc="outside lower center",
-            ncols=min(len(known), 4),
+            ncols=min(len(known), 4 if fig.get_figwidth() >= _WIDTH else 2),
             fontsize=_TEXT,
             frameon=False,
         )

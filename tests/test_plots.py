@@ -81,7 +81,7 @@ def test_efficiency_map_tells_the_best_cell(ds) -> None:
     best = mean.where(mean == mean.max(), drop=True)
     half = float(mean.sel(alpha=0.5, beta=0.5))
     told = f"best {mean.max():.3f} at ({best.alpha.item():.3g}, {best.beta.item():.3g})"
-    assert f"{told}; {half:.3f} at (0.5, 0.5)" in text
+    assert f"{told}\n{half:.3f} at (0.5, 0.5)" in text
     assert "K = 2" in text
     assert "K = 3" in text
     assert "unstable" in text  # alpha = 1
