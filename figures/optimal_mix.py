@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer and smaller systems")
     args = parser.parse_args()
 
-    sizes = [4, 8] if args.quick else [4, 8, 16, 32, 64, 128]
+    sizes = [4] if args.quick else [4, 8, 16, 32, 64, 128]
     seeds = range(1 if args.quick else 3)
     shape = (len(FAMILIES), len(sizes), len(seeds))
     axes = ("family", "entities", "seed")
