@@ -123,14 +123,7 @@ def test_what_a_sweep_gives_can_be_drawn() -> None:
 
 @pytest.mark.parametrize(
     ("alpha", "beta"),
-    [
-        ([5], slice(None)),
-        (slice(None), [5]),
-        ([3], [9]),
-        ([0], [10]),
-        ([10], [0]),
-        (slice(None), [0]),
-    ],
+    [([5], slice(None)), (slice(None), [0]), ([3], [9]), ([10], [0])],
 )
 def test_thin_grids(ds, alpha, beta) -> None:
     shown(ds.isel(entities=[0], alpha=alpha, beta=beta))
@@ -153,21 +146,22 @@ def test_part_of_the_square_unstable() -> None:
 
 
 def test_constant_efficiency(ds) -> None:
-    shown(ds.assign(relative_efficiency=ds.relative_efficiency * 0 + 0.5))
+    constant = ds.assign(relative_efficiency=ds.relative_efficiency * 0 + 0.5)
+    drawn(plots.efficiency_over_alpha(constant, 2))
 
 
 def test_one_entity_selected(ds) -> None:
-    for draw in MAPS:
-        assert drawn(draw(ds.sel(entities=3))) == drawn(draw(ds.sel(entities=[3])))
+    single, listed = (plots.efficiency_map(ds.sel(entities=k)) for k in (3, [3]))
+    assert drawn(single) == drawn(listed)
 
 
 def test_order_along_the_axes_does_not_matter(ds) -> None:
-    shuffled = ds.isel(alpha=np.random.default_rng(0).permutation(AXIS.size))
-    for draw in MAPS:
-        assert drawn(draw(shuffled)) == drawn(draw(ds))
+    one = ds.sel(entities=[2])
+    shuffled = one.isel(alpha=np.random.default_rng(0).permutation(AXIS.size))
+    assert drawn(plots.efficiency_map(shuffled)) == drawn(plots.efficiency_map(one))
 
 
-@pytest.mark.parametrize("panels", [1, 2, 3, 5, 7])
+@pytest.mark.parametrize("panels", [1, 3, 5])
 def test_any_number_of_panels(ds, panels) -> None:
     many = xr.concat([ds.isel(entities=0)] * panels, "entities")
     many = many.assign_coords(entities=np.full(panels, 2))
