@@ -15,8 +15,8 @@ with as many rows as their rank.
 *Per cell* what is left is d × d: the Stein equation, the resolvent and the spectral radius, from
 the same repeated squarings.
 
-The compiled part is made of matrix products alone and runs on one core; the β rows are spread
-over cores by threads. The eigendecompositions are NumPy's: batched LAPACK calls inside XLA:CPU
+The compiled part is made of matrix products alone, too small to keep more than one core busy,
+so the β rows are spread over cores by threads. The eigendecompositions are NumPy's: batched LAPACK calls inside XLA:CPU
 can wait for each other for ever (see _linalg), and here they are one part in ten of the work.
 
 At α = 0 and α = 1 the pencil is no congruence any more (a pseudo-inverse is not), but the system
@@ -27,7 +27,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -230,20 +230,8 @@ def _pencil(system: _System, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 @float64
-def _solve_rows(system: _System, basis: Any, mu: Any, alpha: Any, beta: Any) -> _Cells:
-    return _compiled()(system, basis, mu, alpha, beta)
-
-
-@cache
-def _compiled() -> Any:
-    # Not at import: asking for the backend starts it. One thread per program, because the
-    # rows of β already keep the cores busy.
-    on_cpu = jax.default_backend() == "cpu"
-    options = {"xla_cpu_multi_thread_eigen": False} if on_cpu else {}
-    return jax.jit(_all_cells, compiler_options=options)
-
-
-def _all_cells(
+@jax.jit
+def _solve_rows(
     system: _System,
     basis: Float[Array, "B K d d"],
     mu: Float[Array, "B K d"],
