@@ -77,7 +77,11 @@ def compare(entities: tuple[int, ...], count: int, seconds: float, repeats: int)
         grams = designs.gaussian(k, DIM, RANK).grams()
         w = regression.Workflow(**grams, alpha=0.5, beta=0.5)
         total, first = project_seconds(w, axis, repeats)
-        reference, results = dense_seconds(dense.System(**grams, alpha=0, beta=0), sample, seconds)
+        reference, results = dense_seconds(
+            dense.System(grams["private"], grams["public"], grams["synthetic"], alpha=0, beta=0),
+            sample,
+            seconds,
+        )
         worst = max(
             np.abs(regression.grid(w, [a], [b], tasks=False).mse[0, 0] / mse - 1).max()
             for a, b, mse in results[:5]
@@ -123,7 +127,7 @@ def floor(k: int) -> str:
     left = np.random.default_rng(0).standard_normal((4000, d, d))
     start = time.perf_counter()
     for _ in range(5):
-        left @ left
+        np.matmul(left, left)
     rate = 5 * 4000 * 2 * d**3 / (time.perf_counter() - start)
     return (
         f"K = {k}: about {flops / 1e3:,.0f} kflop per cell; at the {rate / 1e9:.0f} GFLOP/s that "
@@ -133,7 +137,7 @@ def floor(k: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a small grid, to see that it runs")
     parser.add_argument("--out", type=Path, help="also write the table here, as Markdown")
     args = parser.parse_args()

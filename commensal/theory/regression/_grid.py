@@ -16,8 +16,9 @@ with as many rows as their rank.
 the same repeated squarings.
 
 The compiled part is made of matrix products alone, too small to keep more than one core busy,
-so the β rows are spread over cores by threads. The eigendecompositions are NumPy's: batched LAPACK calls inside XLA:CPU
-can wait for each other for ever (see _linalg), and here they are one part in ten of the work.
+so the β rows are spread over cores by threads. The eigendecompositions are NumPy's: batched
+LAPACK calls inside XLA:CPU can wait for each other for ever (see _linalg), and here they are one
+part in ten of the work.
 
 At α = 0 and α = 1 the pencil is no congruence any more (a pseudo-inverse is not), but the system
 is trivial: nobody listens, or nobody remembers.
