@@ -244,10 +244,16 @@ def _solve_rows(
     share = 1 - system.human_share
     scale = 1 / ((1 - alpha)[:, None] * mu[..., None, :] + alpha[:, None] * (1 - mu[..., None, :]))
 
-    # mean answer matrix (1/K) Σ_k S_k G_k⁺, linear in the diagonal `scale`: one product per β
+    # mean answer matrix (1/K) Σ_k S_k G_k⁺, linear in the diagonal `scale`: one product per β,
+    # one β at a time, because what is multiplied has K d³ numbers
     answers = jnp.einsum("kij,bkja->bkia", system.synthetic, basis)
-    outer = answers[..., :, None, :] * basis[..., None, :, :]  # (B K i j a)
-    answered = jnp.einsum("bkna,bkija->bnij", scale, outer) / k
+
+    def mean_answer(row):
+        scale, answer, basis = row
+        outer = answer[:, :, None, :] * basis[:, None, :, :]  # (K i j a)
+        return jnp.einsum("kna,kija->nij", scale, outer) / k
+
+    answered = jax.lax.map(mean_answer, (scale, answers, basis))
     a = (share * alpha)[:, None, None] * answered
 
     radius, noise, resolvent = _settle(system.fresh_noise, a.reshape(-1, d, d))
