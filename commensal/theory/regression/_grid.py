@@ -207,7 +207,9 @@ def _system(w: Workflow, tasks: bool) -> _System:
 def _factors(grams: np.ndarray) -> np.ndarray:
     """F (K, r, d) with FᵀF = S, r the largest rank (at least one row, for the shape's sake)."""
     eigenvalues, vectors = np.linalg.eigh(grams)
-    cutoff = _cutoff(grams.shape[-1]) * np.abs(eigenvalues).max(axis=-1, keepdims=True)
+    cutoff = _linalg.rank_tolerance(grams.shape[-1]) * np.abs(eigenvalues).max(
+        axis=-1, keepdims=True
+    )
     rank = max(1, int((eigenvalues > cutoff).sum(axis=-1).max()))
     roots = np.sqrt(np.maximum(eigenvalues[:, -rank:], 0))
     return roots[:, :, None] * vectors[:, :, -rank:].swapaxes(-1, -2)
@@ -224,7 +226,9 @@ def _pencil(system: _System, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Z (B, K, d, d) and μ (B, K, d) of the module's docstring."""
     real = _real(system, beta)
     eigenvalues, vectors = np.linalg.eigh(real + np.asarray(system.web))
-    keep = eigenvalues > _cutoff(system.web.shape[0]) * np.abs(eigenvalues).max(-1, keepdims=True)
+    keep = eigenvalues > _linalg.rank_tolerance(system.web.shape[0]) * np.abs(eigenvalues).max(
+        -1, keepdims=True
+    )
     whiten = vectors * np.where(keep, 1 / np.sqrt(np.where(keep, eigenvalues, 1)), 0)[..., None, :]
     mu, rotation = np.linalg.eigh(whiten.swapaxes(-1, -2) @ real @ whiten)
     return whiten @ rotation, np.clip(mu, 0, 1)
@@ -499,12 +503,8 @@ def _real(s: _System, beta: np.ndarray) -> np.ndarray:
     return b * np.asarray(s.private) + (1 - b) * np.asarray(s.public)
 
 
-def _cutoff(dim: int) -> float:
-    return 10 * dim * float(np.finfo(np.float64).eps)
-
-
 def _pinv(grams: np.ndarray) -> np.ndarray:
-    return np.linalg.pinv(grams, rcond=_cutoff(grams.shape[-1]), hermitian=True)
+    return np.linalg.pinv(grams, rcond=_linalg.rank_tolerance(grams.shape[-1]), hermitian=True)
 
 
 def _assemble(
@@ -534,7 +534,7 @@ def _assemble(
         # which data have weight at all.
         eigenvalues, vectors = np.linalg.eigh(grams)
         size = np.abs(eigenvalues).max(axis=-1, keepdims=True)
-        unseen = eigenvalues <= _cutoff(w.dim) * size
+        unseen = eigenvalues <= _linalg.rank_tolerance(w.dim) * size
         unbiased[cells] = ~unseen.any(axis=-1)
         if unseen.any():
             missed = np.einsum(
@@ -546,7 +546,8 @@ def _assemble(
     for array in (traces, variance, squared_bias, distance):
         array[unstable] = np.nan
     pooled = s.private.sum(axis=0) + s.public
-    determined = np.linalg.matrix_rank(pooled, tol=None, hermitian=True) == w.dim
+    known = np.linalg.eigvalsh(pooled)  # as relative_efficiency decides it
+    determined = known[0] > _linalg.rank_tolerance(w.dim) * np.abs(known).max()
     best = s.variance * np.trace(_pinv(pooled)) if determined else np.nan
     with np.errstate(invalid="ignore", divide="ignore"):
         efficiency = np.where(unbiased, best / variance, np.nan)

@@ -23,10 +23,14 @@ STABILITY_MARGIN = 1e-9
 _MAX_DOUBLINGS = 64
 
 
+def rank_tolerance(dim: int) -> float:
+    """Eigenvalues of a Gram matrix below this share of the largest are rounding, not signal."""
+    return 10 * dim * float(jnp.finfo(jnp.float64).eps)
+
+
 def rank_cutoff(eigenvalues: Float[Array, "*b d"]) -> Float[Array, "*b"]:
-    """Eigenvalues of a Gram matrix at or below this are rounding, not signal."""
-    d = eigenvalues.shape[-1]
-    return 10 * d * jnp.finfo(eigenvalues.dtype).eps * jnp.abs(eigenvalues).max(axis=-1)
+    """The largest eigenvalue times :func:`rank_tolerance`."""
+    return rank_tolerance(eigenvalues.shape[-1]) * abs(eigenvalues).max(axis=-1)
 
 
 @jax.custom_jvp
