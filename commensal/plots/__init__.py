@@ -1,0 +1,33 @@
+"""Figures as functions: datasets in, a matplotlib Figure out.
+
+Nothing is shown, no backend is chosen and no global setting is changed; ``savefig`` is the
+caller's. The maps take what :func:`commensal.sweep.regression` returns. Grids may have a single
+point along an axis, and any part of them, or all, may be unstable (NaN). Colours are those of
+Okabe and Ito (2008), and colour maps that keep their order for colour-blind readers.
+"""
+
+from commensal.plots._cost import PowerLaw, cost, power_law
+from commensal.plots._maps import consensus_map, efficiency_map, stability_map
+from commensal.plots._regression import (
+    FIG2_BETAS,
+    efficiency_over_alpha,
+    human_share,
+    optimal_mix,
+    trajectories,
+)
+from commensal.plots._style import PALETTE
+
+__all__ = [
+    "FIG2_BETAS",
+    "PALETTE",
+    "PowerLaw",
+    "consensus_map",
+    "cost",
+    "efficiency_map",
+    "efficiency_over_alpha",
+    "human_share",
+    "optimal_mix",
+    "power_law",
+    "stability_map",
+    "trajectories",
+]
