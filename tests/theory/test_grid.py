@@ -47,8 +47,10 @@ def test_grid_is_limit_cell_by_cell(name):
             efficiency = regression.relative_efficiency(cell)
             np.testing.assert_allclose(got.relative_efficiency[i, j], efficiency, rtol=1e-8)
             distance = regression.consensus_distance(cell)
-            # a square root of a difference: rounding shows at 1e-8
-            np.testing.assert_allclose(got.consensus_distance[i, j], distance, atol=3e-7)
+            # its square is what is computed, by differences of numbers of order one
+            np.testing.assert_allclose(
+                got.consensus_distance[i, j] ** 2, distance**2, rtol=1e-9, atol=1e-12
+            )
 
 
 def test_rows_do_not_depend_on_their_neighbours():

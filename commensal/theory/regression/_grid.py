@@ -28,28 +28,21 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from commensal._precision import float64
 from commensal.theory.regression import _linalg, _state
+from commensal.theory.regression._grid_cells import Cells, System, settle_one, solve_rows
 from commensal.theory.regression._moments import as_vector, constant_generation
 from commensal.theory.regression._workflow import Workflow, web_gram
 
-# β rows per device call, cells per convergence loop, and models per block of the last stage
-# (so that a block stays in a core's cache). Fixed, so that a number never depends on how many
-# threads share the work.
+# β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
-_CELLS = 128
-_BLOCK = 4096
-
-_MAX_DOUBLINGS = 40
-_RANK_ONE = 1e-13
+_COMPILED: set[Any] = set()  # shapes that the device call has been compiled for
 
 
 class Grid(NamedTuple):
@@ -84,26 +77,26 @@ class Grid(NamedTuple):
         return self.variance + self.squared_bias
 
 
-class _System(NamedTuple):
-    """What all cells of a grid have in common."""
+class _Spectrum(NamedTuple):
+    """Eigendecomposition of symmetric matrices, and which directions have data at all."""
 
-    private: Float[Array, "K d d"]
-    factors: Float[Array, "K r d"]
-    public: Float[Array, "d d"]
-    synthetic: Float[Array, "K d d"]
-    web: Float[Array, "d d"]
-    fresh_noise: Float[Array, "d d"]
-    variance: Float[Array, ""]
-    human_share: Float[Array, ""]
-    tasks: Float[Array, "M d d"]  # traces against these are reported; the first is the identity
+    values: np.ndarray  # (*n, d)
+    vectors: np.ndarray  # (*n, d, d)
+    seen: np.ndarray  # (*n, d)
 
+    def scaled(self, power: float) -> np.ndarray:
+        """Vectors times the values of what is seen to a power, zero elsewhere."""
+        values = np.where(self.seen, self.values, 1) ** power
+        return self.vectors * np.where(self.seen, values, 0)[..., None, :]
 
-class _Cells(NamedTuple):
-    """Traces of one block of cells; α leads, and everything is a sum over what it names."""
+    def pinv(self) -> np.ndarray:
+        half = self.scaled(-0.5)
+        return half @ half.swapaxes(-1, -2)
 
-    spectral_radius: Float[Array, "A B"]
-    traces: Float[Array, "A B K M"]
-    consensus_distance: Float[Array, "A B"]
+    def missed(self, theta: np.ndarray) -> np.ndarray:
+        """The part of θ that no data say anything about."""
+        parts = np.where(self.seen, 0, self.vectors.swapaxes(-1, -2) @ theta)
+        return (self.vectors @ parts[..., None])[..., 0]
 
 
 def grid(w: Workflow, alpha: Any, beta: Any, theta: Any = None, *, tasks: bool = True) -> Grid:
@@ -152,30 +145,70 @@ def grid(w: Workflow, alpha: Any, beta: Any, theta: Any = None, *, tasks: bool =
         raise ValueError("a grid needs a workflow that is constant in time")
     theta = np.zeros(w.dim) if theta is None else np.asarray(as_vector(theta, w.dim))
     system = _system(w, tasks)
-    radius = np.zeros((alpha.size, beta.size))
-    distance = np.zeros_like(radius)
-    traces = np.zeros((*radius.shape, w.entities, system.tasks.shape[0]))
-    inner = np.flatnonzero((alpha > 0) & (alpha < 1))
-    starts = range(0, beta.size if inner.size else 0, ROWS)
+    host = jax.tree.map(np.asarray, system)
+    shape = (alpha.size, beta.size, w.entities)
+    radius, distance = np.zeros(shape[:2]), np.zeros(shape[:2])
+    variance, squared_bias = np.zeros(shape), np.zeros(shape)
+    unbiased = np.zeros(shape, dtype=bool)
+    second_moments = np.zeros((*shape, host.tasks.shape[0]))
+    inner, first, last = (
+        np.flatnonzero(x) for x in ((alpha > 0) & (alpha < 1), alpha == 0, alpha == 1)
+    )
+
+    def note(at: Any, found: Cells, grams: _Spectrum) -> None:
+        radius[at], distance[at] = found.spectral_radius, found.consensus_distance
+        traces = np.asarray(found.traces)
+        variance[at], second_moments[at] = traces[..., 0], traces
+        unbiased[at] = grams.seen.all(axis=-1)
+        if not grams.seen.all():
+            # The limit's mean is θ projected on the range of G_k, which depends on α only
+            # through which data have weight at all.
+            missed = grams.missed(theta)
+            squared_bias[at] = (missed**2).sum(axis=-1)
+            second_moments[at] += np.einsum(
+                "...i,mij,...j->...m", missed, host.tasks, missed, optimize=True
+            )
 
     def solve(start: int) -> None:
         rows = np.arange(start, min(start + ROWS, beta.size))
-        padded = np.resize(beta[rows], ROWS)  # one shape, one compilation
-        cells = _solve_rows(system, *_pencil(system, padded), alpha[inner], padded)
-        at = np.ix_(inner, rows)
-        radius[at] = cells.spectral_radius[:, : rows.size]
-        distance[at] = cells.consensus_distance[:, : rows.size]
-        traces[at] = cells.traces[:, : rows.size]
+        if inner.size:
+            padded = np.resize(beta[rows], ROWS)  # one shape, one compilation
+            real = _real(host, padded)
+            both = _spectrum(real + host.web)
+            cells = solve_rows(system, *_pencil(real, both), alpha[inner], padded)
+            cut = Cells(*(np.asarray(x)[:, : rows.size] for x in cells))
+            note(np.ix_(inner, rows), cut, _Spectrum(*(x[: rows.size] for x in both)))
+        if first.size:
+            real = _spectrum(_real(host, beta[rows]))
+            note(np.ix_(first, rows), _nobody_listens(host, beta[rows], real), real)
 
-    for start in starts[:1]:
-        solve(start)  # compiles; threads that start together would each compile
+    starts = range(0, beta.size, ROWS)
+    compiled = (*(x.shape for x in system), inner.size)
+    if compiled not in _COMPILED:
+        solve(0)  # threads that start together would each compile
+        _COMPILED.add(compiled)
+        starts = starts[1:]
     with ThreadPoolExecutor(available_cores()) as pool:
-        list(pool.map(solve, starts[1:]))
-    for edge, at_edge in ((0.0, _nobody_listens), (1.0, _nobody_remembers)):
-        at = np.flatnonzero(alpha == edge)
-        if at.size:
-            radius[at], traces[at], distance[at] = at_edge(system, beta)
-    return _assemble(w, system, theta, alpha, beta, radius, traces, distance)
+        list(pool.map(solve, starts))
+    if last.size:
+        web = _spectrum(host.web)
+        note(last, _nobody_remembers(host, web), web)
+
+    unstable = ~(radius < 1 - _linalg.STABILITY_MARGIN)
+    for array in (second_moments, variance, squared_bias, distance):
+        array[unstable] = np.nan
+    pooled = _spectrum(host.private.sum(axis=0) + host.public)  # as relative_efficiency decides
+    best = host.variance * np.trace(pooled.pinv()) if pooled.seen.all() else np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        efficiency = np.where(unbiased, best / variance, np.nan)
+    return Grid(
+        spectral_radius=radius,
+        variance=variance,
+        squared_bias=squared_bias,
+        mspe=second_moments[..., 1:] if tasks else None,
+        relative_efficiency=efficiency,
+        consensus_distance=distance,
+    )
 
 
 def _axis(values: Any, name: str) -> np.ndarray:
@@ -187,11 +220,11 @@ def _axis(values: Any, name: str) -> np.ndarray:
     return values
 
 
-def _system(w: Workflow, tasks: bool) -> _System:
+def _system(w: Workflow, tasks: bool) -> System:
     with jax.enable_x64(True):
         g = constant_generation(w)
         eye = jnp.eye(w.dim)[None]
-        return _System(
+        return System(
             private=w.private,
             factors=jnp.asarray(_factors(np.asarray(w.private))),
             public=w.public,
@@ -222,340 +255,44 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _pencil(system: _System, beta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Z (B, K, d, d) and μ (B, K, d) of the module's docstring."""
-    real = _real(system, beta)
-    eigenvalues, vectors = np.linalg.eigh(real + np.asarray(system.web))
-    keep = eigenvalues > _linalg.rank_tolerance(system.web.shape[0]) * np.abs(eigenvalues).max(
-        -1, keepdims=True
-    )
-    whiten = vectors * np.where(keep, 1 / np.sqrt(np.where(keep, eigenvalues, 1)), 0)[..., None, :]
+def _spectrum(grams: np.ndarray) -> _Spectrum:
+    values, vectors = np.linalg.eigh(grams)
+    largest = np.abs(values).max(axis=-1, keepdims=True)
+    return _Spectrum(values, vectors, values > _linalg.rank_tolerance(grams.shape[-1]) * largest)
+
+
+def _pencil(real: np.ndarray, both: _Spectrum) -> tuple[np.ndarray, np.ndarray]:
+    """Z (B, K, d, d) and μ (B, K, d) of the module's docstring, from R and that of R + H."""
+    whiten = both.scaled(-0.5)
     mu, rotation = np.linalg.eigh(whiten.swapaxes(-1, -2) @ real @ whiten)
     return whiten @ rotation, np.clip(mu, 0, 1)
 
 
-@float64
-@jax.jit
-def _solve_rows(
-    system: _System,
-    basis: Float[Array, "B K d d"],
-    mu: Float[Array, "B K d"],
-    alpha: Float[Array, "A"],
-    beta: Float[Array, "B"],
-) -> _Cells:
-    """All cells of a few β rows; α strictly inside (0, 1)."""
-    k, d = system.private.shape[0], system.private.shape[-1]
-    share = 1 - system.human_share
-    scale = 1 / ((1 - alpha)[:, None] * mu[..., None, :] + alpha[:, None] * (1 - mu[..., None, :]))
-
-    # mean answer matrix (1/K) Σ_k S_k G_k⁺, linear in the diagonal `scale`: one product per β,
-    # one β at a time, because what is multiplied has K d³ numbers
-    answers = jnp.einsum("kij,bkja->bkia", system.synthetic, basis)
-
-    def mean_answer(row):
-        scale, answer, basis = row
-        outer = answer[:, :, None, :] * basis[:, None, :, :]  # (K i j a)
-        return jnp.einsum("kna,kija->nij", scale, outer) / k
-
-    answered = jax.lax.map(mean_answer, (scale, answers, basis))
-    a = (share * alpha)[:, None, None] * answered
-
-    radius, noise, resolvent = _settle(system.fresh_noise, a.reshape(-1, d, d))
-    noise, resolvent = (x.reshape(a.shape) for x in (noise, resolvent))
-
-    block = max(1, min(alpha.size, _BLOCK // k))
-    n = -(-alpha.size // block)
-
-    def blocks(x, axis):  # cut the α axis, padding with copies of the last, and put blocks first
-        pad = [(0, 0)] * x.ndim
-        pad[axis] = (0, n * block - alpha.size)
-        x = jnp.pad(x, pad, mode="edge")
-        x = x.reshape(*x.shape[:axis], n, block, *x.shape[axis + 1 :])
-        return jnp.moveaxis(x, axis, 1).reshape(-1, *x.shape[1:axis], *x.shape[axis + 1 :])
-
-    def repeat(x):
-        return jnp.repeat(x, n, axis=0)
-
-    rows = (
-        *(repeat(x) for x in (beta, basis, answers)),
-        blocks(scale, 2),
-        *(blocks(x, 1) for x in (answered, resolvent, noise)),
-        blocks(jnp.broadcast_to(alpha, (beta.size, alpha.size)), 1),
-    )
-    traces, distance = jax.lax.map(lambda row: _read_block(system, *row), rows)
-    traces = traces.reshape(beta.size, n * block, k, -1)[:, : alpha.size]
-    distance = distance.reshape(beta.size, n * block)[:, : alpha.size]
-    return _Cells(radius.reshape(beta.size, -1).T, traces.swapaxes(0, 1), distance.T)
-
-
-def _settle(
-    source: Float[Array, "d d"], matrices: Float[Array, "N d d"]
-) -> tuple[Float[Array, "N"], Float[Array, "N d d"], Float[Array, "N d d"]]:
-    """Spectral radius of each A; where that is below one, W = A W Aᵀ + N and (I - A)⁻¹."""
-    n, d = matrices.shape[0], matrices.shape[-1]
-    # A chunk takes as many doublings as its slowest cell: put like with like.
-    order = jnp.argsort(_trace(matrices))
-    padded = jnp.concatenate([matrices[order], jnp.zeros((-n % _CELLS, d, d))])
-    radius, total, resolvent = jax.lax.map(
-        partial(_settle_chunk, source), padded.reshape(-1, _CELLS, d, d)
-    )
-    back = jnp.argsort(order)
-    return (
-        radius.reshape(-1)[back],
-        total.reshape(-1, d, d)[back],
-        resolvent.reshape(-1, d, d)[back],
-    )
-
-
-def _trace(x: Float[Array, "*n d d"]) -> Float[Array, "*n"]:
-    return jnp.einsum("...ij,ij->...", x, jnp.eye(x.shape[-1]))
-
-
-def _norm(x: Float[Array, "*n d d"]) -> Float[Array, "*n"]:
-    return jnp.sqrt(jnp.einsum("...ij,...ij->...", x, x))
-
-
-def _settle_chunk(source: Array, a: Float[Array, "n d d"]) -> tuple[Array, Array, Array]:
-    d = a.shape[-1]
-    # Powers A^(2^m) are carried as exp(log_scale) × unit, unit of norm one, so that neither
-    # overflow nor underflow hides the growth rate.
-
-    def rescale(power, log_scale):
-        size = _norm(power)
-        size = jnp.where(size > 0, size, 1)
-        return power * (1 / size)[:, None, None], log_scale + jnp.log(size)
-
-    def double(carry):
-        # Two doublings for each look at how far they have come: on a CPU a pass over the
-        # batch costs as much as a product.
-        def once(unit, log_scale, total, resolvent):
-            factor = jnp.exp(log_scale)
-            increment = unit @ total @ unit.mT
-            total = total + (factor**2)[:, None, None] * increment
-            resolvent = resolvent + factor[:, None, None] * (unit @ resolvent)
-            return total, resolvent, factor, increment
-
-        unit, log_scale, total, resolvent, _, step = carry
-        total, resolvent, *_ = once(unit, log_scale, total, resolvent)
-        unit, log_scale = unit @ unit, 2 * log_scale
-        total, resolvent, factor, increment = once(unit, log_scale, total, resolvent)
-        unstable = jnp.log(jnp.abs(_trace(unit))) + log_scale > jnp.log(d)
-        size = factor * _norm(unit)
-        unit, log_scale = unit @ unit, 2 * log_scale
-        # Both are positive semidefinite, so their traces measure them; increments shrink
-        # quadratically once they shrink. |tr A^n| > d only if some |eigenvalue| > 1.
-        small = factor**2 * _trace(increment) <= jnp.finfo(a.dtype).eps * _trace(total)
-        # The resolvent's increments shrink as A^n, total's as its square.
-        small = small & (size**2 <= jnp.finfo(a.dtype).eps)
-        unit, log_scale = rescale(unit, log_scale)
-        return unit, log_scale, total, resolvent, small | unstable, step + 2
-
-    def square(carry):
-        unit, log_scale, log_radius, resolved, step = carry
-        squared = unit @ unit
-        # A power of rank one, u vᵀ, is the dominant eigenvalue's alone, which tr(A P)/tr(P) then
-        # gives to full precision, long before Gelfand's formula would.
-        trace = _trace(unit)
-        rank_one = _norm(squared - trace[:, None, None] * unit) <= _RANK_ONE * jnp.abs(trace)
-        ratio = jnp.einsum("nij,nji->n", a, unit) / jnp.where(rank_one, trace, 1)
-        exact = jnp.log(jnp.where(rank_one, jnp.abs(ratio), 1))
-        vanished = _norm(squared) == 0
-        unit, log_scale = rescale(squared, 2 * log_scale)
-        gelfand = jnp.where(vanished, -jnp.inf, log_scale * 0.5 ** (step + 1.0))
-        new = jnp.where(rank_one & ~vanished, exact, gelfand)
-        log_radius = jnp.where(resolved, log_radius, new)
-        return unit, log_scale, log_radius, resolved | rank_one | vanished, step + 1
-
-    unit, log_scale = rescale(a, jnp.zeros(a.shape[0]))
-    # W first; its doublings are also the first squarings for the spectral radius.
-    total = jnp.broadcast_to(source, a.shape)
-    pending = jnp.zeros(a.shape[0], dtype=bool)
-    step = jnp.zeros((), jnp.int32)
-    resolvent = jnp.broadcast_to(jnp.eye(d), a.shape)
-    unit, log_scale, total, resolvent, _, step = jax.lax.while_loop(
-        lambda c: ~c[4].all() & (c[5] < _MAX_DOUBLINGS),
-        double,
-        (unit, log_scale, total, resolvent, pending, step),
-    )
-    log_radius = log_scale * 0.5**step
-    _, _, log_radius, _, _ = jax.lax.while_loop(
-        lambda c: ~c[3].all() & (c[4] < _linalg.SQUARINGS),
-        square,
-        (unit, log_scale, log_radius, pending, step),
-    )
-    return jnp.exp(log_radius), total, resolvent
-
-
-def _read_block(
-    system: _System,
-    beta: Float[Array, ""],
-    basis: Float[Array, "K d d"],
-    answers: Float[Array, "K d d"],
-    scale: Float[Array, "K A d"],
-    answered: Float[Array, "A d d"],
-    resolvent: Float[Array, "A d d"],
-    noise: Float[Array, "A d d"],
-    alpha: Float[Array, "A"],
-) -> tuple[Float[Array, "A K M"], Float[Array, "A"]]:
-    """Traces and consensus distance of one β at several α; see _state for the formulas.
-
-    Arrays are (A, K, rows, d), α first, and every product contracts or keeps the last axis:
-    no large array is ever transposed, which would cost more than the arithmetic.
-    """
-    k, _, d = system.factors.shape
-    share, variance = 1 - system.human_share, system.variance
-    p, q = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
-    alpha, p, q = (x[:, None, None] for x in (alpha, p, q))
-    projected = jnp.einsum("kri,kia->kra", system.factors, basis)
-
-    def along(left, right):  # Σ_a left[k,i,a] scale[k,n,a] right[k,j,a]
-        outer = (left[:, :, None, :] * right[:, None, :, :]).reshape(k, -1, d)
-        flat = (scale @ outer.mT).swapaxes(0, 1)
-        return flat.reshape(alpha.size, k, left.shape[1], right.shape[1])
-
-    def over_entities(left, right):  # Σ_k left[n,k,:,i] right[n,k,:,j]
-        flat = [x.reshape(alpha.size, -1, d) for x in (left, right)]
-        return flat[0].mT @ flat[1]
-
-    def per_alpha(x, shared):  # x[n,k] @ shared[n]
-        return (x.reshape(alpha.size, -1, d) @ shared).reshape(x.shape)
-
-    overlap = system.factors @ system.factors.mT
-    weighed_projected = overlap @ projected
-    gain = along(basis, basis)  # G_k⁺
-    seen = along(basis, projected)  # G_k⁺ F_kᵀ
-    answer = (share * p / k) * resolvent.mT
-    told = per_alpha(along(projected, answers), answer)  # F_k from_private_kᵀ
-    from_public = share * q * (resolvent @ answered)
-    with_public = from_public @ system.public
-
-    common = variance * (over_entities(told, told) + with_public @ from_public.mT) + noise
-    common = alpha**2 * common + variance * q**2 * system.public
-    common = common + variance * alpha * q * (with_public + with_public.mT)
-    weights = variance * (p[..., None] ** 2 / 2 * system.factors + (alpha * p)[..., None] * told)
-    half = (per_alpha(gain, common / 2) + seen @ weights) @ gain
-    traces = half.reshape(-1, d * d) @ (2 * system.tasks).reshape(-1, d * d).T
-
-    # Consensus distance, by the sums that _state.row_distance explains.
-    mean = gain.mean(axis=1)
-    public = q * system.public + alpha * with_public
-    weighed_told = per_alpha(along(weighed_projected, answers), answer)
-    outer = alpha**2 * over_entities(told, weighed_told) + public @ public.mT
-    weighed = along(weighed_projected, basis)
-    own = jnp.einsum("kia,kib->kab", basis, basis) * jnp.einsum(
-        "kra,krs,ksb->kab", projected, overlap, projected
-    )
-    own = (p * p)[:, 0, 0] * jnp.sum((scale @ own) * scale, axis=(0, 2))
-
-    def centred(products, of_mean):  # differences first, sums of squares after: no cancellation
-        return products - of_mean[:, None]
-
-    mean_outer = mean @ outer
-    square = centred(per_alpha(gain, outer), mean_outer) * centred(gain, mean)
-    cross = weighed * (told @ gain - per_alpha(told, mean))
-    cross = 2 * (alpha * p)[:, 0, 0] * jnp.sum(cross, axis=(1, 2, 3))
-    of_mean = 2 * alpha * p * over_entities(weighed, told) * mean + k * mean_outer * mean
-    apart = cross + jnp.sum(square, axis=(1, 2, 3))
-    size = own + apart + jnp.sum(of_mean, axis=(1, 2))
-    apart = apart + (1 - 1 / k) * own
-    distance = jnp.sqrt(jnp.maximum(apart, 0) / jnp.where(size > 0, size, 1))
-    return traces.reshape(alpha.size, k, -1), distance
-
-
-def _nobody_listens(system: _System, beta: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+def _nobody_listens(s: System, beta: np.ndarray, real: _Spectrum) -> Cells:
     """α = 0: every entity refits its own data for ever."""
-    s = jax.tree.map(np.asarray, system)
     b = beta[:, None, None, None]
-    gain = _pinv(_real(s, beta))
+    gain = real.pinv()
     covariance = s.variance * gain @ (b**2 * s.private + (1 - b) ** 2 * s.public) @ gain
-    traces = np.einsum("bkij,mij->bkm", covariance, s.tasks, optimize=True)
+    flat = s.tasks.reshape(s.tasks.shape[0], -1)
+    traces = covariance.reshape(*covariance.shape[:2], -1) @ flat.T
     own, public = b * gain @ s.private, (1 - b) * gain @ s.public
     axes = (1, 2, 3)
     squares = (own**2).sum(axis=axes)
     apart = ((public - public.mean(axis=1, keepdims=True)) ** 2).sum(axis=axes)
     apart += (1 - 1 / s.private.shape[0]) * squares
     size = squares + (public**2).sum(axis=axes)
-    return 0.0, traces, np.sqrt(apart / np.where(size > 0, size, 1))
+    return Cells(np.zeros(beta.size), traces, np.sqrt(apart / np.where(size > 0, size, 1)))
 
 
-def _nobody_remembers(system: _System, beta: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
+def _nobody_remembers(s: System, web: _Spectrum) -> Cells:
     """α = 1: every entity trains on the same web and nothing else, whatever β is."""
-    s = jax.tree.map(np.asarray, system)
-    gain = _pinv(s.web)
-    radius, noise = _settle_one(
-        system.fresh_noise, (1 - s.human_share) * s.synthetic.mean(0) @ gain
-    )
+    gain = web.pinv()
+    radius, noise = settle_one(s.fresh_noise, (1 - s.human_share) * s.synthetic.mean(0) @ gain)
     traces = np.einsum("ij,mij->m", gain @ noise @ gain, s.tasks)
-    shape = (beta.size, s.private.shape[0], traces.size)
-    return radius, np.broadcast_to(traces, shape), np.zeros(beta.size)
+    return Cells(radius, traces, np.zeros(()))
 
 
-@float64
-@jax.jit
-def _settle_one(source: Array, a: Array) -> tuple[Array, Array]:
-    radius, total, _ = _settle_chunk(source, a[None])
-    return radius[0], total[0]
-
-
-def _real(s: _System, beta: np.ndarray) -> np.ndarray:
+def _real(s: System, beta: np.ndarray) -> np.ndarray:
     """R_k(β) = β S̃_k + (1-β) S_*, (B, K, d, d)."""
     b = beta[:, None, None, None]
-    return b * np.asarray(s.private) + (1 - b) * np.asarray(s.public)
-
-
-def _pinv(grams: np.ndarray) -> np.ndarray:
-    return np.linalg.pinv(grams, rcond=_linalg.rank_tolerance(grams.shape[-1]), hermitian=True)
-
-
-def _assemble(
-    w: Workflow,
-    system: _System,
-    theta: np.ndarray,
-    alpha: np.ndarray,
-    beta: np.ndarray,
-    radius: np.ndarray,
-    traces: np.ndarray,
-    distance: np.ndarray,
-) -> Grid:
-    """Add the bias, mark what has no limit, and name the parts."""
-    s = jax.tree.map(np.asarray, system)
-    variance = traces[..., 0].copy()
-    squared_bias = np.zeros_like(variance)
-    unbiased = np.ones(variance.shape, dtype=bool)
-    real = _real(s, beta)
-    for cells, grams in (
-        (alpha == 0, real),
-        ((alpha > 0) & (alpha < 1), real + s.web),
-        (alpha == 1, np.broadcast_to(s.web, real.shape)),
-    ):
-        if not cells.any():
-            continue
-        # The limit's mean is θ projected on the range of G_k, which depends on α only through
-        # which data have weight at all.
-        eigenvalues, vectors = np.linalg.eigh(grams)
-        size = np.abs(eigenvalues).max(axis=-1, keepdims=True)
-        unseen = eigenvalues <= _linalg.rank_tolerance(w.dim) * size
-        unbiased[cells] = ~unseen.any(axis=-1)
-        if unseen.any():
-            missed = np.einsum(
-                "bkij,bkj->bki", vectors, unseen * (vectors.swapaxes(-1, -2) @ theta)
-            )
-            squared_bias[cells] = (missed**2).sum(axis=-1)
-            traces[cells] += np.einsum("bki,mij,bkj->bkm", missed, s.tasks, missed, optimize=True)
-    unstable = ~(radius < 1 - _linalg.STABILITY_MARGIN)
-    for array in (traces, variance, squared_bias, distance):
-        array[unstable] = np.nan
-    pooled = s.private.sum(axis=0) + s.public
-    known = np.linalg.eigvalsh(pooled)  # as relative_efficiency decides it
-    determined = known[0] > _linalg.rank_tolerance(w.dim) * np.abs(known).max()
-    best = s.variance * np.trace(_pinv(pooled)) if determined else np.nan
-    with np.errstate(invalid="ignore", divide="ignore"):
-        efficiency = np.where(unbiased, best / variance, np.nan)
-    return Grid(
-        spectral_radius=radius,
-        variance=variance,
-        squared_bias=squared_bias,
-        mspe=traces[..., 1:] if traces.shape[-1] > 1 else None,
-        relative_efficiency=efficiency,
-        consensus_distance=distance,
-    )
+    return b * s.private + (1 - b) * s.public

@@ -232,7 +232,9 @@ def consensus_distance(w: Workflow, generations: int | None = None) -> Float[Any
     Returns
     -------
     Float[Array, "T+1"] or Float[Array, ""]
-        Distance per generation t = 0..T, or in the limit. Float64, dimensionless.
+        Distance per generation t = 0..T, or in the limit. Float64, dimensionless. It is a square
+        root: what is exactly 0 comes out as up to 1e-8, or 1e-6 where a model hardly listens (α
+        near 0) and its own data leave directions unseen.
 
     Raises
     ------
