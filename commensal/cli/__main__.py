@@ -1,0 +1,5 @@
+"""`python -m commensal.cli`."""
+
+from commensal.cli import main
+
+main()
