@@ -42,7 +42,8 @@ def in_one_line(error: ValidationError) -> str:
     where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
     message = first["msg"].removeprefix("Value error, ")
     given = first.get("input")
-    shown = "" if isinstance(given, (dict, list, tuple)) else f", got {given}"
+    told = "got " in message or isinstance(given, (dict, list, tuple))
+    shown = "" if told else f", got {given}"
     more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
     return f"{where}: {message}{shown}{more}" if where else f"{message}{more}"
 
