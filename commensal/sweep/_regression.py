@@ -15,10 +15,11 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from commensal import designs
+from commensal._cores import available_cores
 from commensal.sweep._checkpoint import Chunks, check_target, discard, fingerprint, finished, load
 from commensal.sweep._dataset import Chunk, Layout, to_file, to_memory
 from commensal.theory import regression as theory
-from commensal.theory.regression._grid import ROWS, available_cores
+from commensal.theory.regression._grid import ROWS
 
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import jax
-import jax.numpy as jnp
-from jaxtyping import PRNGKeyArray
 
 from commensal.sims.regression._config import Config
 
@@ -27,20 +25,3 @@ def chunks(config: Config, size: int) -> Iterator[tuple[int, int, int]]:
     for first in range(0, batches, per_chunk):
         stop = min(first + per_chunk, batches)
         yield first, stop, min(stop * size, config.replicates)
-
-
-def check_key(config: Config, key: PRNGKeyArray | None) -> PRNGKeyArray:
-    # by name: the session's default may be another
-    default = jax.random.key(config.seed, impl="threefry2x32")
-    if key is None:
-        return default
-    typed = jnp.asarray(key)
-    if not jnp.issubdtype(typed.dtype, jax.dtypes.prng_key):
-        typed = jax.random.wrap_key_data(typed)
-    # under vmap an rbg key draws for the whole batch at once, not for each replicate
-    if typed.shape != () or typed.dtype != default.dtype:
-        raise ValueError(
-            f"key must be one threefry key, as jax.random.key(0) makes it, got {typed.dtype} "
-            f"of shape {typed.shape}"
-        )
-    return typed

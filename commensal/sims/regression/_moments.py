@@ -16,8 +16,9 @@ import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from commensal.designs import Designs
+from commensal.sims._keys import check_key
 from commensal.sims.regression import _dataset
-from commensal.sims.regression._batches import batch_size, check_key, chunks
+from commensal.sims.regression._batches import batch_size, chunks
 from commensal.sims.regression._config import Config
 from commensal.sims.regression._designs import given_or_drawn
 from commensal.sims.regression._process import drawn
@@ -81,7 +82,7 @@ def moments(
     if config.replicates < 2:
         raise ValueError("a covariance needs at least 2 replicates, got 1")
     designs, theta = given_or_drawn(config, designs, theta)
-    key = check_key(config, key)
+    key = check_key(config.seed, key)
     with jax.enable_x64(True):
         system = build_system(config, designs, theta)
         size = batch_size()

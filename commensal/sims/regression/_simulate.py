@@ -12,8 +12,9 @@ import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from commensal.designs import Designs
+from commensal.sims._keys import check_key
 from commensal.sims.regression import _dataset
-from commensal.sims.regression._batches import batch_size, check_key, chunks
+from commensal.sims.regression._batches import batch_size, chunks
 from commensal.sims.regression._config import Config
 from commensal.sims.regression._designs import given_or_drawn
 from commensal.sims.regression._process import drawn, run
@@ -88,7 +89,7 @@ def simulate(
     ('generation', 'entity')
     """
     designs, theta = given_or_drawn(config, designs, theta)
-    key = check_key(config, key)
+    key = check_key(config.seed, key)
     out = np.empty((config.replicates, config.generations + 1, designs.entities, designs.dim))
     with jax.enable_x64(True):
         system = build_system(config, designs, theta)

@@ -26,7 +26,6 @@ is trivial: nobody listens, or nobody remembers.
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from commensal._cores import available_cores
 from commensal.theory.regression import _linalg, _state
 from commensal.theory.regression._grid_cells import Cells, System, settle_one, solve_rows
 from commensal.theory.regression._moments import as_vector, constant_generation
@@ -246,13 +246,6 @@ def _factors(grams: np.ndarray) -> np.ndarray:
     rank = max(1, int((eigenvalues > cutoff).sum(axis=-1).max()))
     roots = np.sqrt(np.maximum(eigenvalues[:, -rank:], 0))
     return roots[:, :, None] * vectors[:, :, -rank:].swapaxes(-1, -2)
-
-
-def available_cores() -> int:
-    """Cores to share work over; one where the work is an accelerator's."""
-    if jax.default_backend() != "cpu":
-        return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _spectrum(grams: np.ndarray) -> _Spectrum:
