@@ -1,0 +1,246 @@
+"""Moments and quantiles with their standard errors, streamed over lineages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+from commensal.sims._keys import check_key
+from commensal.sims.gaussian import _dataset, _histogram
+from commensal.sims.gaussian._batches import (
+    batch_width,
+    batches_in_chunks,
+    computed_width,
+)
+from commensal.sims.gaussian._config import Config
+from commensal.sims.gaussian._process import compiled_part, trajectories
+from commensal.sims.gaussian._simulate import draw, lineages_first, read, read_matrices
+
+_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class _Sums(NamedTuple):
+    """Per quantity and generation: sums over lineages of its first to fourth powers."""
+
+    powers: Float[np.ndarray, "4 Q G"]
+    histogram: np.ndarray
+
+
+class _Pilot(NamedTuple):
+    """Centre and scale that quantities are counted in, from the first batch."""
+
+    centre: Float[np.ndarray, "Q G"]
+    scale: Float[np.ndarray, "Q G"]
+
+
+def moments(
+    config: Config,
+    key: PRNGKeyArray | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    quantiles: Sequence[float] = _QUANTILES,
+) -> xr.Dataset:
+    """Means, variances and quantiles over lineages, however many there are: none is kept.
+
+    Parameters
+    ----------
+    config : Config
+        At least two replicates. ``full`` is not used.
+    key : PRNGKeyArray or None
+        As for :func:`simulate`; the lineages are the same ones.
+    progress : callable or None
+        Called as ``progress(done, total)`` after each chunk of lineages.
+    quantiles : sequence of float
+        Probabilities, strictly inside (0, 1).
+
+    Returns
+    -------
+    xarray.Dataset
+        Float64, dimension generation. Of each quantity q the mean over lineages, ``q``, and its
+        ``q_standard_error``. For d = 1: ``mean``, ``squared_error`` ((μ_t - μ)²),
+        ``log_variance``, ``std``, ``variance`` and ``w2``; for d > 1 ``mean_squared_error``,
+        ``trace``, ``log_trace``, ``log_determinant`` and, unless ``config.w2`` is off, ``w2``.
+        The logarithms also have their variance over lineages, ``log_variance_variance`` (say)
+        and its standard error. ``log_variance_quantile`` (d > 1: ``log_trace_quantile``) and its
+        standard error have a leading dimension ``quantile``.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` is not one threefry key, there are fewer than two replicates, or a probability
+        is not inside (0, 1).
+
+    Notes
+    -----
+    Means of ``variance``, ``trace`` and ``w2``, their standard errors included, mislead at large
+    t/n: a few lineages carry them, and no sample has enough of those (under "replace" the
+    relative variance of σ_t² is (1 + 2/(n-1))^t - 1). Quantiles and moments of the logarithm do
+    not.
+
+    Sums are taken of quantities centred and scaled by the first batch, batch by batch in order:
+    they do not depend on ``config.chunk`` or on the number of cores.
+
+    Examples
+    --------
+    >>> runs = moments(Config(samples=10, generations=20, replicates=20_000, record=[20]))
+    >>> runs.log_variance_quantile.sel(quantile=0.5).round(1).item()
+    -2.3
+    """
+    if config.replicates < 2:
+        raise ValueError("replicates must be at least 2 for a standard error, got 1")
+    probabilities = [float(p) for p in quantiles]
+    if not all(0 < p < 1 for p in probabilities):
+        raise ValueError(f"quantiles must lie inside (0, 1), got {probabilities}")
+    key = check_key(config.seed, key)
+    config = config.model_copy(update={"full": False})
+    names = _names(config)
+    pilot = _pilot(config, key)
+    run = partial(_sum_one if config.dim == 1 else _sum_many, config, pilot)
+    totals: list[_Sums] = []
+    for _, part in batches_in_chunks(config, key, run, progress):
+        totals = (
+            [_Sums(*(a + b for a, b in zip(totals[0], part, strict=True)))] if totals else [part]
+        )
+    return _as_dataset(config, key, names, pilot, totals[0], probabilities)
+
+
+def _names(config: Config) -> list[str]:
+    if config.dim == 1:
+        return ["log_variance", "mean", "squared_error", "std", "variance", "w2"]
+    names = ["log_trace", "log_determinant", "mean_squared_error", "trace"]
+    return [*names, "w2"] if config.w2 else names
+
+
+def _quantities_of_one(mean: Any, log_variance: Any) -> list[Any]:
+    std = jnp.exp(0.5 * log_variance)
+    w2 = mean**2 + jnp.expm1(0.5 * log_variance) ** 2
+    return [log_variance, mean, mean**2, std, std**2, w2]
+
+
+def _quantities_of_many(config: Config, model: Any) -> np.ndarray:
+    """Axes quantity, lineage, generation."""
+    data = read_matrices(config, *(lineages_first(x) for x in model))
+    return np.stack(
+        [np.exp(data["log_trace"]) if name == "trace" else data[name] for name in _names(config)]
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 4))
+def _draw_sums(
+    config: Config,
+    keys: Key[Array, "batches"],
+    counts: Array,
+    pilot: _Pilot,
+    size: int,
+) -> tuple[Array, Array]:
+    """Powers (batch, generation, power, quantity), and log variances in the pilot's units."""
+    mean, log_variance = trajectories(config, keys, size, partial(read, config))
+    centre, scale = (x.T[:, :, None] for x in pilot)
+
+    def generation(x: Any) -> tuple[Array, Array]:
+        mean, log_variance, centre, scale, counts = x
+        units = (jnp.stack(_quantities_of_one(mean, log_variance)) - centre) / scale
+        kept = jnp.where(jnp.arange(size) < counts, units, 0.0)
+        square = kept * kept
+        powers = jnp.stack([kept, square, kept * square, square * square])
+        return jnp.sum(powers, axis=-1), units[0]
+
+    def batch(x: Any) -> tuple[Array, Array]:
+        mean, log_variance, count = x
+        many = jnp.broadcast_to(count, mean.shape[:1])
+        return jax.lax.map(generation, (mean, log_variance, centre, scale, many))
+
+    return jax.lax.map(batch, (mean, log_variance, counts))
+
+
+def _pilot(config: Config, key: PRNGKeyArray) -> _Pilot:
+    size = computed_width(config)
+    kept = min(size, config.replicates)
+    with jax.enable_x64(True):
+        model = draw(config, jax.random.fold_in(key, 0)[None], size)
+        if config.dim == 1:
+            values = np.stack([lineages_first(x) for x in _quantities_of_one(*model)])
+        else:
+            values = _quantities_of_many(config, model)
+    values = values[:, :kept]
+    # what has no spread (the truth) or no value (singular) is counted as it is
+    centre = np.where(np.isfinite(values).all(axis=1), values.mean(axis=1), 0.0)
+    spread = np.sqrt(np.mean((values - centre[:, None]) ** 2, axis=1))
+    scale = np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+    return _Pilot(centre, scale)
+
+
+def _sum_one(
+    config: Config, pilot: _Pilot, keys: Key[Array, "batches"], size: int, first: int
+) -> _Sums:
+    width = batch_width(config)
+    counts = np.clip(config.replicates - first - width * np.arange(len(keys)), 0, size)
+    powers, units = _draw_sums(compiled_part(config), keys, jnp.asarray(counts), pilot, size)
+    histogram = sum(
+        _histogram.counts(np.asarray(one)[:, :count].T)
+        for one, count in zip(units, counts, strict=True)
+        if count
+    )
+    # batch by batch in order, and not as one reduction, which could differ with their number
+    total = np.asarray(sum(np.asarray(powers)))
+    return _Sums(np.moveaxis(total, 0, -1), np.asarray(histogram))
+
+
+def _sum_many(
+    config: Config, pilot: _Pilot, keys: Key[Array, "batches"], size: int, first: int
+) -> _Sums:
+    values = _quantities_of_many(config, draw(config, keys, size))
+    kept = values[:, : max(config.replicates - first, 0)]
+    with np.errstate(invalid="ignore"):  # a determinant of zero
+        units = (kept - pilot.centre[:, None]) / pilot.scale[:, None]
+        powers = np.stack([np.sum(units**k, axis=1) for k in range(1, 5)])
+    return _Sums(powers, _histogram.counts(units[0]))
+
+
+def _as_dataset(
+    config: Config,
+    key: PRNGKeyArray,
+    names: list[str],
+    pilot: _Pilot,
+    sums: _Sums,
+    probabilities: list[float],
+) -> xr.Dataset:
+    r = config.replicates
+    one = config.dim == 1
+    # quantities of one coordinate are counted in units of the truth
+    v = config.variance if one else 1.0
+    units = {"mean": v**0.5, "std": v**0.5, "squared_error": v, "variance": v, "w2": v}
+    shifts = {"mean": config.mean, "log_variance": np.log(config.variance)}
+    data: dict[str, Any] = {}
+    first, second, third, fourth = sums.powers / r
+    central = second - first**2
+    with np.errstate(invalid="ignore"):
+        fourth = fourth - 4 * third * first + 6 * second * first**2 - 3 * first**4
+        error_of_variance = np.sqrt(np.maximum(fourth - central**2, 0) / r)
+        error = np.sqrt(np.maximum(central, 0) / (r - 1))
+    for q, name in enumerate(names):
+        unit = units.get(name, 1.0) if one else 1.0
+        shift = shifts.get(name, 0.0) if one else 0.0
+        scale = unit * pilot.scale[q]
+        data[name] = ("generation", shift + unit * pilot.centre[q] + scale * first[q])
+        data[f"{name}_standard_error"] = ("generation", scale * error[q])
+        if name.startswith("log_"):
+            factor = scale**2 * r / (r - 1)
+            data[f"{name}_variance"] = ("generation", factor * central[q])
+            data[f"{name}_variance_standard_error"] = ("generation", factor * error_of_variance[q])
+    shift = shifts["log_variance"] if one else 0.0
+    value, spread = _histogram.quantiles(sums.histogram, probabilities)
+    # without spread (the truth) every lineage is in one bin, at its lower edge
+    certain = sums.powers[1][0] == 0
+    value, spread = np.where(certain, 0.0, value), np.where(certain, 0.0, spread)
+    dims = ("quantile", "generation")
+    data[f"{names[0]}_quantile"] = (dims, shift + pilot.centre[0] + pilot.scale[0] * value)
+    data[f"{names[0]}_quantile_standard_error"] = (dims, pilot.scale[0] * spread)
+    coords = {"generation": np.array(config.recorded()), "quantile": np.array(probabilities)}
+    return xr.Dataset(data, coords, _dataset.attrs(config, key) | {"replicates": r})

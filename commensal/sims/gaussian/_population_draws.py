@@ -1,0 +1,58 @@
+"""The randomness of a batch of populations, from its key alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from commensal.sims.gaussian._draws import chi_square, normal_pairs
+from commensal.sims.gaussian._population_process import Draws, Points, Rules
+
+
+def points(key: PRNGKeyArray, shape: tuple[int, ...], size: int) -> Points:
+    """Sufficient statistics of data sets of ``size`` standard normal points each."""
+    location, other = normal_pairs(key, shape, "float64")
+    return Points(location, chi_square(size - 1).log(other))
+
+
+def draws(rules: Rules, key: PRNGKeyArray, t: Any, replicates: int) -> Draws:
+    """What leads from generation t to t + 1."""
+    of_points, of_mutation, of_signal = jax.random.split(jax.random.fold_in(key, t), 3)
+    return Draws(
+        points(of_points, (rules.datasets, replicates), rules.samples),
+        _uniform(of_mutation, (rules.mutations, replicates)) if rules.mutates else None,
+        _signal(of_signal, rules, replicates),
+        points(of_signal, (replicates,), rules.held_out) if rules.fresh_held_out else None,
+    )
+
+
+def initial(rules: Rules, key: PRNGKeyArray, replicates: int) -> tuple[Points, Points | None]:
+    """Real points of generation 1, and those held out for all time where there are such."""
+    of_points, of_held_out = jax.random.split(jax.random.fold_in(key, 0))
+    fixed = None
+    if rules.signal == "validation" and not rules.fresh_held_out:
+        fixed = points(of_held_out, (replicates,), rules.held_out)
+    return points(of_points, (rules.population, replicates), rules.samples), fixed
+
+
+def _signal(key: PRNGKeyArray, rules: Rules, replicates: int) -> Float[Array, "N R"] | None:
+    shape = (rules.population, replicates)
+    if rules.signal == "none":
+        return jax.random.uniform(key, shape, jnp.float64)
+    if rules.signal == "noisy_oracle":
+        half = (-(-rules.population // 2), replicates)
+        return normal_pairs(key, half, "float64").reshape(-1, replicates)[: rules.population]
+    return None
+
+
+def _uniform(
+    key: PRNGKeyArray, shape: tuple[int, ...]
+) -> tuple[Float[Array, "M R"], Float[Array, "M R"]]:
+    # 32 bits for either: as fine as anything that is multiplied by a mutation strength needs
+    word = jax.random.bits(key, shape, jnp.uint64)
+    low = (word & 0xFFFFFFFF).astype(jnp.float64)
+    high = (word >> 32).astype(jnp.float64)
+    return (high + 0.5) * 2.0**-32 - 0.5, (low + 0.5) * 2.0**-32 - 0.5

@@ -1,0 +1,148 @@
+"""Every closed form of the theory against a million lineages or more.
+
+Held against the mean of a sample are only quantities whose distribution the sample can show:
+logarithms and quantiles at any t, means of σ, σ², (μ_t - μ)² and W₂² only while t/n is of order
+one, since beyond that a few lineages carry them (`lineages_needed`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from commensal.sims.gaussian import Config, moments
+from commensal.theory import gaussian
+
+LINEAGES = 2**20
+AT = (1, 2, 10)
+
+# Per process at most 8 quantities and 3 quantiles at 3 generations; 5 processes of them with all
+# quantities, 6 with fewer: below 300 comparisons. With each at 4.8 standard errors (1.6e-6, two-
+# sided), one sound run in 2,000 would fail somewhere, if seeds were not fixed.
+Z = 4.8
+
+
+def check(runs, name: str, expected, at=AT, error=None) -> None:
+    got = runs[name].sel(generation=list(at)).values
+    if error is None:
+        error = runs[f"{name}_standard_error"].sel(generation=list(at)).values
+    z = (got - np.asarray(expected)) / error
+    assert np.all(np.abs(z) < Z), (name, z)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_replace(estimator: str, dtype: str) -> None:
+    n, t = 10, np.array(AT)
+    process = {"workflow": "replace", "estimator": estimator}
+    runs = moments(
+        Config(samples=n, generations=10, replicates=LINEAGES, dtype=dtype, record=AT, **process),
+        quantiles=(0.05, 0.5, 0.95),
+    )
+    check(runs, "mean", np.zeros(3))
+    check(runs, "variance", gaussian.expected_variance(t, n, **process))
+    check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process))
+    check(runs, "std", gaussian.expected_std(t, n, **process))
+    check(runs, "w2", gaussian.expected_w2(t, n, **process))
+    check(runs, "log_variance", gaussian.expected_log_variance(t, n, **process))
+    check(runs, "log_variance_variance", gaussian.variance_log_variance(t, n, **process))
+    for q in (0.05, 0.5, 0.95):
+        # the error of a sample quantile: that of a count, over the density, from the theory
+        exact = np.array([gaussian.log_std_quantile(q, int(s), n, **process) for s in t])
+        spread = np.sqrt(q * (1 - q) / LINEAGES)
+        low, high = (
+            np.array([gaussian.log_std_quantile(p, int(s), n, **process) for s in t])
+            for p in (q - spread, q + spread)
+        )
+        at_q = runs.sel(quantile=q)
+        check(at_q, "log_variance_quantile", 2 * exact, error=high - low)
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_accumulate(estimator: str) -> None:
+    n, at = 4, (1, 2, 50)
+    t = np.array(at)
+    process = {"workflow": "accumulate", "estimator": estimator}
+    runs = moments(Config(samples=n, generations=50, replicates=LINEAGES, record=at, **process))
+    check(runs, "mean", np.zeros(3), at)
+    check(runs, "variance", gaussian.expected_variance(t, n, **process), at)
+    check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process), at)
+    check(runs, "std", gaussian.expected_std(t, n, **process), at)
+    check(runs, "w2", gaussian.expected_w2(t, n, **process), at)
+    check(runs, "log_variance", gaussian.expected_log_variance(t, n, **process), at)
+    check(runs, "log_variance_variance", gaussian.variance_log_variance(t, n, **process), at)
+    # the pool's variance in the paper's line of descent: THEORY.md's limit, at t = 50
+    if estimator == "mle":
+        limit = np.sin(np.pi / np.sqrt(n)) / (np.pi / np.sqrt(n))
+        assert 0 < runs.variance.sel(generation=50) - limit < 0.01
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_subsample(estimator: str) -> None:
+    n, at = 3, (1, 2, 5)
+    t = np.array(at)
+    process = {"workflow": "accumulate_subsample", "estimator": estimator}
+    runs = moments(Config(samples=n, generations=5, replicates=LINEAGES, record=at, **process))
+    check(runs, "mean", np.zeros(3), at)
+    check(runs, "variance", gaussian.expected_variance(t, n, **process), at)
+    check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process), at)
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_human_share(estimator: str) -> None:
+    n, share, t = 6, 0.34, np.array(AT)
+    runs = moments(
+        Config(
+            samples=n,
+            generations=10,
+            replicates=LINEAGES,
+            record=AT,
+            human_share=share,
+            estimator=estimator,
+        )
+    )
+    process = {"workflow": "replace", "estimator": estimator, "human_share": share}
+    check(runs, "mean", np.zeros(3))
+    check(runs, "variance", gaussian.expected_variance(t, n, **process))
+    check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process))
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_three_coordinates(estimator: str) -> None:
+    n, d, at = 12, 3, (1, 5)
+    t = np.array(at)
+    runs = moments(
+        Config(
+            samples=n,
+            dim=d,
+            generations=5,
+            replicates=LINEAGES,
+            record=at,
+            estimator=estimator,
+            w2=False,
+        )
+    )
+    eye = np.eye(d)
+    one = [{"t": int(s), "n": n, "covariance": eye, "estimator": estimator} for s in t]
+    check(runs, "trace", [gaussian.expected_trace(**each) for each in one], at)
+    error = [gaussian.expected_mean_squared_error(**each) for each in one]
+    check(runs, "mean_squared_error", error, at)
+    log = [gaussian.expected_log_determinant(**each) for each in one]
+    check(runs, "log_determinant", log, at)
+    spread = [gaussian.variance_log_determinant(int(s), n, d) for s in t]
+    check(runs, "log_determinant_variance", spread, at)
+
+
+def test_long_lineages_by_logarithms_alone() -> None:
+    """t/n = 50: by the sample mean of σ² the unbiased estimator looks as if it lost variance."""
+    n, t = 4, 200
+    runs = moments(Config(samples=n, generations=t, replicates=LINEAGES, record=(t,)))
+    check(runs, "log_variance", [gaussian.expected_log_variance(t, n)], (t,))
+    check(runs, "log_variance_variance", [gaussian.variance_log_variance(t, n)], (t,))
+    median = 2 * gaussian.log_std_quantile(0.5, t, n)
+    at_half = runs.sel(quantile=0.5)
+    check(at_half, "log_variance_quantile", [median], (t,))
+    assert gaussian.expected_variance(t, n) == 1
+    assert runs.variance.sel(generation=t) < 0.01
+    assert scipy.stats.norm.sf(Z) * 2 * 300 < 1 / 2000
