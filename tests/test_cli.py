@@ -138,3 +138,60 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys, tmp_path):
     )
     assert code == 130
     assert "the same command goes on from them" in err
+
+
+def test_lineages_stand_beside_the_theory(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "g.nc"
+    args = ("--samples", "20", "--generations", "12", "--replicates", "4000", "--seed", "3")
+    code, text, _ = run(
+        monkeypatch, capsys, "simulate", "gaussian", *args, "--plot", "--out", str(out)
+    )
+    assert code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["g.nc", "g.png"]
+    last = [part.strip() for part in text.splitlines()[-4].strip("│ \n").split("│")]
+    t, median, median_law, mean_log, mean_log_law, z, _ = (float(part) for part in last)
+    assert t == 12
+    # the law is a median of 4,000: within 5 standard errors; E log σ² within 4.5 (|z| printed)
+    assert abs(np.log(median / median_law)) < 5 * 1.2533 * 0.6 / np.sqrt(4000)
+    assert abs(z) < 4.5
+    assert mean_log == pytest.approx(mean_log_law, abs=0.1)
+    with xr.open_dataset(out) as runs:
+        assert runs.sizes == {"replicate": 4000, "generation": 13}
+        assert np.median(np.exp(0.5 * runs.log_variance[:, -1])) == pytest.approx(median, rel=1e-3)
+
+
+def test_matrices_and_populations(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    small = ("--generations", "3", "--replicates", "20", "--plot")
+    for given, words in (
+        (("--dim", "2"), "log_determinant"),
+        (("--population", "4"), "median W₂²"),
+        (("--truth", "laplace"), "mean log σ²"),
+        (("--workflow", "accumulate", "--estimator", "mle"), "theory"),
+    ):
+        code, text, _ = run(monkeypatch, capsys, "simulate", "gaussian", *small, *given)
+        assert code == 0
+        assert words in text
+        assert (tmp_path / "gaussian.png").stat().st_size > 10_000
+        (tmp_path / "gaussian.png").unlink()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--samples", "1"), "samples: Input should be greater than or equal to 2, got 1"),
+        (("--variance", "-1"), "variance: Input should be greater than 0"),
+        (("--population", "15"), "population must be a square number, got 15"),
+        (("--population", "4", "--parents", "9"), "parents must be at most population = 4"),
+        (("--workflow", "forget"), "workflow: Input should be 'replace'"),
+        (("--signal", "oracle"), "signal is for populations"),
+        (("--population", "4", "--dim", "2"), "dim is for single lineages"),
+        (("--out", "nowhere/g.nc"), "'nowhere' does not exist"),
+    ],
+)
+def test_bad_gaussian_input_is_one_line(monkeypatch, capsys, tmp_path, given, words):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(monkeypatch, capsys, "simulate", "gaussian", *given)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert words in err

@@ -1,4 +1,4 @@
-"""Every script of figures/, small: a PNG that can be looked at, and one sentence with numbers."""
+"""Every script of figures/, small: a PNG to look at, and last of all a sentence with numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "figures").glob("*.py"))
-BYTES = range(10_000, 300_000)
+BYTES = range(10_000, 400_000)
 
 
 def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -31,9 +31,8 @@ def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def check_sentence(name: str, sentence: str) -> None:
-    assert "\n" not in sentence, name
     assert sentence.endswith("."), name
-    assert ". " not in sentence, f"{name} prints more than one sentence"
+    assert sentence.count(". ") <= 1, f"{name} prints more than two sentences"
     assert len(re.findall(r"\d+\.?\d*", sentence)) >= 5, name
     assert not re.search(r"\b(nan|inf)\b", sentence), name
 
@@ -54,7 +53,7 @@ def test_every_script_draws_and_tells(tmp_path: Path) -> None:
         runs = list(pool.map(lambda script: run(script, tmp_path), SCRIPTS))
     for script, done in zip(SCRIPTS, runs, strict=True):
         assert (done.returncode, done.stderr) == (0, ""), f"{script.name}\n{done.stderr}"
-        check_sentence(script.name, done.stdout.strip())
+        check_sentence(script.name, done.stdout.strip().splitlines()[-1])  # a table may go before
         check_picture(tmp_path / f"{script.stem}.png")
 
 

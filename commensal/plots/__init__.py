@@ -7,6 +7,13 @@ Okabe and Ito (2008), and colour maps that keep their order for colour-blind rea
 """
 
 from commensal.plots._cost import PowerLaw, cost, power_law
+from commensal.plots._gaussian_lineages import lineages
+from commensal.plots._gaussian_populations import (
+    populations_by_run,
+    populations_over_time,
+    selection_ablation,
+)
+from commensal.plots._gaussian_tails import gaussian_tail_bounds
 from commensal.plots._maps import consensus_map, efficiency_map, stability_map
 from commensal.plots._regression import (
     FIG2_BETAS,
@@ -25,9 +32,14 @@ __all__ = [
     "cost",
     "efficiency_map",
     "efficiency_over_alpha",
+    "gaussian_tail_bounds",
     "human_share",
+    "lineages",
     "optimal_mix",
+    "populations_by_run",
+    "populations_over_time",
     "power_law",
+    "selection_ablation",
     "stability_map",
     "trajectories",
 ]
