@@ -195,3 +195,49 @@ def test_bad_gaussian_input_is_one_line(monkeypatch, capsys, tmp_path, given, wo
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert words in err
+
+
+def test_mixtures_stand_beside_the_theory(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "m.nc"
+    args = ("--generations", "20", "--replicates", "600", "--seed", "1", "--plot")
+    code, text, _ = run(monkeypatch, capsys, "simulate", "mixture", *args, "--out", str(out))
+    assert code == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.nc", "m.png"]
+    last = [part.strip() for part in text.splitlines()[-4].strip("│ \n").split("│")]
+    t, simulated, error, law, _ = (float(part) for part in last)
+    assert t == 20
+    assert abs(simulated - law) < 4.5 * error
+    with xr.open_dataset(out) as runs:
+        assert runs.sizes["replicate"] == 600
+        rms = np.sqrt((runs.disagreement[:, -1] ** 2).mean())
+        assert float(rms) == pytest.approx(simulated, rel=1e-3)
+
+
+def test_mixture_settings_of_a_file(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "m.yaml").write_text(
+        "models: 3\ngraph: [[1, 1, 0], [0, 1, 1], [1, 0, 1]]\ngenerations: 5\nreplicates: 10\n"
+    )
+    code, text, _ = run(monkeypatch, capsys, "simulate", "mixture", "--config", "m.yaml", "--plot")
+    assert code == 0
+    rows = [line.split("│") for line in text.splitlines() if line.startswith("│")]
+    assert {row[4].strip() for row in rows} == {"-"}  # no law is known for a graph
+    assert (tmp_path / "mixture.png").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--components", "1"), "components: Input should be greater than or equal to 2, got 1"),
+        (("--points", "0"), "points: Input should be greater than or equal to 1, got 0"),
+        (("--covariance", "-1"), "covariance must be symmetric and positive definite, got -1.0"),
+        (("--learning-rate", "2"), "learning_rate: Input should be less than or equal to 1"),
+        (("--prior", "0.6"), "prior must be in [0, 1/components) = [0, 0.5), got 0.6"),
+        (("--spacing", "-3"), "spacing must be at least 0, got -3"),
+    ],
+)
+def test_bad_mixture_input_is_one_line(monkeypatch, capsys, given, words):
+    code, _, err = run(monkeypatch, capsys, "simulate", "mixture", *given)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert words in err

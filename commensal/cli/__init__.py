@@ -15,6 +15,7 @@ from commensal.cli._console import fail, in_one_line, out_console
 from commensal.cli._settings import parse_grid
 from commensal.cli._simulate import simulate_app
 from commensal.cli._simulate_gaussian import simulate_gaussian
+from commensal.cli._simulate_mixture import simulate_mixture
 from commensal.cli._simulate_regression import simulate_regression
 from commensal.cli._sweep import figure, sweep_app
 
@@ -30,6 +31,7 @@ app.add_typer(sweep_app, name="sweep")
 app.add_typer(simulate_app, name="simulate")
 simulate_app.command("regression")(simulate_regression)
 simulate_app.command("gaussian")(simulate_gaussian)
+simulate_app.command("mixture")(simulate_mixture)
 app.command("figure")(figure)
 
 

@@ -20,6 +20,14 @@ def check_folder(out: Path | None) -> None:
         raise ValueError(f"output folder {str(out.parent)!r} does not exist")
 
 
+def some_generations(generations: Any, most: int) -> Any:
+    """At most so many of the recorded generations, the first and the last among them."""
+    import numpy as np
+
+    at = np.unique(np.linspace(0, len(generations) - 1, min(most, len(generations))).round())
+    return np.asarray(generations)[at.astype(int)]
+
+
 def write(runs: Any, out: Path | None) -> None:
     if out is not None:
         runs.to_netcdf(out, engine="h5netcdf")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from commensal.cli._console import out_console, progress_bar
 from commensal.cli._settings import ConfigFile, Seed, settings_of
-from commensal.cli._simulate import check_folder, write
+from commensal.cli._simulate import check_folder, some_generations, write
 
 _ROWS = 12  # generations in the table: it should fit a small terminal
 _POINTS = 60  # generations of a theory's curve in the figure
@@ -147,20 +147,12 @@ def _refuse_others(settings: dict[str, Any], kind: Any, gaussian: Any, populatio
         raise ValueError(f"unknown setting {name!r}")
 
 
-def _some(generations: Any, most: int) -> Any:
-    """At most so many of the recorded generations, the first and the last among them."""
-    import numpy as np
-
-    at = np.unique(np.linspace(0, len(generations) - 1, min(most, len(generations))).round())
-    return np.asarray(generations)[at.astype(int)]
-
-
 def _lineage_table(config: Any, runs: Any) -> Table:
     """Medians and mean logarithms: what a sample of lineages can tell (means of σ² it cannot)."""
     import numpy as np
 
     table = Table(title=f"{config.workflow}, {config.estimator}: n = {config.samples}")
-    at = _some(runs["generation"].values, _ROWS)
+    at = some_generations(runs["generation"].values, _ROWS)
     if config.dim > 1:
         names = ("mean_squared_error", "log_trace", "log_determinant", "w2")
         names = tuple(name for name in names if name in runs)
@@ -244,7 +236,7 @@ def _population_table(runs: Any) -> Table:
     for name in ("t", *names.values()):
         table.add_column(name, justify="right", no_wrap=True)
     median = runs[list(names)].median("replicate")
-    for t in _some(runs["generation"].values, _ROWS):
+    for t in some_generations(runs["generation"].values, _ROWS):
         row = median.sel(generation=t)
         table.add_row(str(t), *(f"{float(row[name]):.4g}" for name in names))
     return table
@@ -259,7 +251,7 @@ def _draw(config: Any, runs: Any, populations: bool, path: Path) -> None:
     else:
         # a quantile of an accumulating lineage is a third of a second's work
         points = _POINTS if config.workflow == "replace" else _ROWS
-        at = _some(runs["generation"].values, points)
+        at = some_generations(runs["generation"].values, points)
         curves = _theory(config, at) if config.dim == 1 else None
         fig = plots.lineages(runs, curves)
     fig.savefig(path)

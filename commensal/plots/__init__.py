@@ -15,6 +15,7 @@ from commensal.plots._gaussian_populations import (
 )
 from commensal.plots._gaussian_tails import gaussian_tail_bounds
 from commensal.plots._maps import consensus_map, efficiency_map, stability_map
+from commensal.plots._mixture import disagreements, mixture_histograms, sudden_falls
 from commensal.plots._regression import (
     FIG2_BETAS,
     efficiency_over_alpha,
@@ -30,16 +31,19 @@ __all__ = [
     "PowerLaw",
     "consensus_map",
     "cost",
+    "disagreements",
     "efficiency_map",
     "efficiency_over_alpha",
     "gaussian_tail_bounds",
     "human_share",
     "lineages",
+    "mixture_histograms",
     "optimal_mix",
     "populations_by_run",
     "populations_over_time",
     "power_law",
     "selection_ablation",
     "stability_map",
+    "sudden_falls",
     "trajectories",
 ]

@@ -81,7 +81,7 @@ def lineages(runs: xr.Dataset, theory: xr.Dataset | None = None) -> Figure:
 
 def _panels(runs: xr.Dataset) -> dict[str, _Shown]:
     if "log_variance" in runs:
-        std = (0.5 * runs["log_variance"]).pipe(np.exp)
+        std = xr.apply_ufunc(np.exp, 0.5 * runs["log_variance"])
         return {
             "std": _Shown("standard deviation σ_t", True, std),
             "mean": _Shown("mean μ_t", False, runs["mean"]),

@@ -1,0 +1,69 @@
+"""All randomness of one batch, from its key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, UInt32
+
+from commensal.sims.mixture._points import Posts, post
+from commensal.sims.mixture._process import BLOCK, Noise, Numbers, Rules
+
+# parts of a key; generation t has key fold_in(fold_in(key, part), t)
+_WEIGHTS, _WEB, _POSTS, _WORDS = range(4)
+
+
+def noise(rules: Rules, key: PRNGKeyArray, size: int) -> Noise:
+    n, lanes = rules.models, (rules.models, rules.posts, size)
+
+    def words(t: Any, block: Any) -> UInt32[Array, "block n R"]:
+        of_block = jax.random.fold_in(_key(key, _WORDS, t), block)
+        # 64 bits are one run of the generator, 32 would be one as well
+        pairs = jax.random.bits(of_block, (BLOCK // 2, n, size), jnp.uint64)
+        halves = jnp.stack([(pairs >> 32).astype(jnp.uint32), pairs.astype(jnp.uint32)])
+        return halves.reshape(BLOCK, n, size)
+
+    return Noise(lambda t: posts(_key(key, _POSTS, t), rules.dim, lanes), words)
+
+
+def posts(key: PRNGKeyArray, dim: int, lanes: tuple[int, ...]) -> Posts:
+    of_component, of_human, of_point = jax.random.split(key, 3)
+    return Posts(
+        jax.random.uniform(of_component, lanes, jnp.float64),
+        jax.random.uniform(of_human, lanes, jnp.float64),
+        jax.random.normal(of_point, (dim, *lanes), jnp.float64),
+    )
+
+
+def initial_weights(
+    rules: Rules, key: PRNGKeyArray, concentration: Float[Array, ""], size: int
+) -> Float[Array, "B n R"]:
+    """Dirichlet(a, ..., a), independently."""
+    each = jnp.broadcast_to(concentration, (rules.components,))
+    drawn = jax.random.dirichlet(
+        jax.random.fold_in(key, _WEIGHTS), each, (rules.models, size), jnp.float64
+    )
+    return jnp.moveaxis(drawn, -1, 0)
+
+
+def initial_points(
+    rules: Rules,
+    numbers: Numbers,
+    key: PRNGKeyArray,
+    weights: Float[Array, "B n R"],
+    written: bool,
+) -> Float[Array, "d A R"]:
+    """A^(0): of the web's law, or written by the models, each point by one of them."""
+    size = weights.shape[-1]
+    of_points, of_author = jax.random.split(jax.random.fold_in(key, _WEB))
+    law = numbers.web[:, None, None]
+    if written:
+        author = jax.random.randint(of_author, (rules.points, size), 0, rules.models)
+        law = jnp.take_along_axis(weights, author[None], axis=1)
+    return post(numbers.parts, law, posts(of_points, rules.dim, (rules.points, size)))
+
+
+def _key(key: PRNGKeyArray, part: int, t: Any) -> PRNGKeyArray:
+    return jax.random.fold_in(jax.random.fold_in(key, part), t)
