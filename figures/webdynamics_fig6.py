@@ -33,9 +33,14 @@ def simulate(spacing: float, epsilon: float, components: int, **run: Any) -> xr.
     return sims.simulate(sims.Config(**given))
 
 
+def logarithms(norm: xr.DataArray) -> np.ndarray:
+    # exactly 0 where all models have come to rest at ε in the same component
+    return np.log(np.maximum(norm.transpose("replicate", "generation").values, 1e-12))
+
+
 def lasting_fall(norm: xr.DataArray) -> np.ndarray:
     """(replicate, t): by what factor the average around t exceeds the one half a window later."""
-    logs = np.log(norm.transpose("replicate", "generation").values)
+    logs = logarithms(norm)
     total = np.cumsum(np.pad(logs, ((0, 0), (1, 0))), axis=1)
     average = (total[:, WINDOW:] - total[:, :-WINDOW]) / WINDOW
     gap = WINDOW + WINDOW // 2
@@ -44,7 +49,7 @@ def lasting_fall(norm: xr.DataArray) -> np.ndarray:
 
 def falls_per_run(norm: xr.DataArray) -> np.ndarray:
     """How often ‖D‖_F falls by each factor or more in one generation, from t = 20 on."""
-    logs = np.log(norm.sel(generation=slice(20, None)).transpose("replicate", "generation").values)
+    logs = logarithms(norm.sel(generation=slice(20, None)))
     falls = logs[:, :-1] - logs[:, 1:]
     return np.array([(falls >= np.log(f)).sum(axis=1).mean() for f in FACTORS])
 

@@ -177,10 +177,11 @@ def sudden_falls(
 
 
 def _caught_weights(ax: Axes, run: xr.Dataset) -> None:
-    """The component in which the models of this run differ most, halfway."""
+    """The component that one model has lost and the others have not, for longest."""
     weights = run["weights"]
     late = weights.isel(generation=slice(weights.sizes["generation"] // 2, None))
-    apart = (late.max("model") - late.min("model")).mean("generation")
+    logs = xr.apply_ufunc(np.log, late.clip(1e-300))
+    apart = (logs.max("model") - logs.min("model")).mean("generation")
     component = int(np.argmax(apart.values))
     for k, model in enumerate(weights["model"].values):
         one = weights.sel(model=model).isel(component=component)
