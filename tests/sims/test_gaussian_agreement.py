@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from commensal.sims.gaussian import Config, moments
+from commensal.sims.gaussian import Config, moments, simulate
 from commensal.theory import gaussian
 
 LINEAGES = 2**20
 AT = (1, 2, 10)
 
 # Per process at most 8 quantities and 3 quantiles at 3 generations; 5 processes of them with all
-# quantities, 6 with fewer: below 300 comparisons. With each at 4.8 standard errors (1.6e-6, two-
-# sided), one sound run in 2,000 would fail somewhere, if seeds were not fixed.
+# quantities, 10 with fewer: below 350 comparisons. With each at 4.8 standard errors (1.6e-6, two-
+# sided), one sound run in 1,700 would fail somewhere, if seeds were not fixed.
 Z = 4.8
 
 
@@ -145,4 +145,74 @@ def test_long_lineages_by_logarithms_alone() -> None:
     check(at_half, "log_variance_quantile", [median], (t,))
     assert gaussian.expected_variance(t, n) == 1
     assert runs.variance.sel(generation=t) < 0.01
-    assert scipy.stats.norm.sf(Z) * 2 * 300 < 1 / 2000
+    assert scipy.stats.norm.sf(Z) * 2 * 350 < 1 / 1700
+
+
+def z_of_mean(values: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return (values.mean(axis=0) - expected) / error
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_determinant_and_spread_of_the_trace(estimator: str) -> None:
+    # 8 comparisons; n = 30 keeps the tails of a determinant light enough for a mean
+    n, d, at = 30, 3, (1, 3)
+    process = {"samples": n, "dim": d, "estimator": estimator, "w2": False}
+    runs = simulate(Config(**process, generations=3, replicates=LINEAGES, record=at, seed=1))
+    eye = np.eye(d)
+    determinant = [gaussian.expected_determinant(t, n, eye, estimator) for t in at]
+    assert np.all(np.abs(z_of_mean(np.exp(runs.log_determinant.values), determinant)) < Z)
+    trace = np.exp(runs.log_trace.values)
+    centre = np.array([gaussian.expected_trace(t, n, eye, estimator=estimator) for t in at])
+    variance = np.array([gaussian.variance_trace(t, n, eye, estimator) for t in at])
+    assert np.all(np.abs(z_of_mean((trace - centre) ** 2, variance)) < Z)
+
+
+def test_one_fit_is_as_far_off_as_the_tail_says() -> None:
+    """P(W ≥ δ) at n = 2, 5, 100, and of the best of 4: 24 comparisons of counts."""
+    for n in (2, 5, 100):
+        runs = simulate(Config(samples=n, generations=1, replicates=LINEAGES, record=(1,), seed=n))
+        w = runs.w2.values[:, 0]
+        best = w.reshape(-1, 4).min(axis=1)
+        for scaled in (0.3, 1.5, 4.0, 8.0):
+            delta = scaled / n
+            one = float(gaussian.w2_survival(delta, n))
+            four = float(gaussian.best_of_survival(delta, n, 4))
+            for values, p in ((w, one), (best, four)):
+                error = np.sqrt(p * (1 - p) / values.size)
+                # counts below 25 are not normal: then the law is asked only for "hardly ever"
+                allowed = max(Z * error, 30 / values.size)
+                assert abs((values >= delta).mean() - p) < allowed, (n, scaled, p)
+
+
+@pytest.mark.parametrize("estimator", ["unbiased", "mle"])
+def test_quantiles_of_accumulating_lineages_and_time_to_collapse(estimator: str) -> None:
+    n, t = 5, 20
+    process = {"workflow": "accumulate", "estimator": estimator}
+    runs = simulate(
+        Config(samples=n, generations=t, replicates=LINEAGES, record=(t,), seed=2, **process)
+    )
+    log_std = 0.5 * runs.log_variance.values[:, 0]
+    for q in (0.1, 0.5, 0.9):
+        below = (log_std <= np.log(float(gaussian.std_quantile(q, t, n, **process)))).mean()
+        assert abs(below - q) < Z * np.sqrt(q * (1 - q) / LINEAGES)
+    # the first generation whose median is below one half: the count of lineages below says so
+    first = int(gaussian.time_to_collapse(0.5, n, estimator))
+    alone = Config(samples=n, generations=first, replicates=LINEAGES, seed=3, estimator=estimator)
+    runs = simulate(alone.model_copy(update={"record": (first - 1, first)}))
+    below = (0.5 * runs.log_variance.values < np.log(0.5)).mean(axis=0)
+    assert below[0] < 0.5 + Z * 0.5 / np.sqrt(LINEAGES)
+    assert below[1] > 0.5 - Z * 0.5 / np.sqrt(LINEAGES)
+
+
+def test_a_hundred_coordinates() -> None:
+    n, d = 150, 100
+    runs = simulate(Config(samples=n, dim=d, generations=3, replicates=256, record=(3,), w2=False))
+    eye = np.eye(d)
+    log_determinant = runs.log_determinant.values[:, 0]
+    expected = float(gaussian.expected_log_determinant(3, n, eye))
+    spread = np.sqrt(float(gaussian.variance_log_determinant(3, n, d)))
+    assert abs(log_determinant.mean() - expected) < Z * spread / np.sqrt(256)
+    trace = np.exp(runs.log_trace.values[:, 0])
+    error = np.sqrt(float(gaussian.variance_trace(3, n, eye)) / 256)
+    assert abs(trace.mean() - float(gaussian.expected_trace(3, n, eye))) < Z * error
