@@ -241,3 +241,31 @@ def test_bad_mixture_input_is_one_line(monkeypatch, capsys, given, words):
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert words in err
+
+
+def test_figures_of_simulations_are_drawn_again(monkeypatch, capsys, tmp_path):
+    out, png = tmp_path / "x.nc", tmp_path / "x.png"
+    short = ("--generations", "4", "--replicates", "12", "--out", str(out), "--plot")
+    for command in (
+        ("gaussian", "--human-share", "0.1"),
+        ("gaussian", "--dim", "3"),
+        ("gaussian", "--population", "4"),
+        ("mixture",),
+    ):
+        assert run(monkeypatch, capsys, "simulate", *command, *short)[0] == 0
+        first = png.read_bytes()
+        png.unlink()
+        code, text, _ = run(monkeypatch, capsys, "figure", str(out))
+        assert (code, text.strip()) == (0, f"wrote {png}")
+        assert png.read_bytes() == first
+
+
+@pytest.mark.parametrize("content", [None, b"not a NetCDF file"])
+def test_no_figure_of_what_is_none_of_ours(monkeypatch, capsys, tmp_path, content):
+    path = tmp_path / "x.nc"
+    if content is not None:
+        path.write_bytes(content)
+    code, _, err = run(monkeypatch, capsys, "figure", str(path))
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert "x.nc" in err

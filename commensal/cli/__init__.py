@@ -12,12 +12,13 @@ from pydantic import ValidationError
 
 import commensal
 from commensal.cli._console import fail, in_one_line, out_console
+from commensal.cli._figure import figure
 from commensal.cli._settings import parse_grid
 from commensal.cli._simulate import simulate_app
 from commensal.cli._simulate_gaussian import simulate_gaussian
 from commensal.cli._simulate_mixture import simulate_mixture
 from commensal.cli._simulate_regression import simulate_regression
-from commensal.cli._sweep import figure, sweep_app
+from commensal.cli._sweep import sweep_app
 
 __all__ = ["app", "main", "parse_grid"]
 

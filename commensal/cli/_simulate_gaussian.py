@@ -131,7 +131,8 @@ def simulate_gaussian(
     write(runs, out)
     if plot:
         path = Path("gaussian.png") if out is None else out.with_suffix(".png")
-        _draw(wanted, runs, populations, path)
+        draw = draw_populations if populations else draw_lineages
+        draw(wanted, runs, path)
         out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
 
 
@@ -242,16 +243,18 @@ def _population_table(runs: Any) -> Table:
     return table
 
 
-def _draw(config: Any, runs: Any, populations: bool, path: Path) -> None:
+def draw_populations(config: Any, runs: Any, path: Path) -> None:
     from commensal import plots
 
-    if populations:
-        label = f"population of {config.population}, signal: {config.signal}"
-        fig = plots.populations_over_time({label: runs}, {label: 0})
-    else:
-        # a quantile of an accumulating lineage is a third of a second's work
-        points = _POINTS if config.workflow == "replace" else _ROWS
-        at = some_generations(runs["generation"].values, points)
-        curves = _theory(config, at) if config.dim == 1 else None
-        fig = plots.lineages(runs, curves)
-    fig.savefig(path)
+    label = f"population of {config.population}, signal: {config.signal}"
+    plots.populations_over_time({label: runs}, {label: 0}).savefig(path)
+
+
+def draw_lineages(config: Any, runs: Any, path: Path) -> None:
+    from commensal import plots
+
+    # a quantile of an accumulating lineage is a third of a second's work
+    points = _POINTS if config.workflow == "replace" else _ROWS
+    at = some_generations(runs["generation"].values, points)
+    curves = _theory(config, at) if config.dim == 1 else None
+    plots.lineages(runs, curves).savefig(path)

@@ -98,11 +98,15 @@ def simulate_mixture(
     out_console.print(_table(wanted, runs, law))
     write(runs, out)
     if plot:
-        from commensal import plots
-
         path = Path("mixture.png") if out is None else out.with_suffix(".png")
-        plots.disagreements(runs, law).savefig(path)
+        draw_disagreements(wanted, runs, path)
         out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+
+
+def draw_disagreements(config: Any, runs: Any, path: Path) -> None:
+    from commensal import plots
+
+    plots.disagreements(runs, _theory(config)).savefig(path)
 
 
 def _theory(config: Any) -> Any:

@@ -103,7 +103,7 @@ def sweep_regression(
         out_console.print(_summary(dataset))
         written = [out]
         if plot:
-            written += _draw(dataset, out)
+            written += draw_maps(dataset, out)
     for path in written:
         out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
 
@@ -133,7 +133,7 @@ def _summary(dataset: Any) -> Table:
     return table
 
 
-def _draw(dataset: Any, out: Path) -> list[Path]:
+def draw_maps(dataset: Any, out: Path) -> list[Path]:
     from commensal import plots
 
     drawn = {
@@ -147,14 +147,3 @@ def _draw(dataset: Any, out: Path) -> list[Path]:
         draw(dataset).savefig(path)
         written.append(path)
     return written
-
-
-def figure(
-    sweep_file: Annotated[Path, typer.Argument(help="A file that `commensal sweep` wrote.")],
-) -> None:
-    """Draw the figures of a finished sweep beside its file."""
-    from commensal import sweep
-
-    with sweep.load(sweep_file) as dataset:
-        for path in _draw(dataset, sweep_file):
-            out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
