@@ -269,3 +269,30 @@ def test_no_figure_of_what_is_none_of_ours(monkeypatch, capsys, tmp_path, conten
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert "x.nc" in err
+
+
+def test_help_tells_the_defaults(monkeypatch, capsys):
+    import re
+
+    import typer
+
+    from commensal.sims import gaussian, mixture, regression
+
+    configs = {
+        "regression": (regression.Config,),
+        "gaussian": (gaussian.Config, gaussian.PopulationConfig),
+        "mixture": (mixture.Config,),
+    }
+    commands = typer.main.get_command(cli.app).commands["simulate"].commands
+    told = 0
+    for name, kinds in configs.items():
+        for option in commands[name].params:
+            said = re.search(r"\(default: (-?[\d.e-]+|[a-z0-9_]+)\)$", option.help or "")
+            fields = [k.model_fields[option.name] for k in kinds if option.name in k.model_fields]
+            if said and fields and fields[0].default is not None:
+                assert str(type(fields[0].default)(said[1])) == str(fields[0].default), option.name
+                told += 1
+    assert told > 25
+    monkeypatch.setenv("COLUMNS", "80")
+    _, text, _ = run(monkeypatch, capsys, "simulate", "gaussian", "--help")
+    assert "(default: 100)" in text  # not taken for markup

@@ -77,20 +77,20 @@ def settings_of(config: Path | None, **options: Any) -> dict[str, Any]:
 ConfigFile = Annotated[
     Path | None, typer.Option(help="Settings by name in YAML; options given here override it.")
 ]
-Seed = Annotated[int | None, typer.Option(help="Seed of everything that is drawn.  [default: 0]")]
-Dim = Annotated[int | None, typer.Option(help="Dimension d.  [default: 15]")]
-Rank = Annotated[int | None, typer.Option(help="Rank of each private design.  [default: 5]")]
+Seed = Annotated[int | None, typer.Option(help="Seed of everything that is drawn. (default: 0)")]
+Dim = Annotated[int | None, typer.Option(help="Dimension d. (default: 15)")]
+Rank = Annotated[int | None, typer.Option(help="Rank of each private design. (default: 5)")]
 PublicRank = Annotated[
-    int | None, typer.Option(help="Rank of the public design.  [default: as --rank]")
+    int | None, typer.Option(help="Rank of the public design. (default: as --rank)")
 ]
 DesignName = Annotated[
-    str | None, typer.Option(help="gaussian, or misaligned (d = K).  [default: gaussian]")
+    str | None, typer.Option(help="gaussian, or misaligned (d = K). (default: gaussian)")
 ]
 Prompts = Annotated[
     str | None,
-    typer.Option(help="What models are asked: private or fresh features.  [default: private]"),
+    typer.Option(help="What models are asked: private or fresh features. (default: private)"),
 ]
 Strength = Annotated[
-    float | None, typer.Option(help="Size of private data, misaligned design.  [default: 10]")
+    float | None, typer.Option(help="Size of private data, misaligned design. (default: 10)")
 ]
-Noise = Annotated[float | None, typer.Option(help="Standard deviation of responses.  [default: 1]")]
+Noise = Annotated[float | None, typer.Option(help="Standard deviation of responses. (default: 1)")]

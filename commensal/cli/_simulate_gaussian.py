@@ -19,65 +19,66 @@ _POINTS = 60  # generations of a theory's curve in the figure
 def simulate_gaussian(
     out: Annotated[Path | None, typer.Option(help="NetCDF file for every run.")] = None,
     samples: Annotated[
-        int | None, typer.Option(help="n, points per generation.  [default: 100]")
+        int | None, typer.Option(help="n, points per generation. (default: 100)")
     ] = None,
-    dim: Annotated[int | None, typer.Option(help="d.  [default: 1]")] = None,
+    dim: Annotated[int | None, typer.Option(help="d. (default: 1)")] = None,
     generations: Annotated[
-        int | None, typer.Option(help="T.  [default: 100; populations 1000]")
+        int | None, typer.Option(help="T. (default: 100; populations 1000)")
     ] = None,
     replicates: Annotated[
         int | None,
-        typer.Option(help="Independent lineages, or populations.  [default: 1000; 100]"),
+        typer.Option(help="Independent lineages, or populations. (default: 1000; 100)"),
     ] = None,
     workflow: Annotated[
         str | None,
-        typer.Option(help="replace, accumulate, or accumulate_subsample.  [default: replace]"),
+        typer.Option(help="replace, accumulate, or accumulate_subsample. (default: replace)"),
     ] = None,
     estimator: Annotated[
-        str | None, typer.Option(help="unbiased, or mle.  [default: unbiased]")
+        str | None, typer.Option(help="unbiased, or mle. (default: unbiased)")
     ] = None,
     human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh real points (replace).  [default: 0]")
+        float | None, typer.Option(help="Share of fresh real points (replace). (default: 0)")
     ] = None,
     truth: Annotated[
         str | None,
         typer.Option(
-            help="gaussian, laplace, student_t, exponential, or uniform.  [default: gaussian]"
+            help="gaussian, laplace, student_t, exponential, or uniform. (default: gaussian)"
         ),
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(help="statistics (cost free of n), samples, or auto.  [default: auto]"),
+        typer.Option(help="statistics (cost free of n), samples, or auto. (default: auto)"),
     ] = None,
-    mean: Annotated[float | None, typer.Option(help="Of the truth.  [default: 0]")] = None,
-    variance: Annotated[float | None, typer.Option(help="Of the truth.  [default: 1]")] = None,
+    mean: Annotated[float | None, typer.Option(help="Of the truth. (default: 0)")] = None,
+    variance: Annotated[float | None, typer.Option(help="Of the truth. (default: 1)")] = None,
     dtype: Annotated[
-        str | None, typer.Option(help="Of the draws: float64, or float32.  [default: float64]")
+        str | None, typer.Option(help="Of the draws: float32, or float64. (default: float32)")
     ] = None,
     population: Annotated[
         int | None, typer.Option(help="N, a square: populations in place of single lineages.")
     ] = None,
     parents: Annotated[
-        int | None, typer.Option(help="k, how many are selected.  [default: square root of N]")
+        int | None, typer.Option(help="k, how many are selected. (default: square root of N)")
     ] = None,
     crossover: Annotated[
-        str | None, typer.Option(help="pairs (parameters of i, data of j), or none.")
+        str | None,
+        typer.Option(help="pairs (parameters of i, data of j), or none. (default: pairs)"),
     ] = None,
     inheritance: Annotated[
-        float | None, typer.Option(help="Weight of inherited parameters.  [default: 0.5]")
+        float | None, typer.Option(help="Weight of inherited parameters. (default: 0.5)")
     ] = None,
     mutation: Annotated[
-        float | None, typer.Option(help="Size of mutations, in σ.  [default: 0.01]")
+        float | None, typer.Option(help="Size of mutations, in σ. (default: 0.01)")
     ] = None,
     signal: Annotated[
         str | None,
-        typer.Option(help="oracle, noisy_oracle, validation, or none.  [default: oracle]"),
+        typer.Option(help="oracle, noisy_oracle, validation, or none. (default: oracle)"),
     ] = None,
     signal_noise: Annotated[
-        float | None, typer.Option(help="Of the noisy oracle, in σ.  [default: 0]")
+        float | None, typer.Option(help="Of the noisy oracle, in σ. (default: 0)")
     ] = None,
     held_out: Annotated[
-        int | None, typer.Option(help="Real points for validation.  [default: 100]")
+        int | None, typer.Option(help="Real points for validation. (default: 100)")
     ] = None,
     fresh_held_out: Annotated[
         bool | None,

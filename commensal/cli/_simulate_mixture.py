@@ -17,41 +17,41 @@ _ROWS = 12  # generations in the table: it should fit a small terminal
 
 def simulate_mixture(
     out: Annotated[Path | None, typer.Option(help="NetCDF file for every run.")] = None,
-    models: Annotated[int | None, typer.Option(help="n.  [default: 3]")] = None,
-    components: Annotated[int | None, typer.Option(help="B.  [default: 2]")] = None,
+    models: Annotated[int | None, typer.Option(help="n. (default: 3)")] = None,
+    components: Annotated[int | None, typer.Option(help="B. (default: 2)")] = None,
     spacing: Annotated[
-        float | None, typer.Option(help="Between neighbouring means on a line.  [default: 10]")
+        float | None, typer.Option(help="Between neighbouring means on a line. (default: 10)")
     ] = None,
     covariance: Annotated[
-        float | None, typer.Option(help="Variance of every component.  [default: 1]")
+        float | None, typer.Option(help="Variance of every component. (default: 1)")
     ] = None,
     posts: Annotated[
-        int | None, typer.Option(help="L, points per model and generation.  [default: 3]")
+        int | None, typer.Option(help="L, points per model and generation. (default: 3)")
     ] = None,
     fraction: Annotated[
-        float | None, typer.Option(help="β, share of the web that a model draws.  [default: 0.5]")
+        float | None, typer.Option(help="β, share of the web that a model draws. (default: 0.5)")
     ] = None,
     points: Annotated[
-        int | None, typer.Option(help="Points on the web before anyone posts.  [default: 20]")
+        int | None, typer.Option(help="Points on the web before anyone posts. (default: 20)")
     ] = None,
     concentration: Annotated[
-        float | None, typer.Option(help="Of the initial weights' Dirichlet law.  [default: 1]")
+        float | None, typer.Option(help="Of the initial weights' Dirichlet law. (default: 1)")
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="α, constant.  [default: 1/k_t]")
+        float | None, typer.Option(help="α, constant. (default: 1/k_t)")
     ] = None,
-    prior: Annotated[float | None, typer.Option(help="c, constant.  [default: 1/(k_t B²)]")] = None,
+    prior: Annotated[float | None, typer.Option(help="c, constant. (default: 1/(k_t B²))")] = None,
     epsilon: Annotated[
-        float | None, typer.Option(help="ε of the positivity step.  [default: 1e-6]")
+        float | None, typer.Option(help="ε of the positivity step. (default: 1e-6)")
     ] = None,
     replacement: Annotated[
         bool | None, typer.Option("--replacement/--no-replacement", help="How points are drawn.")
     ] = None,
-    generations: Annotated[int | None, typer.Option(help="T.  [default: 200]")] = None,
-    replicates: Annotated[
-        int | None, typer.Option(help="Independent runs.  [default: 100]")
+    generations: Annotated[int | None, typer.Option(help="T. (default: 200)")] = None,
+    replicates: Annotated[int | None, typer.Option(help="Independent runs. (default: 100)")] = None,
+    dtype: Annotated[
+        str | None, typer.Option(help="float64, or float32. (default: float64)")
     ] = None,
-    dtype: Annotated[str | None, typer.Option(help="float64, or float32.")] = None,
     seed: Seed = None,
     config: ConfigFile = None,
     plot: Annotated[bool, typer.Option("--plot", help="Also draw the figure.")] = False,
@@ -140,8 +140,8 @@ def _theory(config: Any) -> Any:
 def _table(config: Any, runs: Any, law: Any) -> Table:
     import numpy as np
 
-    table = Table(title="How far the models are apart: root mean square of ‖D‖_F over runs")
-    for name in ("t", "simulated", "± s.e.", "separated, theory", "consensus, s.d. over runs"):
+    table = Table(title="Root mean square of ‖D‖_F; theory: separated components")
+    for name in ("t", "simulated", "± s.e.", "theory", "s.d. of consensus"):
         table.add_column(name, justify="right", no_wrap=True)
     norm, consensus = runs["disagreement"], runs["consensus"]
     count = norm.sizes["replicate"]

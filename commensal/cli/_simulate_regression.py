@@ -27,7 +27,7 @@ def simulate_regression(
     out: Annotated[
         Path | None, typer.Option(help="NetCDF file for means, covariances and errors.")
     ] = None,
-    entities: Annotated[int | None, typer.Option(help="K.  [default: 4]")] = None,
+    entities: Annotated[int | None, typer.Option(help="K. (default: 4)")] = None,
     dim: Dim = None,
     rank: Rank = None,
     public_rank: PublicRank = None,
@@ -36,20 +36,20 @@ def simulate_regression(
     strength: Annotated[
         float | None, typer.Option(help="Size of private data, misaligned design.")
     ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Weight of new data.  [default: 0.5]")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Weight of new data. (default: 0.5)")] = None,
     beta: Annotated[
-        float | None, typer.Option(help="Weight of private data.  [default: 0.5]")
+        float | None, typer.Option(help="Weight of private data. (default: 0.5)")
     ] = None,
     initial_beta: Annotated[
-        float | None, typer.Option(help="Weight of private data at t = 0.  [default: as --beta]")
+        float | None, typer.Option(help="Weight of private data at t = 0. (default: as --beta)")
     ] = None,
     human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh human data in new data.  [default: 0]")
+        float | None, typer.Option(help="Share of fresh human data in new data. (default: 0)")
     ] = None,
     noise: Noise = None,
-    generations: Annotated[int | None, typer.Option(help="T.  [default: 15]")] = None,
+    generations: Annotated[int | None, typer.Option(help="T. (default: 15)")] = None,
     replicates: Annotated[
-        int | None, typer.Option(help="Independent runs.  [default: 2000]")
+        int | None, typer.Option(help="Independent runs. (default: 2000)")
     ] = None,
     seed: Seed = None,
     config: ConfigFile = None,

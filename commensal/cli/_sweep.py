@@ -32,13 +32,13 @@ def sweep_regression(
     out: Annotated[Path, typer.Option(help="NetCDF file to write.")] = Path("sweep.nc"),
     alpha: Annotated[
         str | None,
-        typer.Option(help="Weights of new data: start:stop:count or a,b,c.  [default: 0:1:51]"),
+        typer.Option(help="Weights of new data: start:stop:count or a,b,c. (default: 0:1:51)"),
     ] = None,
     beta: Annotated[
-        str | None, typer.Option(help="Weights of private data, likewise.  [default: 0:1:51]")
+        str | None, typer.Option(help="Weights of private data, likewise. (default: 0:1:51)")
     ] = None,
     entities: Annotated[
-        str | None, typer.Option(help="Numbers of models K: a,b,c.  [default: 2,4,8]")
+        str | None, typer.Option(help="Numbers of models K: a,b,c. (default: 2,4,8)")
     ] = None,
     dim: Dim = None,
     rank: Rank = None,
@@ -48,7 +48,7 @@ def sweep_regression(
     strength: Strength = None,
     noise: Noise = None,
     human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh human data in new data.  [default: 0]")
+        float | None, typer.Option(help="Share of fresh human data in new data. (default: 0)")
     ] = None,
     grams: Annotated[
         Path | None,
