@@ -11,6 +11,8 @@ buffers. It runs on one core, as NumPy does; this project's uses those that ther
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Literal
@@ -96,7 +98,7 @@ def updates(c: Config) -> int:
 
 def row(
     components: int, dtype: Literal["float32", "float64"], generations: int, replicates: int
-) -> str:
+) -> list[str]:
     config = Config(
         models=MODELS,
         components=components,
@@ -111,30 +113,63 @@ def row(
     )
     count = updates(config) * components
     start = time.perf_counter()
-    simulate(config)
-    first = time.perf_counter() - start
-    start = time.perf_counter()
-    runs = simulate(config)
-    ours = time.perf_counter() - start
-    start = time.perf_counter()
     theirs = numpy_disagreement(config, 1)
     reference = time.perf_counter() - start
-    rms = [float(np.sqrt(np.mean(x**2))) for x in (runs.disagreement[:, -1].values, theirs)]
+    lines = []
+    kernels: tuple[Literal["numba", "xla"], ...] = ("numba", "xla")
+    for kernel in kernels:
+        c = config.model_copy(update={"kernel": kernel})
+        start = time.perf_counter()
+        runs = simulate(c)
+        first = time.perf_counter() - start
+        times = []
+        for _ in range(3 if kernel == "numba" else 1):
+            start = time.perf_counter()
+            simulate(c)
+            times.append(time.perf_counter() - start)
+        ours = min(times)
+        rms = [float(np.sqrt(np.mean(x**2))) for x in (runs.disagreement[:, -1].values, theirs)]
+        lines.append(
+            f"| {components} | {dtype} | {kernel} | {reference:.1f} s | "
+            f"{count / reference / 1e6:,.0f} M/s | {ours:.2f} s | {count / ours / 1e6:,.0f} M/s | "
+            f"**{reference / ours:.1f}×** | 20× | {first - ours:.1f} s | "
+            f"{rms[0]:.4f}, {rms[1]:.4f} |"
+        )
+    return lines
+
+
+def memory(components: int, generations: int, replicates: int) -> str:
+    """Time and largest resident memory of a long run, in a process of its own."""
+    program = (
+        "import resource, time\n"
+        "from commensal.sims.mixture import Config, simulate\n"
+        f"c = Config(models={MODELS}, posts={POSTS}, components={components}, "
+        f"generations={generations}, replicates={replicates}, keep='summary')\n"
+        "start = time.perf_counter()\n"
+        "simulate(c)\n"
+        "used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024\n"
+        "print(time.perf_counter() - start, used / 1e9)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    seconds, used = map(float, done.stdout.split())
     return (
-        f"| {components} | {dtype} | {reference:.1f} s | {count / reference / 1e6:,.0f} M/s | "
-        f"{ours:.2f} s | {count / ours / 1e6:,.0f} M/s | **{reference / ours:.1f}×** | 20× | "
-        f"{first - ours:.1f} s | {rms[0]:.4f}, {rms[1]:.4f} |"
+        f"Memory: T = {generations:,}, {replicates:,} replicates, B = {components}, float64: "
+        f"**{used:.2f} GB** at most (asked: 4 GB), {seconds:.0f} s with compiling."
     )
 
 
-def floor(generations: int, replicates: int) -> str:
+def floor(generations: int) -> str:
     """What must be done at least, by operations and by memory touched out of order."""
     return (
         "Floor: a draw is one random word (threefry), two reads and two writes at random places "
-        "of an arrangement, and one read of B likelihoods at a random place; an update is 4 B + 1 "
-        "floating-point operations and one division, the positivity step 5 B more. At "
-        f"T = {generations} a batch of 128 replicates has "
-        f"{128 * 3 * (POINTS + 9 * generations) * 2 / 1e6:.1f} MB of arrangements."
+        "of an arrangement (8 bytes), and one read of B likelihoods at a random place (8 B bytes "
+        "in float64); an update is 6 B floating-point operations and one division, the positivity "
+        "step, where one is due, a division and 2 B more. At "
+        f"T = {generations} one replicate has "
+        f"{3 * (POINTS + 9 * generations) * 2 / 1e3:.0f} kB of arrangements and "
+        f"{(POINTS + 9 * generations) * 8 / 1e3:.0f} B kB of likelihoods."
     )
 
 
@@ -152,17 +187,20 @@ def main() -> None:
         f"n = {MODELS}, L = {POSTS}, β = {FRACTION}, |A0| = {POINTS}, T = {generations}, "
         f"{replicates:,} replicates; M/s are millions of component updates (draws × B) per second.",
         "",
-        "| B | dtype | NumPy | | commensal | | ratio | asked | compiling, once | "
+        "| B | dtype | kernel | NumPy | | commensal | | ratio | asked | compiling, once | "
         "RMS ‖D‖ in the end, ours and NumPy's |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
     dtypes: tuple[Literal["float32", "float64"], ...] = ("float32", "float64")
     for components in (2, 11):
         for dtype in dtypes:
-            lines.append(row(components, dtype, generations, replicates))
-            print(lines[-1], flush=True)
-    lines += ["", floor(generations, replicates)]
+            lines += row(components, dtype, generations, replicates)
+            print("\n".join(lines[-2:]), flush=True)
+    for components in (2, 11):
+        lines += ["", memory(components, *((50, 128) if args.quick else (2000, 1000)))]
+        print(lines[-1], flush=True)
+    lines += ["", floor(generations)]
     print(lines[-1])
     if args.out:
         args.out.write_text("\n".join(lines) + "\n")

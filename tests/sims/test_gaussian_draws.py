@@ -12,10 +12,10 @@ import pytest
 import scipy.special
 import scipy.stats
 
+from commensal.sims._threefry import bits, fold_in
 from commensal.sims.gaussian import Config
 from commensal.sims.gaussian._blocks import draw_points
 from commensal.sims.gaussian._draws import LARGEST_NORMAL, chi_square, normal_pairs, normals
-from commensal.sims.gaussian._threefry import bits, fold_in
 
 DRAWS = 2**20
 DEGREES = (1, 2, 5, 99, 315, 9999)

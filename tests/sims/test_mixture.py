@@ -218,7 +218,8 @@ def test_same_law_as_the_plain_program():
 
 
 def test_no_result_depends_on_what_else_is_computed():
-    base = {"generations": 10, "replicates": 130, "posts": 1}
+    # numba has a test of its own
+    base = {"generations": 10, "replicates": 130, "posts": 1, "kernel": "xla"}
     runs = simulate(Config(**base))
     seen = []
     chunked = simulate(Config(**base, chunk=1), progress=lambda *x: seen.append(x))
@@ -237,7 +238,8 @@ def test_no_result_depends_on_what_else_is_computed():
 
 LAW = (
     {"models": 3, "components": 2, "fraction": 0.5, "posts": 1, "replicates": 1024},
-    {"models": 3, "components": 4, "fraction": 0.25, "posts": 1, "replicates": 512},
+    # the theory's own slope is -0.513 here, and 512 replicates leave 0.008 of standard error
+    {"models": 3, "components": 4, "fraction": 0.25, "posts": 1, "replicates": 4096},
     {"models": 4, "components": 3, "fraction": 0.1, "posts": 2, "replicates": 512},
 )
 

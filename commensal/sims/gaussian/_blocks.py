@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal.sims._threefry import Key
 from commensal.sims.gaussian._config import Config
 from commensal.sims.gaussian._draws import chi_square, normal_halves, normals
-from commensal.sims.gaussian._threefry import Key
 
 
 class Block(NamedTuple):

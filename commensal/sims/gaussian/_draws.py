@@ -24,7 +24,7 @@ import scipy.fft
 import scipy.special
 from jaxtyping import Array, Float, UInt32
 
-from commensal.sims.gaussian._threefry import Key, bits
+from commensal.sims._threefry import Key, bits
 
 # |z| of a pair is at most √(-2 log of the smallest uniform): 2⁻³³ in float32, 2⁻⁵³ in float64
 LARGEST_NORMAL = {"float32": 6.7638, "float64": 8.5719}

@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal.sims._threefry import Key, fold_in
 from commensal.sims.gaussian._blocks import Block, block_source
 from commensal.sims.gaussian._config import Config
-from commensal.sims.gaussian._threefry import Key, fold_in
 
 
 class State(NamedTuple):

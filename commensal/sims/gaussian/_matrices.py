@@ -16,10 +16,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal.sims._threefry import Key, fold_in
 from commensal.sims.gaussian._blocks import MatrixBlock, block_source, cholesky
 from commensal.sims.gaussian._config import Config
 from commensal.sims.gaussian._lineages import Step
-from commensal.sims.gaussian._threefry import Key, fold_in
 
 _UNROLLED = 16  # dimensions up to which a product is one fused kernel
 

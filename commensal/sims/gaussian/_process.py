@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, UInt32
 
+from commensal.sims._threefry import words
 from commensal.sims.gaussian import _lineages, _matrices, _subsamples
 from commensal.sims.gaussian._config import Config
-from commensal.sims.gaussian._threefry import words
 
 
 def compiled_part(config: Config) -> Config:

@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from commensal.sims._threefry import Key, bits, fold_in
 from commensal.sims.gaussian import _lineages, _matrices
 from commensal.sims.gaussian._blocks import draw_points, fit, fit_matrix
 from commensal.sims.gaussian._config import Config
-from commensal.sims.gaussian._threefry import Key, bits, fold_in
 
 
 class PoolState(NamedTuple):

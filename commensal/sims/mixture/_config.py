@@ -58,6 +58,16 @@ class Config(BaseModel):
     human_share : float
         φ in [0, 1]: each new post is with this probability a human's, from ``web``, in place of
         the model's.
+    update : {"weights", "full"}
+        What a point moves: the weights (`webdynamics`), or means and covariances as well, each
+        model its own, by all of the recursive EM that the paper's rule is a part of. "full" needs
+        XLA (``kernel`` "auto" or "xla"), no ``graph``, and at most 4 dimensions.
+    rate_cap : float
+        Of "full": a component moves at the rate α × min(o_b/π_b, ``rate_cap``), at most 1, so
+        that those of small weight do not jump. 20 is what the rule's authors take.
+    least_variance : float or None
+        Of "full": floor under variances, or pivots of covariances. None: 1e-6 of the smallest
+        eigenvalue of ``covariance``.
     generations : int
         T ≥ 1.
     replicates : int
@@ -70,9 +80,11 @@ class Config(BaseModel):
     dtype : {"float32", "float64"}
         Of likelihoods and weights. In float32 a step of the prior, α c, is below rounding where
         k > 2000 or so.
-    kernel : {"xla", "pallas"}
-        What runs a generation's draws and updates: a compiled loop, or one Pallas kernel for
-        accelerators (elsewhere interpreted, and slow).
+    kernel : {"auto", "numba", "xla", "pallas"}
+        What runs a generation's draws and updates: machine code for CPUs by numba (the extra
+        ``fast``; with no ``graph``), a loop that XLA compiles, or one Pallas kernel for
+        accelerators (elsewhere interpreted, and slow). "auto" is numba where it can be, else XLA.
+        A seed gives the same numbers with each, to rounding.
     seed : int
         Of all noise, where no key is given.
     chunk : int
@@ -108,12 +120,15 @@ class Config(BaseModel):
     replacement: bool = False
     graph: tuple[tuple[bool, ...], ...] | None = None
     human_share: float = Field(default=0.0, ge=0, le=1)
+    update: Literal["weights", "full"] = "weights"
+    rate_cap: float = Field(default=20.0, ge=0, allow_inf_nan=False)
+    least_variance: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     generations: int = Field(default=200, ge=1)
     replicates: int = Field(default=100, ge=1)
     record: tuple[int, ...] = Field(default=None)  # pyright: ignore[reportAssignmentType]
     keep: Literal["weights", "summary"] = "weights"
     dtype: Literal["float32", "float64"] = "float64"
-    kernel: Literal["xla", "pallas"] = "xla"
+    kernel: Literal["auto", "numba", "xla", "pallas"] = "auto"
     seed: int = Field(default=0, ge=0, lt=2**32)
     chunk: int = Field(default=1024, ge=1)
 
@@ -166,8 +181,16 @@ class Config(BaseModel):
             )
         if self.graph is not None and {len(self.graph), *map(len, self.graph)} != {n}:
             raise ValueError(f"graph must be {n} rows of {n} (models), got {len(self.graph)} rows")
+        if self.graph is not None and self.kernel == "numba":
+            raise ValueError('kernel must be "auto", "xla" or "pallas" with a graph, got "numba"')
         if self.human_share > 0 and self.web is None:
             raise ValueError(f"human_share needs web, the law of humans, got {self.human_share:g}")
+        if self.update == "full":
+            _check_full(self)
+        else:
+            for name in ("rate_cap", "least_variance"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f'{name} is for update="full", got update="weights"')
         steps = np.diff(self.record)
         inside = all(0 <= t <= self.generations for t in self.record)
         if not self.record or not inside or np.any(steps <= 0):
@@ -204,6 +227,25 @@ class Config(BaseModel):
         if self.graph is None:
             return np.ones((self.models, self.models), dtype=bool)
         return np.array(self.graph, dtype=bool)
+
+
+def _check_full(config: Config) -> None:
+    if config.graph is not None:
+        raise ValueError('graph must be None with update="full", got a graph')
+    if config.kernel not in ("auto", "xla"):
+        raise ValueError(
+            f'kernel must be "auto" or "xla" with update="full", got "{config.kernel}"'
+        )
+    if config.dim > 4:
+        raise ValueError(
+            f'means must have at most 4 dimensions with update="full", got {config.dim}'
+        )
+    smallest = np.linalg.eigvalsh(config.covariances()).min()
+    if config.least_variance is not None and config.least_variance > smallest:
+        raise ValueError(
+            f"least_variance must be at most the smallest eigenvalue of covariance, {smallest:g}, "
+            f"got {config.least_variance:g}"
+        )
 
 
 def draws_of(points: Any, fraction: float) -> Any:

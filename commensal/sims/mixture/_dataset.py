@@ -15,6 +15,16 @@ _NAMED = {
     "disagreement": ((), "Frobenius norm of the distances between the models' weights"),
     "consensus": (("component",), "average of the models' weights"),
     "weights": (("model", "component"), "mixture weights"),
+    "density_distance": (
+        (),
+        "root mean square over pairs of models of the L2 distance of densities",
+    ),
+    "means": (("model", "component", "dimension"), "means of components"),
+    "variances": (("model", "component"), "variances of components"),
+    "covariances": (
+        ("model", "component", "dimension", "other_dimension"),
+        "covariances of components",
+    ),
 }
 
 
@@ -34,6 +44,10 @@ def as_dataset(config: Config, data: dict[str, np.ndarray], key: str) -> xr.Data
     }
     if "weights" in data:
         coords["model"] = np.arange(config.models)
+    if "means" in data:
+        coords["dimension"] = np.arange(config.dim)
+    if "covariances" in data:
+        coords["other_dimension"] = np.arange(config.dim)
     return xr.Dataset(
         variables,
         coords,

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
+from commensal.sims._threefry import bits
 from commensal.sims.mixture._points import Posts, post
 from commensal.sims.mixture._process import BLOCK, Noise, Numbers, Rules
 
@@ -19,13 +20,20 @@ def noise(rules: Rules, key: PRNGKeyArray, size: int) -> Noise:
     n, lanes = rules.models, (rules.models, rules.posts, size)
 
     def words(t: Any, block: Any) -> UInt32[Array, "block n R"]:
-        of_block = jax.random.fold_in(_key(key, _WORDS, t), block)
-        # 64 bits are one run of the generator, 32 would be one as well
-        pairs = jax.random.bits(of_block, (BLOCK // 2, n, size), jnp.uint64)
-        halves = jnp.stack([(pairs >> 32).astype(jnp.uint32), pairs.astype(jnp.uint32)])
-        return halves.reshape(BLOCK, n, size)
+        # a run of the generator gives two words: draws 2j and 2j + 1 of lane l have counter (j, l)
+        pairs = block * (BLOCK // 2) + jnp.arange(BLOCK // 2)
+        both = bits(word_key(key, t), n * size, pairs)
+        return jnp.stack(both, axis=1).reshape(BLOCK, n, size)
 
-    return Noise(lambda t: posts(_key(key, _POSTS, t), rules.dim, lanes), words)
+    return Noise(lambda t: posts(post_key(key, t), rules.dim, lanes), words)
+
+
+def post_key(key: PRNGKeyArray, t: Any) -> PRNGKeyArray:
+    return _key(key, _POSTS, t)
+
+
+def word_key(key: PRNGKeyArray, t: Any) -> PRNGKeyArray:
+    return _key(key, _WORDS, t)
 
 
 def posts(key: PRNGKeyArray, dim: int, lanes: tuple[int, ...]) -> Posts:
@@ -35,6 +43,23 @@ def posts(key: PRNGKeyArray, dim: int, lanes: tuple[int, ...]) -> Posts:
         jax.random.uniform(of_human, lanes, jnp.float64),
         jax.random.normal(of_point, (dim, *lanes), jnp.float64),
     )
+
+
+def start(
+    rules: Rules,
+    numbers: Numbers,
+    key: PRNGKeyArray,
+    concentration: Float[Array, ""],
+    weights: Float[Array, "n B"] | None,
+    written: bool,
+    size: int,
+) -> tuple[Float[Array, "B n R"], Float[Array, "d A R"]]:
+    """Weights of generation 0, given or drawn, and A^(0)."""
+    if weights is None:
+        first = initial_weights(rules, key, concentration, size)
+    else:
+        first = jnp.broadcast_to(weights.T[..., None], (*weights.T.shape, size))
+    return first, initial_points(rules, numbers, key, first, written)
 
 
 def initial_weights(

@@ -59,5 +59,6 @@ def likelihoods(
     white = jnp.sum(parts.whitening * (x - parts.means)[..., None, :], axis=-1)
     log = parts.log_volume - 0.5 * jnp.sum(white**2, axis=-1)
     ratio = jnp.exp(log - jnp.max(log, axis=-1, keepdims=True)).astype(dtype)
-    # never zero, or a point of a component that a model has given up (ε = 0) would be 0/0 to it
-    return jnp.maximum(ratio, jnp.finfo(ratio.dtype).tiny)
+    # never zero, or a point of a component that a model has given up (ε = 0) would be 0/0 to it;
+    # and well above the least number, since processors are slow with weights times less than that
+    return jnp.maximum(ratio, float(jnp.finfo(ratio.dtype).tiny) ** 0.5)

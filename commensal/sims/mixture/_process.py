@@ -49,6 +49,7 @@ class Numbers(NamedTuple):
     web: Float[Array, "B"]
     human_share: Float[Array, ""]
     epsilon: Float[Array, ""]
+    moving: Any = None  # where components move: _full.Moving
 
 
 class Noise(NamedTuple):
@@ -85,7 +86,7 @@ def rules(config: Config) -> Rules:
         replacement=config.replacement,
         human=config.human_share > 0,
         dtype=config.dtype,
-        kernel=config.kernel,
+        kernel="pallas" if config.kernel == "pallas" else "xla",
     )
 
 

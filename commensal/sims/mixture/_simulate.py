@@ -13,8 +13,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from commensal.sims.mixture import _draws
-from commensal.sims.mixture._batches import WIDTH, available_cores, check_key
+from commensal._cores import available_cores
+from commensal.sims._keys import check_key
+from commensal.sims.mixture import _draws, _full, _numba, _process
+from commensal.sims.mixture._batches import WIDTH
 from commensal.sims.mixture._config import Config
 from commensal.sims.mixture._dataset import as_dataset
 from commensal.sims.mixture._points import Posts, components
@@ -23,9 +25,7 @@ from commensal.sims.mixture._process import (
     Noise,
     Numbers,
     Rules,
-    initial,
     rules,
-    run,
 )
 from commensal.sims.mixture._schedule import schedule
 
@@ -51,11 +51,14 @@ def simulate(
         Float64, dimensions (replicate, generation, ...), generations as in ``config.record``.
         ``disagreement``: ‖D^(t)‖_F of eq. (4). ``consensus`` (..., component): the average of the
         models' weights. ``weights`` (..., model, component): Π_i^(t), with ``keep="weights"``.
+        With ``update="full"`` also ``density_distance``, the root mean square over pairs of models
+        of (∫ (g_i - g_j)²)^½; and, with ``keep="weights"``, ``means`` (..., model, component,
+        dimension) and ``variances`` (..., model, component), or ``covariances`` where d > 1.
 
     Raises
     ------
     ValueError
-        If ``key`` is not one threefry key.
+        If ``key`` is not one threefry key, or numba is asked for where it cannot be.
 
     Notes
     -----
@@ -70,6 +73,12 @@ def simulate(
     that the first k places are a uniform sample in uniform order, independently of all draws
     before. It does not matter that the arrangement is what the last generation left. A place comes
     from 32 random bits: none is favoured by more than N/2³².
+
+    *Moving components*, ``update="full"``. For one point u, with o_b and δ = u - μ_b of before it,
+    w = α min(o_b/π_b, ``rate_cap``), at most 1, moves μ_b by w δ and Σ_b by w (δ δᵀ - Σ_b): all of
+    the recursive EM of Zivkovic and van der Heijden (IEEE Trans. PAMI 26, 2004, 651-656), which
+    the paper leaves open. All models start from the components of ``config``, which remain those
+    of A^(0) and of human posts.
 
     *Likelihoods* of a point under the B components are computed once, when it is posted.
 
@@ -98,22 +107,28 @@ def simulate(
     written, full = config.web is None, config.keep == "weights"
     starts = range(0, config.replicates, WIDTH)
     out: dict[str, np.ndarray] = {}
+    compiled = _numba.batches(config, *settings, key, law, given) if _numba.chosen(config) else None
 
     def batch(start: int) -> None:
         # settings are the thread's own
         with jax.enable_x64(True), jax.threefry_partitionable(True):
-            found = _draw_batch(
-                *settings, key, start // WIDTH, law, given, record, written=written, full=full
-            )
+            if compiled is not None:
+                found = compiled(start // WIDTH, min(WIDTH, config.replicates - start))
+            else:
+                found = _draw_batch(
+                    *settings, key, start // WIDTH, law, given, record, written=written, full=full
+                )
             for name, values in found.items():
                 _store(out, name, start, np.asarray(values), config.replicates)
 
-    batch(0)  # compiles; threads that start together would each compile
+    if compiled is None:
+        batch(0)  # compiles; threads that start together would each compile
     per_chunk = -(-config.chunk // WIDTH)
     with ThreadPoolExecutor(available_cores()) as pool:
         for first in range(0, len(starts), per_chunk):
             chunk = starts[first : first + per_chunk]
-            list(pool.map(batch, (start for start in chunk if start > 0)))
+            todo = chunk if compiled is not None else (start for start in chunk if start > 0)
+            list(pool.map(batch, todo))
             if progress is not None:
                 progress(min(chunk[-1] + WIDTH, config.replicates), config.replicates)
     return as_dataset(config, out, str(np.asarray(jax.random.key_data(key)).tolist()))
@@ -156,11 +171,11 @@ def replay(
             jax.tree.map(jnp.asarray, posts),
             jnp.asarray(words),
             jnp.asarray(config.record),
+            full=config.keep == "weights",
         )
         out: dict[str, np.ndarray] = {}
         for name, values in found.items():
-            if name != "weights" or config.keep == "weights":
-                _store(out, name, 0, np.asarray(values), len(weights))
+            _store(out, name, 0, np.asarray(values), len(weights))
     return as_dataset(config, out, "given noise")
 
 
@@ -178,17 +193,14 @@ def _draw_batch(
     full: bool,
 ) -> dict[str, Array]:
     key = jax.random.fold_in(key, number)
-    if weights is None:
-        start = _draws.initial_weights(rules, key, concentration, WIDTH)
-    else:
-        start = jnp.broadcast_to(weights.T[..., None], (*weights.T.shape, WIDTH))
-    points = _draws.initial_points(rules, numbers, key, start, written)
-    state = initial(rules, numbers, start, points)
+    start, points = _draws.start(rules, numbers, key, concentration, weights, written, WIDTH)
+    process = _process_of(numbers)
+    state = process.initial(rules, numbers, start, points)
     noise = _draws.noise(rules, key, WIDTH)
-    return run(rules, numbers, noise, state, record, partial(_read, full=full))
+    return process.run(rules, numbers, noise, state, record, partial(_read, full=full))
 
 
-@partial(jax.jit, static_argnames="rules")
+@partial(jax.jit, static_argnames=("rules", "full"))
 def _replay_batch(
     rules: Rules,
     numbers: Numbers,
@@ -197,13 +209,21 @@ def _replay_batch(
     posts: Posts,
     words: Any,
     record: Any,
+    *,
+    full: bool,
 ) -> dict[str, Array]:
     noise = Noise(
         lambda t: jax.tree.map(lambda x: x[t], posts),
         lambda t, block: jax.lax.dynamic_slice_in_dim(words[t], block * BLOCK, BLOCK),
     )
-    state = initial(rules, numbers, weights, points)
-    return run(rules, numbers, noise, state, record, partial(_read, full=True))
+    process = _process_of(numbers)
+    state = process.initial(rules, numbers, weights, points)
+    return process.run(rules, numbers, noise, state, record, partial(_read, full=full))
+
+
+def _process_of(numbers: Numbers) -> Any:
+    """What has ``initial`` and ``run``: fixed components, or moving ones."""
+    return _process if numbers.moving is None else _full
 
 
 def _read(weights: Float[Array, "B n R"], *, full: bool) -> dict[str, Array]:
@@ -228,6 +248,7 @@ def _numbers(config: Config) -> Numbers:
         web=jnp.asarray(config.web or uniform, jnp.float64),
         human_share=jnp.asarray(config.human_share, jnp.float64),
         epsilon=jnp.asarray(config.epsilon, jnp.float64),
+        moving=_full.moving(config),
     )
 
 

@@ -1,0 +1,382 @@
+"""Machine code for CPUs of all that a batch does, by numba: posts, draws, updates, records.
+
+A lane is one model of one replicate. Some replicates make a group, whose tables fit a core's
+second-level cache, and a group goes through many generations before the next one's turn. Within a
+draw all lanes exchange places first, and the rows that they will read are fetched ahead; then each
+updates its weights, components side by side in vector registers.
+
+Everything that is compiled stands in this file: numba's cache on disk sees changes of no other.
+Unsigned integers throughout, since numba spends time on indices that might be negative.
+"""
+
+from __future__ import annotations
+
+from typing import Any, no_type_check
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+_CHUNK = 4  # components in one vector
+_PAIRS = 8  # words of 16 draws are made at once: whole vectors, however few lanes there are
+
+_u32, _u64 = np.uint32, np.uint64
+_compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
+
+
+@no_type_check
+def padded(components):
+    """Components in a row of weights or likelihoods: whole vectors of them."""
+    return components if components <= 2 else -(-components // _CHUNK) * _CHUNK
+
+
+_width = _compiled(padded)
+
+
+@no_type_check
+@intrinsic
+def _update(typingctx, weights, place, table, row, keep, rate, shift, count):
+    """Line 5 of Algorithm 2 for one lane, in vector instructions; gives which weights are ≤ 0.
+
+    Bit b of the result stands for component b; of many components, for b modulo 64. ``count`` is a
+    tuple of B numbers: its type tells the compiler B. Padding stays as it is: likelihood 0,
+    weight 1.
+    """
+    number = weights.dtype
+    size, chunk = padded(len(count)), min(padded(len(count)), _CHUNK)
+
+    def generate(context, builder, signature, arguments):
+        scalar, i1, i32, i64 = context.get_value_type(number), *map(ir.IntType, (1, 32, 64))
+        vector = ir.VectorType(scalar, chunk)
+        name = f"v{chunk}f{number.bitwidth}"
+
+        def chunks(array, kind, first):
+            data = context.make_array(kind)(context, builder, array).data
+            for c in range(0, size, chunk):
+                at = builder.add(first, ir.Constant(i64, c))
+                yield builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+
+        def llvm(function, result, *kinds):
+            kind = ir.FunctionType(result, kinds)
+            known = builder.module.globals.get(f"llvm.{function}.{name}")
+            return known or ir.Function(builder.module, kind, f"llvm.{function}.{name}")
+
+        def everywhere(x):
+            nothing, zero = ir.Constant(vector, ir.Undefined), ir.Constant(i32, 0)
+            first = builder.insert_element(nothing, x, zero)
+            zeros = ir.Constant(ir.VectorType(i32, chunk), [0] * chunk)
+            return builder.shuffle_vector(first, nothing, zeros)
+
+        def load(pointer):
+            return builder.load(pointer, align=number.bitwidth // 8)
+
+        weights_, place_, table_, row_, keep_, rate_, shift_, _ = arguments
+        pointers = list(chunks(weights_, weights, place_))
+        old = [load(p) for p in pointers]
+        likelihood = [load(p) for p in chunks(table_, table, row_)]
+        joint = [builder.fmul(w, x) for w, x in zip(old, likelihood, strict=True)]
+        total = joint[0]
+        for x in joint[1:]:
+            total = builder.fadd(total, x)
+        add = llvm("vector.reduce.fadd", scalar, scalar, vector)
+        # in pairs, whatever the order
+        total = builder.call(add, [ir.Constant(scalar, -0.0), total], fastmath=("reassoc",))
+        scale = everywhere(builder.fdiv(rate_, total))
+        factor, less = everywhere(keep_), builder.fneg(everywhere(shift_))
+        muladd = llvm("fmuladd", vector, vector, vector, vector)
+        low = None
+        for c, pointer in enumerate(pointers):
+            real = [int(c * chunk + b < len(count)) for b in range(chunk)]
+            f, s = factor, less
+            if not all(real):
+                mask = ir.Constant(ir.VectorType(i1, chunk), real)
+                f = builder.select(mask, factor, ir.Constant(vector, [1.0] * chunk))
+                s = builder.select(mask, less, ir.Constant(vector, [0.0] * chunk))
+            # π keep + scale π l - shift
+            kept = builder.call(muladd, [old[c], f, s])
+            new = builder.call(muladd, [scale, joint[c], kept])
+            builder.store(new, pointer, align=number.bitwidth // 8)
+            below = builder.fcmp_ordered("<=", new, ir.Constant(vector, [0.0] * chunk))
+            bits = builder.zext(builder.bitcast(below, ir.IntType(chunk)), i64)
+            bits = builder.shl(bits, ir.Constant(i64, c * chunk % 64))
+            low = bits if low is None else builder.or_(low, bits)
+        return low
+
+    u64 = types.uint64
+    return u64(weights, u64, table, u64, number, number, number, count), generate
+
+
+@no_type_check
+@intrinsic
+def _trailing_zeros(typingctx, bits):
+    def generate(context, builder, signature, arguments):
+        return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
+
+    return types.uint64(types.uint64), generate
+
+
+@no_type_check
+@intrinsic
+def _fetch(typingctx, table, row, count):
+    """Ask for a row of the table, which is read soon."""
+    size, width = padded(len(count)), table.dtype.bitwidth // 8
+
+    def generate(context, builder, signature, arguments):
+        i8, i32, i64 = map(ir.IntType, (8, 32, 64))
+        data = context.make_array(table)(context, builder, arguments[0]).data
+        kind = ir.FunctionType(ir.VoidType(), [i8.as_pointer(), i32, i32, i32])
+        known = builder.module.globals.get("llvm.prefetch.p0")
+        prefetch = known or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+        # one per line of the cache that a row may touch, and its end
+        for b in sorted({*range(0, size, 64 // width), size - 1}):
+            at = builder.add(arguments[1], ir.Constant(i64, b))
+            where = builder.bitcast(builder.gep(data, [at]), i8.as_pointer())
+            builder.call(prefetch, [where, *(ir.Constant(i32, x) for x in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(table, types.uint64, count), generate
+
+
+@_compiled
+@no_type_check
+def _round(x, y, distance):
+    x = _u32(x + y)
+    y = _u32(_u32(y << _u32(distance)) | _u32(y >> _u32(32 - distance)))
+    return x, _u32(y ^ x)
+
+
+@_compiled
+@no_type_check
+def _rounds(x, y, a, b, c, d, to_x, to_y):
+    x, y = _round(x, y, a)
+    x, y = _round(x, y, b)
+    x, y = _round(x, y, c)
+    x, y = _round(x, y, d)
+    return _u32(x + to_x), _u32(y + to_y)
+
+
+@_compiled
+@no_type_check
+def words(k0, k1, high, low, out):
+    """Two words per counter (high[w], low[w]): threefry 2x32, as ``sims._threefry`` has it.
+
+    Each result is cut to 32 bits: numba makes 64 of them.
+    """
+    k2 = _u32(k0 ^ k1 ^ _u32(0x1BD11BDA))
+    a1, a2, a3 = _u32(k2 + _u32(1)), _u32(k0 + _u32(2)), _u32(k1 + _u32(3))
+    a4, a5 = _u32(k2 + _u32(4)), _u32(k0 + _u32(5))
+    for w in range(_u64(low.size)):
+        x, y = _rounds(_u32(high[w] + k0), _u32(low[w] + k1), 13, 15, 26, 6, k1, a1)
+        x, y = _rounds(x, y, 17, 29, 16, 24, k2, a2)
+        x, y = _rounds(x, y, 13, 15, 26, 6, k0, a3)
+        x, y = _rounds(x, y, 17, 29, 16, 24, k1, a4)
+        x, y = _rounds(x, y, 13, 15, 26, 6, k2, a5)
+        out[0, w] = x
+        out[1, w] = y
+
+
+@_compiled
+@no_type_check
+def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, size, count):
+    """A generation's draws and updates of one group, ``size`` replicates."""
+    readable, draws, alpha, prior = plan
+    number = weights.dtype.type
+    one = number(1)
+    lanes, width = _u64(low.size), _u64(weights.size // low.size)
+    rows = _u64(table.size // size)  # from one replicate's table to the next
+    alpha, prior = number(alpha), number(prior)
+    # as _update.update
+    rate = alpha / (one - number(len(count)) * prior)
+    keep, shift = one - alpha, rate * prior
+    lows = np.empty(_PAIRS * low.size, np.uint32)
+    highs = np.empty(lows.size, np.uint32)
+    for j in range(_PAIRS):
+        lows[j * low.size : (j + 1) * low.size] = low
+    random = np.empty((2, lows.size), np.uint32)
+    at, hit = np.empty(low.size, np.uint64), np.empty(low.size + 1, np.uint64)
+    low_bits = np.empty(low.size + 1, np.uint64)
+    for p in range(_u64(0), _u64(draws)):
+        ahead = p % _u64(2 * _PAIRS)
+        if ahead == _u64(0):
+            for j in range(_PAIRS):
+                highs[j * low.size : (j + 1) * low.size] = _u32((p >> _u64(1)) + _u64(j))
+            words(key[0], key[1], highs, lows, random)
+        mine = random[ahead & _u64(1), _u64(ahead >> _u64(1)) * lanes :]
+        w = _u64(0)
+        if replacement:
+            while w < lanes:
+                for r in range(_u64(size)):
+                    point = (_u64(mine[w]) * _u64(readable)) >> _u64(32)
+                    at[w] = r * rows + point * width
+                    _fetch(table, at[w], count)
+                    w += _u64(1)
+        else:
+            left, here = _u64(readable) - p, p * lanes
+            while w < lanes:
+                for r in range(_u64(size)):
+                    place = p + ((_u64(mine[w]) * left) >> _u64(32))
+                    there = place * lanes + w
+                    point = arrangement[there]
+                    arrangement[there] = arrangement[here + w]
+                    arrangement[here + w] = point
+                    at[w] = r * rows + _u64(point) * width
+                    _fetch(table, at[w], count)
+                    w += _u64(1)
+        some = _u64(0)
+        for w in range(lanes):
+            mask = _update(weights, w * width, table, at[w], keep, rate, shift, count)
+            # of those with weights that are not positive: a list, without a branch
+            hit[some], low_bits[some] = w, mask
+            some += _u64(mask != _u64(0))
+        for j in range(some):
+            _positive(weights, hit[j] * width, low_bits[j], epsilon, count)
+
+
+@_compiled
+@no_type_check
+def _positive(weights, first, mask, epsilon, count):
+    """Lines 7 to 14 of Algorithm 2, with one division; as ``_update.positive``."""
+    zero, one = weights.dtype.type(0), weights.dtype.type(1)
+    divisor = one
+    if len(count) <= 64:
+        while mask != _u64(0):
+            b = first + _trailing_zeros(mask)
+            divisor = (one + epsilon) * divisor - weights[b]
+            weights[b] = epsilon * divisor
+            mask &= mask - _u64(1)
+    else:
+        for b in range(first, first + _u64(len(count))):
+            if weights[b] <= zero:
+                divisor = (one + epsilon) * divisor - weights[b]
+                weights[b] = epsilon * divisor
+    scale = one / divisor
+    for b in range(_u64(len(count))):
+        weights[first + b] *= scale
+
+
+@_compiled
+@no_type_check
+def _describe(parts, x, table, row, components):
+    """Likelihoods of one point, over the largest; as ``_points.likelihoods``."""
+    means, _, whitening, volume = parts
+    dim = means.shape[1]
+    log = np.empty(components)
+    for b in range(components):
+        distance = 0.0
+        for i in range(dim):
+            white = 0.0
+            for j in range(dim):
+                white += whitening[b, i, j] * (x[j] - means[b, j])
+            distance += white * white
+        log[b] = volume[b] - 0.5 * distance
+    most = log.max()
+    number = table.dtype.type
+    least = number(np.sqrt(np.finfo(table.dtype).tiny))
+    for b in range(components):
+        table[row + b] = max(number(np.exp(log[b] - most)), least)
+
+
+@_compiled
+@no_type_check
+def _post(parts, law, first, components, uniform, normal, x):
+    """One point of the mixture with weights law[first:]; as ``_points.post``."""
+    means, factors, _, _ = parts
+    total = 0.0
+    for b in range(components):
+        total += np.float64(law[first + b])
+    upto, chosen = 0.0, 0
+    for b in range(components - 1):
+        upto += np.float64(law[first + b])
+        chosen += uniform * total >= upto
+    for i in range(means.shape[1]):
+        x[i] = means[chosen, i]
+        for j in range(means.shape[1]):
+            x[i] += factors[chosen, i, j] * normal[j]
+
+
+@_compiled
+@no_type_check
+def _record(weights, first, size, slot, out, components):
+    """‖D‖_F of eq. (4), the consensus and the weights of one group, replicates from ``first``."""
+    disagreement, consensus, kept = out
+    lanes = weights.size // _width(components)
+    width, models = _width(components), lanes // size
+    for r in range(min(size, disagreement.shape[1] - first)):
+        spread = 0.0
+        for b in range(components):
+            mean = 0.0
+            for i in range(models):
+                mean += np.float64(weights[(i * size + r) * width + b])
+            mean /= models
+            consensus[slot, first + r, b] = mean
+            for i in range(models):
+                weight = np.float64(weights[(i * size + r) * width + b])
+                spread += (weight - mean) ** 2
+                if kept.size:
+                    kept[slot, first + r, i, b] = weight
+        disagreement[slot, first + r] = np.sqrt(2 * models * spread)
+
+
+@_compiled
+@no_type_check
+def begin(state, low, parts, weights, points, slot, out, size, count):
+    """Generation 0 of all groups: weights (B, n, R) and points (d, A, R) into ``state``."""
+    lanes, tables = low.shape[1], state[2].shape[1] // size
+    width = _width(len(count))
+    for g in range(low.shape[0]):
+        mine, arrangement, table = state[0][g], state[1][g], state[2][g]
+        mine[:] = 1
+        for w in range(lanes):
+            for b in range(len(count)):
+                mine[w * width + b] = weights[b, w // size, g * size + w % size]
+        for place in range(arrangement.size):
+            arrangement[place] = place // lanes
+        table[:] = 0
+        for r in range(size):
+            for a in range(points.shape[1]):
+                row = r * tables + a * width
+                _describe(parts, points[:, a, g * size + r], table, row, len(count))
+        if slot >= 0:
+            _record(mine, g * size, size, slot, out, len(count))
+
+
+@_compiled
+@no_type_check
+def advance(state, low, parts, web, noise, plan, first, slots, out, rules, size, count):
+    """Generations from ``first`` on, as many as ``noise`` has and ``plan`` reaches to.
+
+    ``state`` is (weights, arrangements, tables), one row per group; ``low`` (groups, lanes) are
+    the lanes' counters; ``parts`` (means, factors, whitening, log volume); ``web`` the humans'
+    law; ``noise`` (component, human, normal, keys), generation first; ``plan`` (readable, draws,
+    alpha, prior), of all generations; ``slots`` where t is recorded in ``out``, -1 if nowhere.
+    """
+    component, human, normal, keys = noise
+    readable, draws, alpha, prior = plan
+    share, epsilon, replacement = rules
+    components, width = len(count), _width(len(count))
+    models, posts = component.shape[1], component.shape[2]
+    stop = min(first + len(keys), len(draws))
+    x = np.empty(parts[0].shape[1])
+    for g in range(low.shape[0]):
+        weights, arrangement, table = state[0][g], state[1][g], state[2][g]
+        tables = table.size // size
+        for t in range(first, stop):
+            s, row = t - first, readable[t] * width
+            for i in range(models):
+                for post in range(posts):
+                    for r in range(size):
+                        lane, to = i * size + r, g * size + r
+                        u, z = component[s, i, post, to], normal[s, :, i, post, to]
+                        if share > 0 and human[s, i, post, to] < share:
+                            _post(parts, web, 0, components, u, z, x)
+                        else:
+                            _post(parts, weights, lane * width, components, u, z, x)
+                        _describe(parts, x, table, r * tables + row, components)
+                    row += width
+            now = readable[t], draws[t], alpha[t], prior[t]
+            _learn(
+                weights, arrangement, table, low[g], keys[s], now, epsilon, replacement, size, count
+            )
+            if slots[t + 1] >= 0:
+                _record(weights, g * size, size, slots[t + 1], out, components)
