@@ -123,7 +123,7 @@ def row(
         runs = simulate(c)
         first = time.perf_counter() - start
         times = []
-        for _ in range(3 if kernel == "numba" else 1):
+        for _ in range(5 if kernel == "numba" else 1):
             start = time.perf_counter()
             simulate(c)
             times.append(time.perf_counter() - start)

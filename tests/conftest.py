@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 import hypothesis
+import jax
+import pytest
 from jaxtyping import install_import_hook
 
 if "commensal" in sys.modules:
@@ -24,3 +27,14 @@ hypothesis.settings.register_profile(
     database=None,
 )
 hypothesis.settings.load_profile("commensal-ci" if os.environ.get("CI") else "commensal")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs() -> Iterator[None]:
+    """Forget compiled programs after each module.
+
+    Each maps memory of its own, some hundreds of them tens of thousands of areas; Linux allows a
+    process 65,530 (vm.max_map_count), and XLA's compiler crashes where it gets none.
+    """
+    yield
+    jax.clear_caches()

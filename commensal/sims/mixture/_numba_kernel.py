@@ -35,76 +35,100 @@ _width = _compiled(padded)
 
 
 @no_type_check
-@intrinsic
-def _update(typingctx, weights, place, table, row, keep, rate, shift, count):
-    """Line 5 of Algorithm 2 for one lane, in vector instructions; gives which weights are ≤ 0.
+def together(width):
+    """Lanes that one vector updates, rows of this width; a group's lanes are a multiple of 4."""
+    return 2 * _CHUNK // width if width <= _CHUNK else 1
 
-    Bit b of the result stands for component b; of many components, for b modulo 64. ``count`` is a
-    tuple of B numbers: its type tells the compiler B. Padding stays as it is: likelihood 0,
-    weight 1.
+
+_together = _compiled(together)
+
+
+@no_type_check
+@intrinsic
+def _update(typingctx, weights, place, table, at, lane, keep, rate, shift, count):
+    """Line 5 of Algorithm 2 for the next few lanes, in vector instructions; which are ≤ 0.
+
+    ``at[lane:]`` are the rows that they read. Bit b of the result stands for component b, bits of
+    the next lane follow; of many components, for b modulo 64. ``count`` is a tuple of B numbers:
+    its type tells the compiler B. Padding stays as it is: likelihood 0, weight 1.
     """
     number = weights.dtype
-    size, chunk = padded(len(count)), min(padded(len(count)), _CHUNK)
+    size, several = padded(len(count)), together(padded(len(count)))
+    chunk = min(size, _CHUNK)
+    length = chunk * several
 
     def generate(context, builder, signature, arguments):
         scalar, i1, i32, i64 = context.get_value_type(number), *map(ir.IntType, (1, 32, 64))
-        vector = ir.VectorType(scalar, chunk)
-        name = f"v{chunk}f{number.bitwidth}"
+        vector, row = ir.VectorType(scalar, length), ir.VectorType(scalar, chunk)
+        name = f"v{length}f{number.bitwidth}"
+        nothing = ir.Constant(vector, ir.Undefined)
 
-        def chunks(array, kind, first):
+        def load(array, kind, first, result=vector):
             data = context.make_array(kind)(context, builder, array).data
-            for c in range(0, size, chunk):
-                at = builder.add(first, ir.Constant(i64, c))
-                yield builder.bitcast(builder.gep(data, [at]), vector.as_pointer())
+            pointer = builder.bitcast(builder.gep(data, [first]), result.as_pointer())
+            return builder.load(pointer, align=number.bitwidth // 8), pointer
 
         def llvm(function, result, *kinds):
             kind = ir.FunctionType(result, kinds)
             known = builder.module.globals.get(f"llvm.{function}.{name}")
             return known or ir.Function(builder.module, kind, f"llvm.{function}.{name}")
 
+        def order(x, y, places):
+            mask = ir.Constant(ir.VectorType(i32, len(places)), places)
+            return builder.shuffle_vector(x, y, mask)
+
         def everywhere(x):
-            nothing, zero = ir.Constant(vector, ir.Undefined), ir.Constant(i32, 0)
-            first = builder.insert_element(nothing, x, zero)
-            zeros = ir.Constant(ir.VectorType(i32, chunk), [0] * chunk)
-            return builder.shuffle_vector(first, nothing, zeros)
+            first = builder.insert_element(nothing, x, ir.Constant(i32, 0))
+            return order(first, nothing, [0] * length)
 
-        def load(pointer):
-            return builder.load(pointer, align=number.bitwidth // 8)
+        def rows(c):
+            """Likelihoods of components from c on, of one lane after the other."""
+            parts = []
+            for j in range(several):
+                index = builder.add(lane_, ir.Constant(i64, j))
+                data = context.make_array(at)(context, builder, at_).data
+                first = builder.load(builder.gep(data, [index]))
+                first = builder.add(first, ir.Constant(i64, c))
+                parts.append(load(table_, table, first, row)[0])
+            while len(parts) > 1:
+                places = list(range(2 * parts[0].type.count))
+                parts = [order(x, y, places) for x, y in zip(parts[::2], parts[1::2], strict=True)]
+            return parts[0]
 
-        weights_, place_, table_, row_, keep_, rate_, shift_, _ = arguments
-        pointers = list(chunks(weights_, weights, place_))
-        old = [load(p) for p in pointers]
-        likelihood = [load(p) for p in chunks(table_, table, row_)]
+        weights_, place_, table_, at_, lane_, keep_, rate_, shift_, _ = arguments
+        firsts = [builder.add(place_, ir.Constant(i64, c)) for c in range(0, size, chunk)]
+        old, pointers = zip(*(load(weights_, weights, first) for first in firsts), strict=True)
+        likelihood = [rows(c) for c in range(0, size, chunk)]
         joint = [builder.fmul(w, x) for w, x in zip(old, likelihood, strict=True)]
         total = joint[0]
         for x in joint[1:]:
             total = builder.fadd(total, x)
-        add = llvm("vector.reduce.fadd", scalar, scalar, vector)
-        # in pairs, whatever the order
-        total = builder.call(add, [ir.Constant(scalar, -0.0), total], fastmath=("reassoc",))
-        scale = everywhere(builder.fdiv(rate_, total))
+        # each lane's sum in all its places, in pairs
+        for step in (2, 1)[chunk == 2 :]:
+            total = builder.fadd(total, order(total, nothing, [b ^ step for b in range(length)]))
+        scale = builder.fdiv(everywhere(rate_), total)
         factor, less = everywhere(keep_), builder.fneg(everywhere(shift_))
         muladd = llvm("fmuladd", vector, vector, vector, vector)
         low = None
         for c, pointer in enumerate(pointers):
-            real = [int(c * chunk + b < len(count)) for b in range(chunk)]
+            real = [int(c * chunk + b % chunk < len(count)) for b in range(length)]
             f, s = factor, less
             if not all(real):
-                mask = ir.Constant(ir.VectorType(i1, chunk), real)
-                f = builder.select(mask, factor, ir.Constant(vector, [1.0] * chunk))
-                s = builder.select(mask, less, ir.Constant(vector, [0.0] * chunk))
+                mask = ir.Constant(ir.VectorType(i1, length), real)
+                f = builder.select(mask, factor, ir.Constant(vector, [1.0] * length))
+                s = builder.select(mask, less, ir.Constant(vector, [0.0] * length))
             # π keep + scale π l - shift
             kept = builder.call(muladd, [old[c], f, s])
             new = builder.call(muladd, [scale, joint[c], kept])
             builder.store(new, pointer, align=number.bitwidth // 8)
-            below = builder.fcmp_ordered("<=", new, ir.Constant(vector, [0.0] * chunk))
-            bits = builder.zext(builder.bitcast(below, ir.IntType(chunk)), i64)
+            below = builder.fcmp_ordered("<=", new, ir.Constant(vector, [0.0] * length))
+            bits = builder.zext(builder.bitcast(below, ir.IntType(length)), i64)
             bits = builder.shl(bits, ir.Constant(i64, c * chunk % 64))
             low = bits if low is None else builder.or_(low, bits)
         return low
 
     u64 = types.uint64
-    return u64(weights, u64, table, u64, number, number, number, count), generate
+    return u64(weights, u64, table, at, u64, number, number, number, count), generate
 
 
 @no_type_check
@@ -184,6 +208,7 @@ def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, si
     number = weights.dtype.type
     one = number(1)
     lanes, width = _u64(low.size), _u64(weights.size // low.size)
+    several = _u64(_together(width))
     rows = _u64(table.size // size)  # from one replicate's table to the next
     alpha, prior = number(alpha), number(prior)
     # as _update.update
@@ -223,14 +248,24 @@ def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, si
                     at[w] = r * rows + _u64(point) * width
                     _fetch(table, at[w], count)
                     w += _u64(1)
-        some = _u64(0)
-        for w in range(lanes):
-            mask = _update(weights, w * width, table, at[w], keep, rate, shift, count)
+        some, w = _u64(0), _u64(0)
+        while w < lanes:
+            mask = _update(weights, w * width, table, at, w, keep, rate, shift, count)
             # of those with weights that are not positive: a list, without a branch
             hit[some], low_bits[some] = w, mask
             some += _u64(mask != _u64(0))
+            w += several
         for j in range(some):
-            _positive(weights, hit[j] * width, low_bits[j], epsilon, count)
+            first, mask = hit[j] * width, low_bits[j]
+            if several == _u64(1):
+                _positive(weights, first, mask, epsilon, count)
+            else:
+                for _ in range(several):
+                    its = mask & ((_u64(1) << width) - _u64(1))
+                    if its != _u64(0):
+                        _positive(weights, first, its, epsilon, count)
+                    mask >>= width
+                    first += width
 
 
 @_compiled
