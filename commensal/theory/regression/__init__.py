@@ -23,6 +23,7 @@ from commensal.theory.regression._moments import (
 )
 from commensal.theory.regression._optimum import Mix, optimal_mix
 from commensal.theory.regression._stability import safe_human_share, stability_bound
+from commensal.theory.regression._training import Training
 from commensal.theory.regression._workflow import Workflow
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "Limit",
     "Mix",
     "Moments",
+    "Training",
     "UnstableError",
     "Workflow",
     "conditional",

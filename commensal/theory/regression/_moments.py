@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal._precision import AnyArray, float64, is_concrete
-from commensal.theory.regression import _linalg, _state
+from commensal.theory.regression import _linalg, _state, _training
+from commensal.theory.regression._training import Training
 from commensal.theory.regression._workflow import (
     Generation,
     Workflow,
@@ -95,7 +96,9 @@ class UnstableError(ValueError):
         )
 
 
-def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
+def trajectory(
+    w: Workflow, theta: Any, generations: int, training: Training | None = None
+) -> Moments:
     r"""Mean and covariance of every estimate at t = 0..T (Theorem 2 as corrected).
 
     Parameters
@@ -106,6 +109,9 @@ def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
         True parameter, shared by all real data.
     generations : int
         T, the number of generations after the initial fit.
+    training : Training or None
+        How many gradient steps a generation trains; None for as many as it takes: every
+        generation then ends at the (minimum-norm) minimiser, as the paper has it.
 
     Returns
     -------
@@ -117,13 +123,15 @@ def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
     ------
     ValueError
         If ``theta`` has another dimension, ``generations`` is negative, or a time-varying
-        workflow describes another number of generations.
+        workflow describes another number of generations, or the gradient steps diverge.
 
     Notes
     -----
     Holds for G_t of any rank (minimum-norm refits), where Theorem 2 asks for full rank from
     t = 1 on. Cost O(T K d³), by the d-dimensional reduction; the paper's form costs O(T K³ d³).
     `interactive`, sec. 5 and app. E.2, whose covariance lacks the factor σ² of the first term.
+    With ``training`` (THEORY 1.4) a model also depends on where it stood, and the cost is
+    O(T K³ d³).
 
     Examples
     --------
@@ -138,7 +146,19 @@ def trajectory(w: Workflow, theta: Any, generations: int) -> Moments:
            [1., 1.]])
     """
     generations = _check_generations(w, generations)
-    return _trajectory(w, as_vector(theta, w.dim), generations)
+    theta = as_vector(theta, w.dim)
+    if training is None:
+        return _trajectory(w, theta, generations)
+    _training.check(training, w)
+    return _trained(w, training, theta, generations)
+
+
+@float64
+def _trained(w: Workflow, training: Training, theta: AnyArray, generations: int) -> Moments:
+    return Moments(*_trained_jit(w, training, theta, generations))
+
+
+_trained_jit = jax.jit(_training.trajectory, static_argnums=3)
 
 
 @float64

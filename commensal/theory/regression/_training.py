@@ -1,0 +1,205 @@
+r"""Generations that train for a while instead of to the minimum (THEORY 1.4).
+
+Steps of gradient descent on the same weighted loss, from where the model stood, are linear in
+everything that :mod:`._state` keeps, but the d-dimensional reduction is lost: a model's estimate
+depends on its own last one, not only on the web. What is carried is, for every entity, how its
+estimate depends on the sufficient statistics :math:`\tilde X_j^\top \tilde y_j` of all real data,
+and the joint covariance given these.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from commensal._precision import AnyArray, float64, is_concrete
+from commensal.theory.regression._workflow import (
+    Generation,
+    Workflow,
+    generations_of,
+    gram,
+    initial_generation,
+)
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["rate", "initial_rate", "base"],
+    meta_fields=["steps", "initial_steps"],
+)
+@dataclass(frozen=True)
+class Training:
+    r"""How far a generation's training goes.
+
+    From :math:`θ_{t-1,k}`, ``steps`` of gradient descent with step size ``rate`` on half the loss
+    of the workflow end at
+
+    .. math::
+        θ_{tk} = H_k θ_{t-1,k} + (I - H_k) G_{tk}^+ b_{tk}, \qquad
+        H_k = (I - η G_{tk})^s,
+
+    where :math:`G^+ b` is the minimiser that `interactive` assumes. Directions of which a model's
+    data say nothing stay as they were.
+
+    Attributes
+    ----------
+    rate : Float[Array, ""]
+        η, in the units of 1/G; below 2 over the largest eigenvalue of any G_tk, or the steps
+        diverge.
+    steps : int
+        s; 100 is what the language models of the paper take (its Table 9).
+    initial_rate : Float[Array, ""] or None
+        η at t = 0; None for ``rate``.
+    initial_steps : int or None
+        s at t = 0; None for ``steps``.
+    base : Float[Array, "d"], Float[Array, "K d"] or None
+        Where training begins at t = 0: the pretrained base; None for 0.
+
+    Raises
+    ------
+    ValueError
+        If a number of steps is below 1 or a rate is negative.
+
+    Examples
+    --------
+    >>> Training(rate=0.01).steps
+    100
+    """
+
+    rate: Any
+    steps: int = 100
+    initial_rate: Any = None
+    initial_steps: int | None = None
+    base: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "initial_steps"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        for name in ("rate", "initial_rate"):
+            value = getattr(self, name)
+            # under a transformation a leaf may be a tracer or a bare object
+            if isinstance(value, (int, float, np.ndarray)) and not np.all(np.asarray(value) >= 0):
+                raise ValueError(f"{name} must not be negative, got {value}")
+
+
+class _Law(NamedTuple):
+    """Of all estimates of one generation."""
+
+    mean: Float[Array, "K d"]
+    from_real: Float[Array, "K datasets d d"]  # per statistic of each real dataset, the public one last
+    noise: Float[Array, "K K d d"]  # covariance given the real data
+
+
+@float64
+def check(training: Training, w: Workflow) -> None:
+    """A ValueError where steps diverge, or the base has the wrong shape; only of known values."""
+    shapes = ((w.dim,), (w.entities, w.dim))
+    if training.base is not None and jnp.shape(training.base) not in shapes:
+        raise ValueError(
+            f"base must have shape {shapes[0]} or {shapes[1]}, got {jnp.shape(training.base)}"
+        )
+    if not is_concrete((training, w)):
+        return
+    first = training.rate if training.initial_rate is None else training.initial_rate
+    rounds = (("initial_rate", first, initial_generation(w)), ("rate", training.rate, None))
+    for name, rate, g in rounds:
+        g = generations_of(w) if g is None else g
+        largest = float(np.linalg.eigvalsh(np.asarray(gram(w, g)))[..., -1].max())
+        if float(rate) * largest >= 2:
+            shown = name if training.initial_rate is not None else "rate"
+            raise ValueError(
+                f"{shown} must be below 2 over the largest eigenvalue of G, which is "
+                f"{2 / largest:.4g} here, got {float(rate):.4g}: gradient steps would diverge"
+            )
+
+
+def trajectory(
+    w: Workflow, training: Training, theta: AnyArray, generations: int
+) -> tuple[Float[Array, "time K d"], Float[Array, "time K d d"]]:
+    """Means and covariances at t = 0..T."""
+    initial, later = initial_generation(w), generations_of(w)
+    length = later.web_weight.shape[0]
+    first_rate = training.rate if training.initial_rate is None else training.initial_rate
+    first_steps = training.initial_steps or training.steps
+    start = _advance(
+        w, initial, _filters(gram(w, initial), first_rate, first_steps), theta, _base(w, training)
+    )
+    filters = _filters(gram(w, later), training.rate, training.steps)
+
+    def step(law: _Law, t: Array):
+        g, f = jax.tree.map(lambda x: x[jnp.minimum(t, length - 1)], (later, filters))
+        law = _advance(w, g, f, theta, law)
+        return law, (law.mean, _covariance(w, law))
+
+    _, (means, covariances) = jax.lax.scan(step, start, jnp.arange(generations))
+    return (
+        jnp.concatenate([start.mean[None], means]),
+        jnp.concatenate([_covariance(w, start)[None], covariances]),
+    )
+
+
+def _base(w: Workflow, training: Training) -> _Law:
+    k, d = w.entities, w.dim
+    base = jnp.zeros(d) if training.base is None else jnp.asarray(training.base)
+    nothing = jnp.zeros((k, k, d, d))
+    return _Law(jnp.broadcast_to(base, (k, d)), jnp.zeros((k, k + 1, d, d)), nothing)
+
+
+def _filters(
+    g: Float[Array, "*T K d d"], rate: Any, steps: int
+) -> tuple[Float[Array, "*T K d d"], Float[Array, "*T K d d"]]:
+    """H = (I - ηG)^s and L = (I - H) G⁺ = η Σ_{i<s} (I - ηG)^i, by products of matrices alone.
+
+    No inverse of G, so no decision on its rank; and derivatives exist where eigenvalues coincide.
+    """
+    eye = jnp.broadcast_to(jnp.eye(g.shape[-1]), g.shape)
+    h, gain = eye - rate * g, rate * eye
+    for bit in f"{steps:b}"[1:]:
+        h, gain = h @ h, gain + h @ gain  # 2s steps from s
+        if bit == "1":
+            one = eye - rate * g
+            h, gain = one @ h, one @ gain + rate * eye
+    return h, gain
+
+
+def _advance(w: Workflow, g: Generation, filters: tuple[Array, Array], theta: Any, law: _Law):
+    """One generation of answers and training."""
+    kept, gain = filters
+    k = w.entities
+    share, fresh = g.web_weight * (1 - g.human_share), g.web_weight * g.human_share
+    answered = jnp.einsum("jab,j...b->...a", g.synthetic, law.mean) / k
+    real = g.private_weight * w.private + g.public_weight * w.public
+    told = (real + fresh * g.human) @ theta + share * answered
+    mean = _apply(kept, law.mean) + _apply(gain, told)
+    # what the web says per statistic of the real data, and what each entity sees by itself
+    heard = share * jnp.einsum("jab,jmbc->mac", g.synthetic, law.from_real) / k
+    eye = jnp.eye(w.dim)
+    own = g.private_weight * jnp.einsum("km,ab->kmab", jnp.eye(k, k + 1), eye)
+    own = own.at[:, k].add(g.public_weight * eye)
+    from_real = kept[:, None] @ law.from_real + gain[:, None] @ (own + heard)
+    # estimates before -> after: H_k δ_kj + L_k (share/K) S_j
+    passed = jnp.einsum("kab,jbc->kjac", gain, share * g.synthetic / k)
+    passed = passed.at[jnp.arange(k), jnp.arange(k)].add(kept)
+    new = w.noise**2 * ((share / k) ** 2 * g.synthetic.sum(axis=0) + fresh**2 * g.human)
+    noise = jnp.einsum("kiab,ijbc->kjac", passed, law.noise)
+    noise = jnp.einsum("kiab,jicb->kjac", noise, passed)
+    noise += jnp.einsum("kab,bc,jdc->kjad", gain, new, gain)
+    return _Law(mean, from_real, noise)
+
+
+def _apply(matrices: Float[Array, "K d d"], vectors: Float[Array, "K d"]) -> Float[Array, "K d"]:
+    return jnp.einsum("kab,kb->ka", matrices, vectors)
+
+
+def _covariance(w: Workflow, law: _Law) -> Float[Array, "K d d"]:
+    real = jnp.concatenate([w.private, w.public[None]])
+    through = jnp.einsum("kmab,mbc,kmdc->kad", law.from_real, w.noise**2 * real, law.from_real)
+    return through + jnp.einsum("kkab->kab", law.noise)
