@@ -94,7 +94,7 @@ class _Law(NamedTuple):
     """Of all estimates of one generation."""
 
     mean: Float[Array, "K d"]
-    from_real: Float[Array, "K datasets d d"]  # per statistic of each real dataset, the public one last
+    from_real: Float[Array, "K datasets d d"]  # per statistic of real data, the public last
     noise: Float[Array, "K K d d"]  # covariance given the real data
 
 
