@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from commensal import cli, sweep
+from commensal import claims, cli, sweep
 
 
 def run(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
@@ -296,3 +298,46 @@ def test_help_tells_the_defaults(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")
     _, text, _ = run(monkeypatch, capsys, "simulate", "gaussian", "--help")
     assert "(default: 100)" in text  # not taken for markup
+
+
+def test_check_prints_a_line_per_claim_and_json(monkeypatch, capsys, tmp_path):
+    page = tmp_path / "report.html"
+    args = ("check", "--id", "interactive.thm1_covariance", "--jobs", "1")
+    code, out, _ = run(monkeypatch, capsys, *args, "--html", str(page))
+    assert code == 0
+    assert "✎ holds as corrected" in out
+    assert "1 claim in" in out
+    assert "<math" in page.read_text(encoding="utf-8")
+    code, out, _ = run(monkeypatch, capsys, *args, "--json")
+    (record,) = json.loads(out)
+    assert code == 0
+    assert record["verdict"] == "holds as corrected"
+    assert record["evidence"]["printed"]["holds"] is False
+    assert record["evidence"]["corrected"]["holds"] is True
+
+
+def test_check_exits_with_1_where_a_verdict_differs(monkeypatch, capsys):
+    claim = claims.find("interactive.thm1_covariance")
+    other = replace(claim, corrected=claim.printed)
+    monkeypatch.setattr(claims, "all_claims", lambda: (other,))
+    args = ("check", "--id", claim.id, "--jobs", "1")
+    code, out, _ = run(monkeypatch, capsys, *args)
+    assert code == 1
+    assert "✗ fails" in out
+    assert "(recorded: holds as corrected)" in out
+    assert f"not as recorded: {claim.id}" in out
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("--paper", "nature"), "--paper: must be one of interactive, pollination"),
+        (("--id", "interactive.thm1"), "did you mean interactive.thm1_covariance?"),
+        (("--html", "/nowhere/report.html"), "--html: there is no folder /nowhere"),
+    ],
+)
+def test_check_refuses_in_one_line(monkeypatch, capsys, args, said):
+    code, out, err = run(monkeypatch, capsys, "check", *args)
+    assert code == 2
+    assert not out
+    assert said in " ".join(err.split())

@@ -11,6 +11,7 @@ import typer
 from pydantic import ValidationError
 
 import commensal
+from commensal.cli._check import check
 from commensal.cli._console import fail, in_one_line, out_console
 from commensal.cli._figure import figure
 from commensal.cli._settings import parse_grid
@@ -33,6 +34,7 @@ app.add_typer(simulate_app, name="simulate")
 simulate_app.command("regression")(simulate_regression)
 simulate_app.command("gaussian")(simulate_gaussian)
 simulate_app.command("mixture")(simulate_mixture)
+app.command("check")(check)
 app.command("figure")(figure)
 
 

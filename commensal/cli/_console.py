@@ -49,7 +49,9 @@ def in_one_line(error: ValidationError) -> str:
 
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[float, float], None]]:
+def progress_bar(
+    label: str, console: Console = err_console
+) -> Iterator[Callable[[float, float], None]]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -58,7 +60,7 @@ def progress_bar(label: str) -> Iterator[Callable[[float, float], None]]:
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    bar = Progress(*columns, console=err_console)
+    bar = Progress(*columns, console=console)
     task = bar.add_task(label, total=None)
 
     def update(done: float | int, total: float | int) -> None:

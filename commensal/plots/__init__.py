@@ -6,6 +6,7 @@ point along an axis, and any part of them, or all, may be unstable (NaN). Colour
 Okabe and Ito (2008), and colour maps that keep their order for colour-blind readers.
 """
 
+from commensal.plots._claims import evidence
 from commensal.plots._cost import PowerLaw, cost, power_law
 from commensal.plots._gaussian_lineages import lineages
 from commensal.plots._gaussian_populations import (
@@ -34,6 +35,7 @@ __all__ = [
     "disagreements",
     "efficiency_map",
     "efficiency_over_alpha",
+    "evidence",
     "gaussian_tail_bounds",
     "human_share",
     "lineages",

@@ -44,7 +44,7 @@ def components(config: Config) -> Components:
 def post(parts: Components, weights: Float[Array, "B *#n"], noise: Posts) -> Float[Array, "d *n"]:
     """A point of the mixture with these weights; lanes are broadcast."""
     upto = jnp.cumsum(weights, axis=0)
-    # relative to their sum, which the positivity step leaves at 1 + O(ε²)
+    # relative to their sum, which the positivity step leaves at 1 + O(ε(ε + αc))
     chosen = jnp.sum(noise.component * upto[-1] >= upto[:-1], axis=0)
     mean = jnp.moveaxis(parts.means[chosen], -1, 0)
     factor = jnp.moveaxis(parts.factors[chosen], (-2, -1), (0, 1))

@@ -65,7 +65,7 @@ def simulate(
     At t every model posts L points of its mixture Π_i^(t), draws k_t points of A^(t) (what was
     there before these posts), uniformly, without replacement and in uniform order, and takes them
     one by one through Algorithm 2; then A^(t+1) = A^(t) and the posts. The positivity step is as
-    printed, and leaves Σ_b π_b at 1 + O(ε²).
+    printed, and leaves Σ_b π_b at 1 + O(ε(ε + αc)).
 
     *Draws.* Each model of each replicate keeps its points in an arrangement of its own. For
     p = 1..k the point in place p changes places with one that is uniform among places p..N. Given

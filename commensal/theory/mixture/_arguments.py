@@ -9,7 +9,7 @@ import numpy as np
 
 from commensal._precision import AnyArray, is_concrete
 
-# The positivity step of Algorithm 2 leaves Σ_b π_b = 1 + O(ε²), and simulators may be float32.
+# The positivity step of Algorithm 2 leaves Σ_b π_b = 1 + O(ε(ε + αc)); simulators may be float32.
 SIMPLEX_TOLERANCE = 1e-5
 
 

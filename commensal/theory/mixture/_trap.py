@@ -11,10 +11,11 @@ component's own points. With ε = 1e-10, n = 3, L = 3, β = 1/2 and 20 points to
 immediate for Δ ≥ 5 (the paper's fig. 4 has Δ = 10: no trap), takes of the order of a hundred
 generations at Δ = 3.5, and has a probability of 1e-4 in 200 generations at Δ = 2.5.
 
-Two consequences. The conjecture ‖D‖_F → 0 (eq. 5) fails for overlapping components as Algorithm 2
-is printed: a trapped model stays at a fixed distance. And an escape *is* a sudden fall of ‖D‖_F,
-after any number of quiet generations: within one or two generations the model is back at the
-consensus.
+Two consequences. Models that are trapped without *different* components stay apart for as long as
+c lies above about ε (of ε = 1e-10 and the paper's c = 1/(k B²), for billions of points): what
+‖D‖_F → 0 (conjecture, eq. 5) says of the limit nobody would see. (Where one model is trapped, the
+others slowly follow it.) And an escape *is* a sudden fall of ‖D‖_F, after any number of quiet
+generations: within one or two generations the model is back at the consensus.
 
 *Probability.* For k ≪ N the weight p of the trapped component is a Markov chain,
 :math:`p' = (1-α)p + α(o(p,u)-c)/(1-Bc)`, put back at ε if negative. Let q(p) be the probability

@@ -1,0 +1,35 @@
+"""Which modules hold claims, in the order in which they are shown."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from commensal.claims._claim import Claim
+
+MODULES = (
+    "interactive.process",
+    "webdynamics.update",
+    "webdynamics.proof",
+    "webdynamics.convergence",
+    "webdynamics.behaviour",
+    "diversity",
+    "diversity_results",
+    "news",
+    "news_mechanisms",
+    "ours.mixture",
+    "ours.mixture_course",
+    "ours.mixture_overlap",
+    "ours.diversity",
+    "ours.diversity_proxy",
+)
+
+
+def collect() -> tuple[Claim, ...]:
+    found: dict[str, Claim] = {}
+    for name in MODULES:
+        module = import_module(f"commensal.claims.{name}")
+        for claim in module.known.claims:
+            if claim.id in found:
+                raise ValueError(f"two claims have the id {claim.id}")
+            found[claim.id] = claim
+    return tuple(found.values())

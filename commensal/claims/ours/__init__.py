@@ -1,0 +1,1 @@
+"""Claims that go beyond the papers: this project's own."""

@@ -1,0 +1,185 @@
+"""The ecosystem of word types of THEORY.md 4: simulated, by its moments, and enumerated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import comb
+from typing import NamedTuple
+
+import numpy as np
+
+Step = Callable[..., tuple[np.ndarray, np.ndarray]]
+"""Second moments after a fit, of (same, across, mean, keep, share, models)."""
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """One vocabulary, shared by all models.
+
+    THEORY.md leaves three things open; these values give its numbers: Zipf's exponent is 1, the
+    first fit is to N tokens drawn from the law itself and dealt out, and the average is over all
+    ten fits, that first one included.
+    """
+
+    types: int = 2_000
+    tokens: int = 16_000
+    hold: float = 5_000.0
+    """λ: how many tokens the model's own law counts for in a fit."""
+    fits: int = 10
+    flatness: float = 0.7
+    """The pretrained law is the true one to this power, normalised."""
+    sharpening: float = 1.0
+    """τ: text is generated from the model's law to this power, normalised."""
+
+    @cached_property
+    def law(self) -> np.ndarray:
+        return normalised(1 / np.arange(1.0, self.types + 1))
+
+    @cached_property
+    def prior(self) -> np.ndarray:
+        return normalised(self.law**self.flatness)
+
+
+def normalised(weights: np.ndarray) -> np.ndarray:
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def deal(pool: np.ndarray, models: int, rng: np.random.Generator) -> np.ndarray:
+    """Pooled counts, (R, V), shuffled and dealt to the models in equal parts, (R, M, V)."""
+    replicates, types = pool.shape
+    if models == 1:
+        return pool[:, None]
+    hands = []
+    for counts in pool:
+        text = np.repeat(np.arange(types), counts)
+        rng.shuffle(text)
+        text = text.reshape(models, -1) + types * np.arange(models)[:, None]
+        hands.append(np.bincount(text.ravel(), minlength=models * types))
+    return np.array(hands).reshape(replicates, models, types)
+
+
+def simulate(
+    proxy: Proxy,
+    models: int,
+    rng: np.random.Generator,
+    replicates: int,
+    measure: Callable[[np.ndarray], np.ndarray],
+) -> np.ndarray:
+    """``measure`` of the models' laws (R, M, V) after each fit, stacked along axis 1."""
+    share = proxy.tokens // models
+    text = rng.multinomial(proxy.tokens, proxy.law, size=replicates)
+    laws = np.broadcast_to(proxy.prior, (replicates, models, proxy.types))
+    found = []
+    for _ in range(proxy.fits):
+        laws = (deal(text, models, rng) + proxy.hold * laws) / (share + proxy.hold)
+        found.append(measure(laws))
+        source = laws if proxy.sharpening == 1 else normalised(laws**proxy.sharpening)
+        text = rng.multinomial(share, source).sum(axis=1)
+    return np.stack(found, axis=1)
+
+
+def perplexities(
+    proxy: Proxy, models: int, rng: np.random.Generator, replicates: int
+) -> np.ndarray:
+    """The models' mean perplexity on the true law after each fit, (R, T)."""
+
+    def measure(laws: np.ndarray) -> np.ndarray:
+        return np.exp(-np.log(laws) @ proxy.law).mean(axis=1)
+
+    return simulate(proxy, models, rng, replicates, measure)
+
+
+class Moments(NamedTuple):
+    mean: np.ndarray
+    """E q, (V,): the same after every fit."""
+    same: np.ndarray
+    """E (q^m)², (T, V)."""
+    across: np.ndarray
+    """E q^m q^m' of two models, (T, V)."""
+
+
+def moments(proxy: Proxy, models: int, step: Step) -> Moments:
+    """After each fit of the proxy, by a recursion of second moments."""
+    laws = (proxy.law, proxy.prior)
+    return recur(*laws, proxy.hold, proxy.tokens / models, models, proxy.fits, step)
+
+
+def recur(
+    law: np.ndarray,
+    prior: np.ndarray,
+    hold: float | int,
+    share: float | int,
+    models: int,
+    fits: int,
+    step: Step,
+) -> Moments:
+    """From the fit to real text, whose tokens are independent, through the others."""
+    keep = hold / (share + hold)
+    mean = keep * prior + (1 - keep) * law
+    noise = (1 - keep) ** 2 * law * (1 - law) / share
+    same, across = [mean**2 + noise], [mean**2]
+    for _ in range(fits - 1):
+        f, b = step(same[-1], across[-1], mean, keep, share, models)
+        same.append(f)
+        across.append(b)
+    return Moments(mean, np.array(same), np.array(across))
+
+
+def island(
+    same: np.ndarray,
+    across: np.ndarray,
+    mean: np.ndarray,
+    keep: float | int,
+    share: float | int,
+    models: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The recursion of THEORY.md 4, derived again.
+
+    Two tokens of the shuffled pool are one model's with probability (n-1)/(N-1); a token of the
+    pool is a given model's own with probability 1/M.
+    """
+    together = (share - 1) / (share * models - 1)
+    pair = together * same + (1 - together) * across
+    own = same / models + (1 - 1 / models) * across
+    kept = 2 * keep * (1 - keep) * own
+    counts = mean / share + (1 - 1 / share) * pair
+    return (
+        keep**2 * same + kept + (1 - keep) ** 2 * counts,
+        keep**2 * across + kept + (1 - keep) ** 2 * pair,
+    )
+
+
+def enumerated(
+    law: float, prior: float, keep: float, share: int, models: int, fits: int
+) -> np.ndarray:
+    """E (q^m)² and E q^m q^m' of one type, (T, 2), over every course that events can take."""
+    hands = np.array(list(product(range(share + 1), repeat=models)))
+    totals, tokens = hands.sum(axis=1), share * models
+    ways = np.array([np.prod([comb(share, c) for c in hand]) for hand in hands], float)
+    dealt = ways / np.array([comb(tokens, k) for k in totals])  # given how many the pool holds
+    laws, weights = np.full((1, models), prior), np.ones(1)
+    found = []
+    for fit in range(fits):
+        writes = laws if fit else np.full((1, models), law)
+        pool = np.ones((len(writes), 1))
+        for m in range(models):
+            one = np.stack(
+                [
+                    comb(share, c) * writes[:, m] ** c * (1 - writes[:, m]) ** (share - c)
+                    for c in range(share + 1)
+                ],
+                axis=1,
+            )
+            longer = np.zeros((len(writes), pool.shape[1] + share))
+            for c in range(share + 1):
+                longer[:, c : c + pool.shape[1]] += pool * one[:, [c]]
+            pool = longer
+        weights = (weights[:, None] * pool[:, totals] * dealt).ravel()
+        moved = keep * laws[:, None] + (1 - keep) * hands[None] / share
+        laws = moved.reshape(-1, models)
+        pair = laws[:, 0] * laws[:, 1] if models > 1 else laws[:, 0] ** 2
+        found.append((weights @ laws[:, 0] ** 2, weights @ pair))
+    return np.array(found)

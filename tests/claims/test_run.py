@@ -1,0 +1,122 @@
+"""Verdicts, processes, reports: on claims made for the purpose."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from jaxtyping import TypeCheckError
+
+from commensal import claims
+from commensal.claims import Register, check_one, identity, judge, mutated, stated
+
+
+def register() -> Register:
+    known = Register()
+    common = {"where": "sec. 1", "kind": "numerical", "statement": "One and one are two."}
+
+    def entered(name, verdict, printed, mutation, **more):
+        fields = {"id": f"news.{name}", "verdict": verdict, "printed": printed, **common, **more}
+
+        @known.claim(**fields, mutations={"other": mutation})
+        def _(form, trial):
+            return stated(None, "cannot tell") if form is None else identity(form, 2.0)
+
+    entered("true", "holds", 2.0, 2.1)
+    entered("misprint", "holds as corrected", 3.0, 2.1, corrected=2.0, correction="Not three.")
+    entered("false", "fails", 3.0, 2.0)
+    entered("unknown", "open", None, 2.0)
+    return known
+
+
+@pytest.mark.parametrize("claim", register().claims, ids=lambda claim: claim.id)
+def test_verdicts(claim):
+    finding = check_one(claim)
+    assert finding.verdict == claim.verdict
+    assert finding.as_recorded
+    assert judge(mutated(claim, "other"), claim.trial())[0] != claim.verdict
+
+
+def test_a_broken_check_is_no_verdict():
+    known = Register()
+    common = {"where": "1", "kind": "numerical", "statement": "s", "verdict": "open"}
+
+    @known.claim(id="news.broken", **common)
+    def _(form, trial):
+        raise ZeroDivisionError("by zero")
+
+    finding = check_one(known.claims[0])
+    assert finding.error == "ZeroDivisionError: by zero"
+    assert not finding.as_recorded  # although "open" is what is recorded
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"id": "someone.else"}, "paper must be one of"),
+        ({"verdict": "true"}, "verdict"),
+        ({"mutations": {}}, "without a mutation"),
+        ({"correction": "Better so."}, "a correction belongs to"),
+        ({"id": "news.true"}, "two claims have the id"),
+    ],
+)
+def test_claims_that_are_not_entered(wrong, said):
+    fields = {
+        "id": "news.new",
+        "where": "1",
+        "kind": "numerical",
+        "statement": "s",
+        "verdict": "holds",
+        "mutations": {"other": 1},
+    }
+    # the annotations, checked in tests, may be faster
+    with pytest.raises((ValueError, TypeCheckError), match=said):
+        register().claim(**(fields | wrong))(lambda form, trial: identity(1, 1))
+
+
+def test_processes_find_the_same():
+    chosen = claims.all_claims()[:3]
+    here = {f.id: f for f in claims.check(chosen, jobs=1)}
+    there = {f.id: f for f in claims.check(chosen, jobs=2)}
+    assert here.keys() == there.keys()
+    for name, finding in here.items():
+        assert finding.verdict == there[name].verdict
+        assert finding.printed == there[name].printed
+
+
+def test_records_are_plain_json():
+    for claim in register().claims:
+        record = claims.record(claim, check_one(claim))
+        again = json.loads(json.dumps(record, allow_nan=False))
+        assert again == record
+        assert {"id", "paper", "where", "statement", "verdict", "evidence"} <= record.keys()
+
+
+def test_report_stands_alone():
+    chosen = register().claims
+    page = claims.report(chosen, {c.id: check_one(c) for c in chosen})
+    assert not re.search(r'(src|href)="(?!#|data:)', page)
+    for claim in chosen:
+        assert f'id="{claim.id}"' in page
+        assert page.count(f"--id {claim.id} ") == 1
+    assert "Not three." in page
+    assert "Not as recorded" not in page
+
+
+def test_report_escapes_what_it_is_given():
+    known = Register()
+    common = {"id": "news.x", "where": "1", "kind": "numerical", "verdict": "open"}
+
+    @known.claim(**common, statement="a < b & <script>")
+    def _(form, trial):
+        return stated(None, "<b>")
+
+    page = claims.report(known.claims, {"news.x": check_one(known.claims[0])})
+    assert "a &lt; b &amp; &lt;script&gt;" in page
+    assert "<b>" not in page
+
+
+def test_unknown_ids_name_the_nearest():
+    with pytest.raises(ValueError, match=r"did you mean interactive\.thm1_covariance\?"):
+        claims.find("interactive.thm1_covarience")
