@@ -77,7 +77,7 @@ def identity(found: Any, expected: Any, tolerance: float = 1e-9, instances: int 
 
     >>> identity([1.0, 2.0], [1.0, 2.0 + 1e-12]).holds
     True
-    >>> identity([[1.0], [2.0]], [1.0, 2.0]).summary
+    >>> identity(np.ones((2, 1)), np.ones(2)).summary
     'shape (2, 1) for (2,)'
     """
     if isinstance(found, list) and isinstance(expected, list):
