@@ -8,6 +8,9 @@ from commensal.claims._claim import Claim
 
 MODULES = (
     "interactive.process",
+    "pollination.estimators",
+    "pollination.tails",
+    "pollination.populations",
     "webdynamics.update",
     "webdynamics.proof",
     "webdynamics.convergence",
