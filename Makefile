@@ -8,10 +8,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint typecheck pytest format figures bench clean
+.PHONY: help install demo test test-fast lint typecheck pytest format figures bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## create .venv and install commensal in it, with the tested versions
 
@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED) ## sweep a grid of theory, run language models over one, and lay one over the other
 	@mkdir -p results
-	$(BIN)/commensal sweep regression --alpha 0:1:101 --beta 0:1:101 --entities 2,4,8,16,32 \
+	$(BIN)/commensal sweep regression --alpha 0:1:101 --beta 0:1:101 --models 2,4,8,16,32 \
 		--dim 15 --rank 5 --seed 0 --out results/sweep.nc --plot
 	$(BIN)/commensal llm run demo --out results/llm
 	$(BIN)/commensal llm report results/llm
@@ -42,8 +42,21 @@ lint: $(INSTALLED) ## style: ruff check and ruff format --check
 typecheck: $(INSTALLED) ## types: basedpyright
 	$(BIN)/basedpyright
 
+JOBS ?= 2 # processes that share the tests, a file each
 pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 10
+
+# Files whose tests take a few seconds each, together about two minutes on two cores.
+FAST := tests/test_designs.py tests/test_docstrings.py tests/test_grams.py tests/test_names.py \
+	tests/test_package.py tests/test_page.py tests/test_plots_llm.py tests/test_saving.py \
+	tests/claims/test_evidence.py tests/claims/test_references.py tests/claims/test_run.py \
+	$(addprefix tests/llm/test_,checks.py config.py corpora_*.py directory.py diversity.py \
+	ecosystems.py embeddings.py findings.py fingerprint_profiles.py fingerprint_statistics.py \
+	multiple_choice.py presets.py registry.py scoring.py text.py verdicts.py workflows.py) \
+	$(addprefix tests/theory/test_,gaussian_moments.py isotropic.py mixture_overlap.py \
+	mixture_positivity.py) tests/pairing/test_agreement.py
+test-fast: lint ## style and the quick tests: what one runs before a commit
+	$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile --durations 10 $(wildcard $(FAST))
 
 format: $(INSTALLED) ## put the code into the project's format
 	$(BIN)/ruff check --fix-only
@@ -53,7 +66,7 @@ figures: $(INSTALLED) ## draw every figure again (figures/*.py)
 	@set -e; for script in $(sort $(wildcard figures/*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script"; done
 
-BENCHMARKS := $(filter-out __init__ machine,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ machine dense,$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(INSTALLED) ## run every benchmark and keep its table in benchmarks/results/
 	@mkdir -p benchmarks/results
 	@set -e; for name in $(sort $(BENCHMARKS)); do \

@@ -19,8 +19,8 @@ import numpy as np
 
 from benchmarks.machine import describe
 from commensal.claims.ours._ecosystem import Proxy, perplexities
-from commensal.sims.ecosystem import Config, grid, simulate
-from commensal.theory import diversity
+from commensal.sims.ecosystem import EcosystemConfig, grid, simulate
+from commensal.theory import ecosystem
 
 
 class Times(NamedTuple):
@@ -50,21 +50,21 @@ def row(what: str, models: object, cells: int, found: Times, theirs: str = "-") 
 
 
 def theory(count: int) -> list[str]:
-    vocabulary = diversity.zipf()
+    vocabulary = ecosystem.zipf()
     tokens, models = np.geomspace(1e3, 1e6, count)[:, None, None], 2.0 ** np.arange(7)
     hold = np.geomspace(1e2, 1e6, count)[:, None]
     cells, lines = count * count * models.size, []
     measures: tuple[Literal["perplexity", "chi_square"], ...] = ("perplexity", "chi_square")
     for measure in measures:
         found = timed(
-            partial(diversity.mean_measure, vocabulary, tokens, models, hold, measure=measure)
+            partial(ecosystem.mean_measure, vocabulary, tokens, models, hold, measure=measure)
         )
         lines.append(row(f"closed form, {measure}", "1 to 64", cells, found))
     return lines
 
 
 def simulation(models: int, replicates: int) -> str:
-    config = Config(models=models, replicates=replicates)
+    config = EcosystemConfig(models=models, replicates=replicates)
     found = timed(lambda: simulate(config))
     few = max(2, replicates // 6)
     start = time.process_time()
@@ -75,7 +75,7 @@ def simulation(models: int, replicates: int) -> str:
 
 
 def mixed(points: int) -> str:
-    config = Config(replicates=1)
+    config = EcosystemConfig(replicates=1)
     hold = np.geomspace(500, 50_000, points).tolist()
     axes = {"models": (1, 4, 16), "tokens": (4_000, 16_000), "sharpening": (1.0, 1.1)}
     found = timed(lambda: grid(config, hold=hold, **axes))
@@ -93,8 +93,8 @@ def main() -> None:
         "",
         describe(),
         "",
-        "V = 2,000 types, N = 16,000 tokens, ten fits, λ = 5,000 unless swept; a cell is one run, "
-        "or one setting in closed form.",
+        "V = 2,000 types, N = 16,000 tokens, ten generations, λ = 5,000 unless swept; a cell is "
+        "one run, or one setting in closed form.",
         "",
         "| what | M | cells | time | cells/s | per core-second | NumPy, per core-second "
         "| compiling, once |",

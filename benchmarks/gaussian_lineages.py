@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.machine import describe
-from commensal.sims.gaussian import Config, simulate
+from commensal.sims.gaussian import GaussianConfig, simulate
 
 # at d = 10 the loop's covariances are singular to rounding after a few hundred generations
 RESTART = 50
@@ -97,7 +97,7 @@ DTYPES: tuple[Draws, ...] = ("float32", "float64")
 
 def project_rate(n: int, d: int, dtype: Draws, lineages: int, repeats: int) -> float:
     generations = 500 if d == 1 else 50
-    config = Config(
+    config = GaussianConfig(
         samples=n, dim=d, generations=generations, replicates=lineages, dtype=dtype,
         record=(generations,), w2=False,
     )  # fmt: skip

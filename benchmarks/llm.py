@@ -1,9 +1,9 @@
-"""Language models: tokens per second, all entities in one step, and a plain loop beside ours.
+"""Language models: tokens per second, all models in one step, and a plain loop beside ours.
 
     python -m benchmarks.llm [--quick] [--sizes tiny,small] [--device cpu] [--out FILE]
 
 All in one process, one after the other. The plain loop is what one would write first: a
-transformers Trainer per entity, generate prompt by prompt, a loss text by text, on the same data.
+transformers Trainer per model, generate prompt by prompt, a loss text by text, on the same data.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import transformers
 from transformers import AutoModelForCausalLM, Trainer, TrainingArguments
 
 from benchmarks.machine import describe
-from commensal.llm.config import Optimisation, Sampling, ScratchModel
+from commensal.llm.config import OptimisationConfig, SamplingConfig, ScratchModel
 from commensal.llm.corpora import Corpus, MarkovCorpus, load
-from commensal.llm.models import architecture
-from commensal.llm.sampling import sample
-from commensal.llm.scoring import rare_tokens, score
-from commensal.llm.text import encode, marks_of, train_tokenizer
-from commensal.llm.together import train_together
-from commensal.llm.training import train
+from commensal.llm.measures.scoring import rare_tokens, score
+from commensal.llm.models.loading import architecture
+from commensal.llm.models.sampling import sample
+from commensal.llm.models.tokens import encode, marks_of, train_tokenizer
+from commensal.llm.models.training import train
+from commensal.llm.models.training_vmapped import train_together
 
 BATCH = {"tiny": 16, "small": 16, "medium": 16}
 
@@ -48,13 +48,13 @@ def seconds_of(run: Callable[[], Any], device: torch.device, repeats: int) -> fl
     return min(times)
 
 
-class Stage:
+class Generation:
     """Data, tokenizer and models of one size."""
 
-    def __init__(self, size: str, entities: int, device: torch.device) -> None:
+    def __init__(self, size: str, models: int, device: torch.device) -> None:
         languages = [
             MarkovCorpus(language=k, name=f"language{k}", completion_words=24)
-            for k in range(entities)
+            for k in range(models)
         ]
         self.corpora: list[Corpus] = [load(language, 0) for language in languages]
         self.tokenizer = train_tokenizer(self.corpora, "words", 0)
@@ -62,7 +62,7 @@ class Stage:
         self.device = device
         torch.manual_seed(0)
         config = architecture(ScratchModel.model_validate({"size": size}), self.tokenizer)
-        self.models = [AutoModelForCausalLM.from_config(config).to(device) for _ in range(entities)]
+        self.models = [AutoModelForCausalLM.from_config(config).to(device) for _ in range(models)]
         self.texts = [encode(self.tokenizer, c.train, 64) for c in self.corpora]
         self.tests = [encode(self.tokenizer, c.test, 64) for c in self.corpora]
 
@@ -70,22 +70,22 @@ class Stage:
     def length(self) -> int:
         return len(self.texts[0][0].tokens)
 
-    def train(self, plan: Optimisation, entities: int) -> None:
-        for k in range(entities):
+    def train(self, plan: OptimisationConfig, models: int) -> None:
+        for k in range(models):
             train(
                 self.models[k], self.texts[k], plan,
                 loss_on="text", precision="auto", seed=k, padding=self.padding,
             )  # fmt: skip
 
-    def train_together(self, plan: Optimisation, entities: int) -> None:
+    def train_together(self, plan: OptimisationConfig, models: int) -> None:
         train_together(
-            self.models[:entities], self.texts[:entities], plan,
-            loss_on="text", precision="auto", seeds=range(entities), padding=self.padding,
+            self.models[:models], self.texts[:models], plan,
+            loss_on="text", precision="auto", seeds=range(models), padding=self.padding,
         )  # fmt: skip
 
     def generate(self, count: int, batch: int) -> None:
         prompts = [e.prompt for e in self.corpora[0].train[:count]]
-        settings = Sampling(max_new_tokens=25, batch_size=batch)
+        settings = SamplingConfig(max_new_tokens=25, batch_size=batch)
         sample(self.models[0], self.tokenizer, prompts, settings, np.random.default_rng(0))
 
     def score(self, count: int) -> None:
@@ -96,8 +96,8 @@ class Stage:
         )  # fmt: skip
 
 
-def plain_generation(stage: Stage, steps: int, count: int, tested: int) -> float:
-    """A generation of all entities as one would first write it; seconds."""
+def plain_generation(stage: Generation, steps: int, count: int, tested: int) -> float:
+    """A generation of all models as one would first write it; seconds."""
     began = time.perf_counter()
     for k, model in enumerate(stage.models):
         rows = [{"input_ids": list(e.tokens), "labels": list(e.tokens)} for e in stage.texts[k]]
@@ -125,13 +125,13 @@ def plain_generation(stage: Stage, steps: int, count: int, tested: int) -> float
     return time.perf_counter() - began
 
 
-def our_generation(stage: Stage, steps: int, count: int, tested: int) -> float:
+def our_generation(stage: Generation, steps: int, count: int, tested: int) -> float:
     """The same with commensal; seconds."""
     began = time.perf_counter()
-    stage.train(Optimisation(steps=steps, batch_size=BATCH["tiny"]), len(stage.models))
+    stage.train(OptimisationConfig(steps=steps, batch_size=BATCH["tiny"]), len(stage.models))
     for k, model in enumerate(stage.models):
         prompts = [e.prompt for e in stage.corpora[k].train[:count]]
-        settings = Sampling(max_new_tokens=25)
+        settings = SamplingConfig(max_new_tokens=25)
         sample(model, stage.tokenizer, prompts, settings, np.random.default_rng(0))
         rare = rare_tokens(stage.texts[k], len(stage.tokenizer), 0.05)
         for texts in stage.tests:
@@ -167,8 +167,8 @@ def main() -> None:
         "|---|---|---|---|---|",
     ]
     for size in args.sizes.split(","):
-        stage = Stage(size, 1, device)
-        plan = Optimisation(steps=steps, batch_size=BATCH[size])
+        stage = Generation(size, 1, device)
+        plan = OptimisationConfig(steps=steps, batch_size=BATCH[size])
         trained = (
             plan.examples
             * stage.length
@@ -180,19 +180,19 @@ def main() -> None:
         scored = count * stage.length / seconds_of(lambda s=stage: s.score(count), device, repeats)
         cells = " | ".join(f"{x / 1e3:.1f}" for x in (trained, made, alone, scored))
         lines.append(f"| {size} | {cells} |")
-    lines += ["", "All entities in one step (`training.together`) against one after the other:", ""]
+    lines += ["", "All models in one step (`training.together`) against one after the other:", ""]
     lines += ["| size | K | one by one, ms per step | together | ratio |", "|---|---|---|---|---|"]
     for size in args.sizes.split(","):
-        stage = Stage(size, 2 if args.quick else 8, device)
+        stage = Generation(size, 2 if args.quick else 8, device)
         for k in (2,) if args.quick else (2, 4, 8):
-            plan = Optimisation(steps=steps, batch_size=BATCH[size])
+            plan = OptimisationConfig(steps=steps, batch_size=BATCH[size])
             apart = seconds_of(lambda s=stage, k=k, p=plan: s.train(p, k), device, repeats)
             whole = seconds_of(lambda s=stage, k=k, p=plan: s.train_together(p, k), device, repeats)
             lines.append(
                 f"| {size} | {k} | {apart / steps * 1e3:.1f} | {whole / steps * 1e3:.1f} | "
                 f"{apart / whole:.2f}x |"
             )
-    stage = Stage("tiny", 2, device)
+    stage = Generation("tiny", 2, device)
     settings = (3, 8, 8) if args.quick else (50, 256, 100)
     ours = copy.deepcopy(stage)
     our_generation(ours, 2, 8, 8)

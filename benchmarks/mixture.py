@@ -20,12 +20,12 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.machine import describe
-from commensal.sims.mixture import Config, simulate
+from commensal.sims.mixture import MixtureConfig, simulate
 
-POSTS, FRACTION, POINTS, MODELS = 3, 0.5, 20, 3
+POSTS, READ_SHARE, POINTS, MODELS = 3, 0.5, 20, 3
 
 
-def numpy_disagreement(c: Config, seed: int) -> np.ndarray:
+def numpy_disagreement(c: MixtureConfig, seed: int) -> np.ndarray:
     """‖D‖_F of all replicates in the end; components of variance one on a line."""
     rng = np.random.default_rng(seed)
     r, n, b, dtype = c.replicates, c.models, c.components, np.dtype(c.dtype)
@@ -51,7 +51,7 @@ def numpy_disagreement(c: Config, seed: int) -> np.ndarray:
     joint, scale = np.empty_like(weights), np.empty(lanes, dtype)
     size = c.points
     for _ in range(c.generations):
-        k = int(c.fraction * size)
+        k = int(c.read_share * size)
         alpha, prior = 1 / k, 1 / (k * b**2)
         rate = alpha / (1 - b * prior)
         keep, shift = dtype.type(1 - alpha), dtype.type(rate * prior)
@@ -90,20 +90,20 @@ def positive(weights: np.ndarray, epsilon: float) -> None:
     weights[:, columns] = part
 
 
-def updates(c: Config) -> int:
+def updates(c: MixtureConfig) -> int:
     """Points drawn by all models of all replicates."""
     size = c.points + c.models * c.posts * np.arange(c.generations)
-    return int((c.fraction * size).astype(int).sum()) * c.models * c.replicates
+    return int((c.read_share * size).astype(int).sum()) * c.models * c.replicates
 
 
 def row(
     components: int, dtype: Literal["float32", "float64"], generations: int, replicates: int
 ) -> list[str]:
-    config = Config(
+    config = MixtureConfig(
         models=MODELS,
         components=components,
         posts=POSTS,
-        fraction=FRACTION,
+        read_share=READ_SHARE,
         points=POINTS,
         generations=generations,
         replicates=replicates,
@@ -142,8 +142,8 @@ def memory(components: int, generations: int, replicates: int) -> str:
     """Time and largest resident memory of a long run, in a process of its own."""
     program = (
         "import resource, time\n"
-        "from commensal.sims.mixture import Config, simulate\n"
-        f"c = Config(models={MODELS}, posts={POSTS}, components={components}, "
+        "from commensal.sims.mixture import MixtureConfig, simulate\n"
+        f"c = MixtureConfig(models={MODELS}, posts={POSTS}, components={components}, "
         f"generations={generations}, replicates={replicates}, keep='summary')\n"
         "start = time.perf_counter()\n"
         "simulate(c)\n"
@@ -184,7 +184,7 @@ def main() -> None:
         "",
         describe(),
         "",
-        f"n = {MODELS}, L = {POSTS}, β = {FRACTION}, |A0| = {POINTS}, T = {generations}, "
+        f"n = {MODELS}, L = {POSTS}, β = {READ_SHARE}, |A0| = {POINTS}, T = {generations}, "
         f"{replicates:,} replicates; M/s are millions of component updates (draws × B) per second.",
         "",
         "| B | dtype | kernel | NumPy | | commensal | | ratio | asked | compiling, once | "

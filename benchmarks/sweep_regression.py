@@ -20,16 +20,18 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import dense
 from benchmarks.machine import describe
 from commensal import designs
 from commensal.theory import regression
-from tests.reference import regression as dense
 
 ASKED = {4: 50, 8: 700, 32: 2000}
 DIM, RANK = 15, 5
 
 
-def project_seconds(w: regression.Workflow, axis: np.ndarray, repeats: int) -> tuple[float, float]:
+def project_seconds(
+    w: regression.RegressionWorkflow, axis: np.ndarray, repeats: int
+) -> tuple[float, float]:
     """Best and first (with compilation) time of a whole grid."""
     times = []
     for _ in range(repeats + 1):
@@ -39,7 +41,7 @@ def project_seconds(w: regression.Workflow, axis: np.ndarray, repeats: int) -> t
     return min(times[1:]), times[0]
 
 
-def dense_cell(s: dense.System) -> tuple[float, np.ndarray, np.ndarray]:
+def dense_cell(s: dense.DenseSystem) -> tuple[float, np.ndarray, np.ndarray]:
     """Spectral radius, mse and mspe of one cell, from the Kd × Kd matrices."""
     k = s.k
     m = dense.matrices(s)
@@ -52,7 +54,7 @@ def dense_cell(s: dense.System) -> tuple[float, np.ndarray, np.ndarray]:
 
 
 def dense_seconds(
-    s: dense.System, cells: np.ndarray, seconds: float
+    s: dense.DenseSystem, cells: np.ndarray, seconds: float
 ) -> tuple[float, list[tuple[float, float, np.ndarray]]]:
     """Median time of a cell, over as many of ``cells`` as fit in ``seconds``; and what it got."""
     times, results = [], []
@@ -66,19 +68,21 @@ def dense_seconds(
     return float(np.median(times)), results
 
 
-def compare(entities: tuple[int, ...], count: int, seconds: float, repeats: int) -> list[str]:
+def compare(models: tuple[int, ...], count: int, seconds: float, repeats: int) -> list[str]:
     """Rows of the table."""
     rng = np.random.default_rng(0)
     axis = np.linspace(0, 1, count)
     # interior cells: at the edges there is less to compute
     sample = axis[rng.integers(1, count - 1, size=(10_000, 2))]
     rows = []
-    for k in entities:
+    for k in models:
         grams = designs.gaussian(k, DIM, RANK).grams()
-        w = regression.Workflow(**grams, alpha=0.5, beta=0.5)
+        w = regression.RegressionWorkflow(**grams, alpha=0.5, beta=0.5)
         total, first = project_seconds(w, axis, repeats)
         reference, results = dense_seconds(
-            dense.System(grams["private"], grams["public"], grams["synthetic"], alpha=0, beta=0),
+            dense.DenseSystem(
+                grams["private"], grams["public"], grams["synthetic"], alpha=0, beta=0
+            ),
             sample,
             seconds,
         )
@@ -97,12 +101,12 @@ def compare(entities: tuple[int, ...], count: int, seconds: float, repeats: int)
     return rows
 
 
-def whole_command(entities: str, count: int) -> str:
+def whole_command(models: str, count: int) -> str:
     """The issue's command, from start to file, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "commensal.cli", "sweep", "regression"),
-            *("--alpha", f"0:1:{count}", "--beta", f"0:1:{count}", "--entities", entities),
+            *("--alpha", f"0:1:{count}", "--beta", f"0:1:{count}", "--models", models),
             *("--dim", str(DIM), "--rank", str(RANK), "--seed", "0"),
             *("--out", str(Path(folder) / "sweep.nc")),
         ]
@@ -112,8 +116,8 @@ def whole_command(entities: str, count: int) -> str:
         size = (Path(folder) / "sweep.nc").stat().st_size
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
     return (
-        f"`commensal sweep regression --alpha 0:1:{count} --beta 0:1:{count} --entities "
-        f"{entities} --dim {DIM} --rank {RANK} --seed 0`: {seconds:.1f} s from start to file "
+        f"`commensal sweep regression --alpha 0:1:{count} --beta 0:1:{count} --models "
+        f"{models} --dim {DIM} --rank {RANK} --seed 0`: {seconds:.1f} s from start to file "
         f"({size / 1e6:.0f} MB), peak memory {peak:.2f} GiB."
     )
 
@@ -121,9 +125,9 @@ def whole_command(entities: str, count: int) -> str:
 def floor(k: int) -> str:
     """What a cell costs at least, in products of matrices alone."""
     d, r = DIM, RANK
-    per_entity = 2 * (3 * d**3 + d**3 + 6 * d * d * r + k * d * d)
+    per_model = 2 * (3 * d**3 + d**3 + 6 * d * d * r + k * d * d)
     per_cell = 2 * d**3 * 4 * 8  # 8 doublings of 4 products
-    flops = k * per_entity + per_cell
+    flops = k * per_model + per_cell
     left = np.random.default_rng(0).standard_normal((4000, d, d))
     start = time.perf_counter()
     for _ in range(5):
@@ -142,7 +146,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the table here, as Markdown")
     args = parser.parse_args()
     count, seconds, repeats = (11, 1.0, 1) if args.quick else (101, 20.0, 5)
-    entities = (2, 4, 8, 16, 32)
+    models = (2, 4, 8, 16, 32)
     lines = [
         "# Sweep of interactive regression against the dense formulas",
         "",
@@ -156,10 +160,10 @@ def main() -> None:
         "|---|---|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
-    lines += compare(entities, count, seconds, repeats)
+    lines += compare(models, count, seconds, repeats)
     closing = [
         "",
-        whole_command(",".join(map(str, entities)), count),
+        whole_command(",".join(map(str, models)), count),
         "",
         "Floor: " + " ".join(floor(k) for k in (4, 32)),
     ]

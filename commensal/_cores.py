@@ -1,4 +1,4 @@
-"""How many cores there are to share work over."""
+"""Number of processor cores to share work over."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import jax
 
 
 def available_cores() -> int:
-    """Cores that this process may use; one where the work is an accelerator's."""
+    """Return how many cores this process may use; one if the work runs on an accelerator."""
     if jax.default_backend() != "cpu":
         return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

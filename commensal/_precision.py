@@ -1,4 +1,4 @@
-"""64-bit arithmetic switched on locally, never for the whole session."""
+"""Arithmetic in 64 bits, switched on locally and never for the whole session."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_concrete(tree: Any) -> bool:
-    """Whether no leaf of ``tree`` is being traced by jit, grad or vmap."""
+    """Return whether no leaf of ``tree`` is being traced by jit, grad or vmap."""
     return not any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(tree))
 
 
@@ -34,7 +34,7 @@ def _to_float64(leaf: Any) -> Any:
 
 
 def float64(function: F) -> F:
-    """Run ``function`` in 64-bit arithmetic whatever the session's setting.
+    """Run ``function`` in 64-bit arithmetic, whatever the session's setting.
 
     Floating-point leaves of the arguments are converted to float64. Results that
     are concrete come back as NumPy arrays when the session itself is 32-bit: a

@@ -1,195 +1,164 @@
-"""Feature matrices for interactive regression: what each party's data look like."""
+"""Designs of interactive regression: the feature matrices of private, public and web data."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from pydantic import Field, model_serializer, model_validator
 
-# Each party draws from its own stream, keyed by (seed, role, index), so that entity 3 has the
-# same data in a system of 4 and in one of 32.
-_PRIVATE, _PUBLIC, _SYNTHETIC, _TRUTH, _HUMAN = range(5)
+from commensal._config import NUMERICS, Config
+from commensal._features import Designs, from_grams, gaussian, misaligned, truth
+from commensal._grams import read_grams
+
+__all__ = ["DesignConfig", "Designs", "from_grams", "gaussian", "misaligned", "read_grams", "truth"]
+
+# far from where squares of estimates overflow
+Amount = Annotated[float, Field(ge=0, le=1e70, allow_inf_nan=False)]
+
+# Which design uses an option; what belongs to none of them is not here.
+_USED_BY = {
+    "rank": "gaussian",
+    "public_rank": "gaussian",
+    "human_rank": "gaussian",
+    "prompts": "gaussian",
+    "strength": "misaligned",
+    "public": "misaligned",
+}
 
 
-class Designs(NamedTuple):
-    """Feature matrices of one system; every row is one data point's features.
+class DesignConfig(Config):
+    """Data of a system of interactive regression, in the same words for theory and process.
 
-    Attributes
-    ----------
-    private : Float[np.ndarray, "K n d"]
-        X̃_k, features of each entity's private data.
-    public : Float[np.ndarray, "m d"]
-        X_*, features of the public data.
-    synthetic : Float[np.ndarray, "K n d"] or Float[np.ndarray, "T K n d"]
-        X_tk, features that entity k's model is asked to label at each generation: the same
-        every time, or one set per generation t = 1..T.
-    human : Float[np.ndarray, "h d"] or None
-        Features of the human data collected afresh at each generation; None where there are none.
+    Sweeps and simulations inherit from it. An option that the chosen design does not use is
+    refused, not ignored; and it is not written down where settings are kept.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For a value out of range, a name that does not exist, or an option that is not used.
+
+    Examples
+    --------
+    >>> DesignConfig(dim=6, rank=3).draw(models=2).private.shape
+    (2, 3, 6)
+    >>> DesignConfig(design="gaussian", strength=3)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    pydantic_core._pydantic_core.ValidationError: 1 validation error for DesignConfig
+      Value error, design 'gaussian' does not take strength; design 'misaligned' does ...
     """
 
-    private: Float[np.ndarray, "K n d"]
-    public: Float[np.ndarray, "m d"]
-    synthetic: Float[np.ndarray, "*T K n d"]
-    human: Float[np.ndarray, "h d"] | None = None
+    design: Literal["gaussian", "misaligned"] = "gaussian"
+    """Family of feature matrices: "gaussian" draws them at random, "misaligned" makes the one that
+    comes close to the bound on efficiency and has d = K."""
+    dim: int = Field(default=15, ge=1)
+    """Dimension d of features and parameter, at least 1; for Gaussian designs."""
+    rank: int = Field(default=5, ge=1)
+    """Rows of every private and every synthetic design, from 1 to d; for Gaussian designs."""
+    public_rank: int | None = Field(default=None, ge=0)
+    """Rows of the public design, from 0 to d; for Gaussian designs. Not given: as ``rank``."""
+    human_rank: int | None = Field(default=None, ge=0)
+    """Rows of the design of fresh human data, from 0 to d; for Gaussian designs. Not given: humans
+    answer the same prompts as all models."""
+    prompts: Literal["private", "fresh"] = "private"
+    """Features that models are asked to label: "private", their own private features, or "fresh"
+    ones; for Gaussian designs."""
+    strength: Amount = 1e4
+    """Size c ≥ 0 of the private Gram matrices; for the misaligned design, which with the default
+    comes within 0.01 % of the bound (1 + √K)/2."""
+    public: Amount = 0.0
+    """Size s ≥ 0 of the public Gram matrix; for the misaligned design."""
+    grams: Path | None = None
+    """File of Gram matrices in place of a design: .npz with private, public, synthetic and perhaps
+    human. It sets K and d."""
+    seed: int = Field(default=0, ge=0, lt=2**32, json_schema_extra=NUMERICS)
+    """Seed of everything that is drawn, from 0 to 2³² - 1."""
 
-    @property
-    def entities(self) -> int:
-        """K, the number of models."""
-        return self.private.shape[0]
+    @model_validator(mode="before")
+    @classmethod
+    def _only_what_is_used(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = {name for name, value in values.items() if value is not None}
+        design = values.get("design", cls.model_fields["design"].default)
+        path = values.get("grams")
+        if path is not None:
+            if unused := [n for n in ("design", "dim", *_USED_BY) if n in given]:
+                raise ValueError(
+                    f"grams takes the place of a design: leave out {', '.join(unused)}"
+                )
+            if isinstance(path, (str, Path)):
+                k, d, _ = read_grams(path, stacklevel=3)["private"].shape
+                return {"dim": d, **cls._of_models(k)} | values
+            return values
+        for name, owner in _USED_BY.items():
+            if name in given and design in ("gaussian", "misaligned") and owner != design:
+                raise ValueError(f"design {design!r} does not take {name}; design {owner!r} does")
+        return values
 
-    @property
-    def dim(self) -> int:
-        """d, the number of features."""
-        return self.private.shape[-1]
+    @classmethod
+    def _of_models(cls, count: int) -> dict[str, Any]:
+        """Return the field that sets the number of models, where Gram matrices do."""
+        return {}
 
-    def grams(self) -> dict[str, np.ndarray]:
-        """Gram matrices XᵀX, as the keyword arguments that ``theory.regression.Workflow`` takes.
+    @model_validator(mode="after")
+    def _ranks_fit(self) -> DesignConfig:
+        if self.grams is None and self.design == "gaussian":
+            for name in ("rank", "public_rank", "human_rank"):
+                if (getattr(self, name) or 0) > self.dim:
+                    raise ValueError(
+                        f"{name} must be at most dim = {self.dim}, got {getattr(self, name)}"
+                    )
+        if self.human_rank is not None and not np.any(np.greater(self._share_of_humans(), 0)):
+            raise ValueError("human_rank does nothing without a human_share above 0")
+        return self
 
-        Examples
-        --------
-        >>> {name: g.shape for name, g in gaussian(entities=3, dim=4, rank=2).grams().items()}
-        {'private': (3, 4, 4), 'public': (4, 4), 'synthetic': (3, 4, 4)}
+    def _share_of_humans(self) -> Any:
+        return 1.0
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_unused(self, handler: Any) -> dict[str, Any]:
+        used = None if self.grams is not None else self.design
+        unused = {name for name, owner in _USED_BY.items() if owner != used}
+        unused |= {"grams"} if used else {"design"}
+        unused |= set() if used == "gaussian" else {"dim"}
+        return {name: value for name, value in handler(self).items() if name not in unused}
+
+    def gram_matrices(self, models: int) -> dict[str, np.ndarray]:
+        """Return the Gram matrices of a system of ``models`` models, as ``theory`` takes them.
+
+        Raises
+        ------
+        ValueError
+            If the file of Gram matrices is missing, malformed, or for another K.
         """
-        grams = {
-            name: features.swapaxes(-1, -2) @ features
-            for name, features in zip(
-                ("private", "public", "synthetic", "human"), self, strict=True
-            )
-            if features is not None
-        }
-        # the products are symmetric up to rounding; make them so exactly
-        return {name: (g + g.swapaxes(-1, -2)) / 2 for name, g in grams.items()}
+        if self.grams is None:
+            return self.draw(models).grams()
+        grams = read_grams(self.grams, stacklevel=3)
+        if models != (found := len(grams["private"])):
+            raise ValueError(f"{str(self.grams)!r} describes K = {found}, not {models}")
+        return grams
 
+    def draw(self, models: int) -> Designs:
+        """Draw the features of a system of ``models`` models.
 
-def gaussian(
-    entities: int,
-    dim: int,
-    rank: int,
-    seed: int = 0,
-    *,
-    public_rank: int | None = None,
-    prompts: Literal["private", "fresh"] = "private",
-    human_rank: int | None = None,
-) -> Designs:
-    """Unit-variance Gaussian features of given rank, as in the paper's figures 2 and 4.
-
-    Parameters
-    ----------
-    entities : int
-        K >= 1.
-    dim : int
-        d >= 1.
-    rank : int
-        Rows of every private and synthetic design, 1 <= rank <= dim.
-    seed : int
-        Entity k's features depend on ``seed`` and k alone, not on ``entities``.
-    public_rank : int or None
-        Rows of the public design, 0 <= public_rank <= dim; None for ``rank``.
-    prompts : {"private", "fresh"}
-        What models are asked: their own private features (as in the paper's experiments; the
-        case of Lemma 1), or features of their own, drawn independently.
-    human_rank : int or None
-        Rows of the human design, 0 <= human_rank <= dim; None for no human design.
-
-    Returns
-    -------
-    Designs
-        Float64.
-
-    Raises
-    ------
-    ValueError
-        If a size is out of range.
-
-    Examples
-    --------
-    >>> gaussian(entities=2, dim=15, rank=5).private.shape
-    (2, 5, 15)
-    """
-    public_rank = rank if public_rank is None else public_rank
-    if entities < 1 or dim < 1:
-        raise ValueError(f"entities and dim must be at least 1, got {entities} and {dim}")
-    if not 1 <= rank <= dim:
-        raise ValueError(f"rank must lie between 1 and dim = {dim}, got {rank}")
-    for name, value in (("public_rank", public_rank), ("human_rank", human_rank or 0)):
-        if not 0 <= value <= dim:
-            raise ValueError(f"{name} must lie between 0 and dim = {dim}, got {value}")
-    if prompts not in ("private", "fresh"):
-        raise ValueError(f"prompts must be 'private' or 'fresh', got {prompts!r}")
-
-    def draw(role: int, index: int, rows: int) -> np.ndarray:
-        return np.random.default_rng([seed, role, index]).standard_normal((rows, dim))
-
-    private = np.stack([draw(_PRIVATE, k, rank) for k in range(entities)])
-    synthetic = private
-    if prompts == "fresh":
-        synthetic = np.stack([draw(_SYNTHETIC, k, rank) for k in range(entities)])
-    human = None if human_rank is None else draw(_HUMAN, 0, human_rank)
-    return Designs(private, draw(_PUBLIC, 0, public_rank), synthetic, human)
-
-
-def misaligned(entities: int, strength: float = 1e4, public: float = 0.0) -> Designs:
-    r"""The family that reaches the sharp stability bound (1 + √K)/2 as ``strength`` grows.
-
-    In dimension d = K entity k publishes on the k-th axis alone,
-    :math:`S_k = K e_k e_k^\top`, while its private data cover everything but one direction close
-    to that axis: :math:`\tilde S_k = c\,(I - v_k v_k^\top)` with :math:`v_{kk} = \sqrt x`,
-    :math:`v_{kj} = \sqrt{(1-x)/(K-1)}` and :math:`x = (1 + 1/\sqrt K)/2`. Each model speaks loudest
-    where it has seen least. The bound is approached at β = 1 for any α in (0, 1).
-
-    Parameters
-    ----------
-    entities : int
-        K >= 1; also the dimension.
-    strength : float
-        c >= 0, the size of the private Gram matrices.
-    public : float
-        s >= 0, with S_* = s I.
-
-    Returns
-    -------
-    Designs
-        With K rows per private design, one per synthetic design. Float64.
-
-    Raises
-    ------
-    ValueError
-        If ``entities`` is below 1, or ``strength`` or ``public`` is negative.
-
-    Notes
-    -----
-    THEORY 1.3.
-
-    Examples
-    --------
-    >>> from commensal.theory import regression
-    >>> w = regression.Workflow(**misaligned(4).grams(), alpha=0.5, beta=1.0)
-    >>> print(f"{float(regression.spectral_radius(w)):.3f} <= 1.5")
-    1.500 <= 1.5
-    """
-    if entities < 1:
-        raise ValueError(f"entities must be at least 1, got {entities}")
-    if strength < 0 or public < 0:
-        raise ValueError(f"strength and public must be >= 0, got {strength} and {public}")
-    k = entities
-    x = (1 + 1 / np.sqrt(k)) / 2
-    blind = np.full((k, k), np.sqrt((1 - x) / max(k - 1, 1)))
-    np.fill_diagonal(blind, np.sqrt(x))
-    projections = np.eye(k) - blind[:, :, None] * blind[:, None, :]  # idempotent: also roots
-    return Designs(
-        private=np.sqrt(strength) * projections,
-        public=np.sqrt(public) * np.eye(k),
-        synthetic=np.sqrt(k) * np.eye(k)[:, None, :],
-    )
-
-
-def truth(dim: int, seed: int = 0) -> Float[np.ndarray, "d"]:
-    """True parameter θ, drawn from N(0, I_d) by ``seed``.
-
-    Examples
-    --------
-    >>> truth(3, seed=0).shape
-    (3,)
-    """
-    return np.random.default_rng([seed, _TRUTH, 0]).standard_normal(dim)
+        Raises
+        ------
+        ValueError
+            If the file of Gram matrices is missing, malformed, or for another K.
+        """
+        if self.grams is not None:
+            return from_grams(self.gram_matrices(models))
+        if self.design == "misaligned":
+            return misaligned(models, self.strength, self.public)
+        return gaussian(
+            models,
+            self.dim,
+            self.rank,
+            self.seed,
+            public_rank=self.public_rank,
+            prompts=self.prompts,
+            human_rank=self.human_rank,
+        )

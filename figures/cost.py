@@ -10,11 +10,11 @@ import numpy as np
 import xarray as xr
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from benchmarks import dense
 from benchmarks.machine import describe
 from benchmarks.sweep_regression import dense_cell
 from commensal import designs, plots
 from commensal.theory import regression
-from tests.reference import regression as dense
 
 ALPHA, BETA = np.linspace(0.05, 0.95, 8), np.linspace(0.05, 0.95, 13)
 PROGRAMS = ("commensal", "dense formulas")
@@ -31,14 +31,14 @@ def seconds(run: Callable[[], object]) -> float:
     return min(times)
 
 
-def cell_seconds(entities: int, dim: int, rank: int) -> tuple[float, float]:
+def cell_seconds(models: int, dim: int, rank: int) -> tuple[float, float]:
     """Of one cell, by the package (on a grid, shared out) and by the dense formulas."""
-    grams = designs.gaussian(entities, dim, rank).grams()
-    w = regression.Workflow(**grams, alpha=0.5, beta=0.5)
+    grams = designs.gaussian(models, dim, rank).grams()
+    w = regression.RegressionWorkflow(**grams, alpha=0.5, beta=0.5)
     grid = seconds(lambda: regression.grid(w, ALPHA, BETA, tasks=False))
     reference = np.nan
-    if entities * dim <= 512:
-        system = dense.System(*grams.values(), alpha=0.5, beta=0.5)
+    if models * dim <= 512:
+        system = dense.DenseSystem(*grams.values(), alpha=0.5, beta=0.5)
         reference = seconds(lambda: dense_cell(system))
     return grid / (ALPHA.size * BETA.size), reference
 
@@ -57,13 +57,13 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes alone")
     args = parser.parse_args()
 
-    entities = (2, 4) if args.quick else (2, 4, 8, 16, 32, 128, 512, 1024, 4096)
+    models = (2, 4) if args.quick else (2, 4, 8, 16, 32, 128, 512, 1024, 4096)
     dims = (6, 15) if args.quick else (8, 16, 32, 64, 128)
-    by_entities = measured(
-        "entities",
+    by_models = measured(
+        "models",
         "K: number of models",
         "d = 15, rank 5",
-        {k: cell_seconds(k, 15, 5) for k in entities},
+        {k: cell_seconds(k, 15, 5) for k in models},
     )
     by_dim = measured(
         "dim",
@@ -73,20 +73,20 @@ def main() -> None:
     )
     machine = describe()
     what = f"Spectral radius, error and efficiency; grids of {ALPHA.size} × {BETA.size} cells"
-    fig = plots.cost(by_entities, by_dim, machine=f"{what}\n{machine}")
+    fig = plots.cost(by_models, by_dim, machine=f"{what}\n{machine}")
     fig.savefig(args.out)
 
-    ours, theirs = by_entities.values
+    ours, theirs = by_models.values
     both = np.flatnonzero(np.isfinite(theirs))[-1]
     exponents = [
         "{:.2f} and {:.2f}".format(*(exponent(x.sel(program=p)) for p in PROGRAMS))
-        for x in (by_entities, by_dim)
+        for x in (by_models, by_dim)
     ]
     print(
-        f"A cell costs {ours[-1] * 1e3:.3g} ms for K = {entities[-1]} models (d = 15) and "
+        f"A cell costs {ours[-1] * 1e3:.3g} ms for K = {models[-1]} models (d = 15) and "
         f"{float(by_dim[0, -1]) * 1e3:.3g} ms for d = {dims[-1]} (K = 4), with exponents "
         f"{exponents[0]} in K and {exponents[1]} in d for commensal and the dense formulas, and at "
-        f"K = {entities[both]} the dense ones take {theirs[both] / ours[both]:,.0f} times as long, "
+        f"K = {models[both]} the dense ones take {theirs[both] / ours[both]:,.0f} times as long, "
         f"on {machine}."
     )
 

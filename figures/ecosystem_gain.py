@@ -8,7 +8,7 @@ import xarray as xr
 
 from commensal import plots
 from commensal.sims import ecosystem
-from commensal.theory import diversity
+from commensal.theory import ecosystem as theory
 
 TOKENS, HOLD = 16_000, 5_000.0
 
@@ -21,7 +21,7 @@ def main() -> None:
     models = (1, 4, 16) if args.quick else (1, 2, 4, 8, 16, 32, 64)
     replicates = 2 if args.quick else 48
 
-    gain = diversity.gain(diversity.zipf(), TOKENS, np.array(models), HOLD)
+    gain = theory.gain(theory.zipf(), TOKENS, np.array(models), HOLD)
     ds = xr.Dataset(
         {name: ("models", np.asarray(getattr(gain, name))) for name in gain._fields},
         {"models": list(models)},
@@ -37,8 +37,8 @@ def main() -> None:
                 "ecosystem": {"models": m},
             }[name]
             settings = {"tokens": TOKENS, "hold": HOLD, "seed": i} | how
-            runs = ecosystem.simulate(ecosystem.Config(**settings, replicates=replicates))
-            samples.append(runs.perplexity.mean("fit").values)
+            runs = ecosystem.simulate(ecosystem.EcosystemConfig(**settings, replicates=replicates))
+            samples.append(runs.perplexity.mean("generation").values)
         ds[f"simulated_{name}"] = (("models", "replicate"), np.array(samples))
     plots.ecosystem_gain(ds).savefig(args.out)
 

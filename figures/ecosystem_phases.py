@@ -1,4 +1,4 @@
-"""The best number of models on a fixed budget of tokens, by three measures (THEORY.md 4)."""
+"""The best number of models on a fixed budget of tokens, by three measures."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from commensal import plots
-from commensal.theory import diversity
+from commensal.theory import ecosystem
 
 MEASURES = ("perplexity", "chi_square", "squares")
 MODELS = (1, 2, 3, 4, 5, 6, 8, 11, 16, 23, 32, 45, 64)
@@ -20,26 +20,26 @@ def main() -> None:
     args = parser.parse_args()
     points = 7 if args.quick else 46
     models = MODELS[::4] if args.quick else MODELS
-    vocabulary = diversity.zipf()
+    vocabulary = ecosystem.zipf()
     tokens, hold = np.geomspace(1e3, 1e6, points), np.geomspace(1e2, 1e6, points)
     every = np.geomspace(1e2, 1e6, 25 if args.quick else 400)
 
     best = np.stack(
         [
-            diversity.best_models(vocabulary, tokens[:, None], hold, measure=m, candidates=models)
+            ecosystem.best_models(vocabulary, tokens[:, None], hold, measure=m, candidates=models)
             for m in MEASURES
         ]
     )
     alone = np.stack(
         [
             every[
-                diversity.mean_measure(vocabulary, tokens[:, None], 1, every, measure=m).argmin(1)
+                ecosystem.mean_measure(vocabulary, tokens[:, None], 1, every, measure=m).argmin(1)
             ]
             for m in MEASURES
         ]
     )
     low, high = (np.full(best.shape[:2], np.nan) for _ in range(2))
-    low[1], high[1] = diversity.paying_window(diversity.sums(vocabulary, MEASURES[1]), tokens)
+    low[1], high[1] = ecosystem.paying_window(ecosystem.sums(vocabulary, MEASURES[1]), tokens)
     ds = xr.Dataset(
         {
             "best_models": (("measure", "tokens", "hold"), best),
@@ -52,7 +52,7 @@ def main() -> None:
     )
     plots.ecosystem_phases(ds).savefig(args.out)
 
-    at = [int(diversity.best_models(vocabulary, 16_000, 5_000.0, measure=m)) for m in MEASURES]
+    at = [int(ecosystem.best_models(vocabulary, 16_000, 5_000.0, measure=m)) for m in MEASURES]
     inside = ds.best_models.where((ds.best_models > 1) & (ds.best_models < max(models)))
     product = (inside * ds.hold / ds.best_hold).sel(measure="perplexity")
     quarter, three = (float(product.quantile(q)) for q in (0.25, 0.75))

@@ -15,7 +15,7 @@ def optimum(seed: int) -> tuple[list[regression.Mix], xr.Dataset]:
     w = sweep.RegressionSweep(seed=seed).workflow(4)
     mixes = [regression.optimal_mix(w, objective) for objective in ("mean", "worst")]
     found = {
-        f"optimal_{name}": (("entities", "objective"), [[getattr(mix, name) for mix in mixes]])
+        f"optimal_{name}": (("models", "objective"), [[getattr(mix, name) for mix in mixes]])
         for name in ("alpha", "beta")
     }
     return mixes, xr.Dataset(found)
@@ -31,7 +31,7 @@ def main() -> None:
     points = tuple(float(x) for x in np.linspace(0, 1, 21 if args.quick else 101))
     sweeps, mixes = [], []
     for seed in range(designs):
-        ds = sweep.regression(alpha=points, beta=points, entities=(4,), tasks=False, seed=seed)
+        ds = sweep.regression(alpha=points, beta=points, models=(4,), tasks=False, seed=seed)
         found, optima = optimum(seed)
         sweeps.append(ds.assign(optima))
         mixes.append(found)
@@ -44,7 +44,7 @@ def main() -> None:
         np.array([np.mean(getattr(mix, name)) for mix in best])
         for name in ("relative_efficiency", "half_relative_efficiency")
     )
-    means = [ds.relative_efficiency.mean("model").isel(entities=0) for ds in sweeps]
+    means = [ds.relative_efficiency.mean("model").isel(models=0) for ds in sweeps]
     at_nine = [float(mean.sel(beta=0.9, method="nearest").idxmax("alpha")) for mean in means]
     print(
         f"Over {designs} Gaussian designs (K = 4, d = 15, rank 5) the mean error is smallest at "

@@ -36,9 +36,11 @@ LOSSES = {
 }
 
 
-def config(alpha: float, beta: float, initial_beta: float | None, seed: int) -> sims.Config:
-    return sims.Config(
-        entities=2, dim=50, rank=15, alpha=alpha, beta=beta, initial_beta=initial_beta, seed=seed
+def config(
+    alpha: float, beta: float, initial_beta: float | None, seed: int
+) -> sims.RegressionConfig:
+    return sims.RegressionConfig(
+        models=2, dim=50, rank=15, alpha=alpha, beta=beta, initial_beta=initial_beta, seed=seed
     )
 
 
@@ -48,7 +50,9 @@ def predicted(initial_beta: float | None, seed: int) -> tuple[np.ndarray, np.nda
     settings = [config(alpha, beta, initial_beta, seed) for alpha in WEIGHTS for beta in WEIGHTS]
     mse, mspe = [], []
     for c in settings:
-        w = regression.Workflow(**x.grams(), alpha=c.alpha, beta=c.beta, initial_beta=initial_beta)
+        w = regression.RegressionWorkflow(
+            **x.grams(), alpha=c.alpha, beta=c.beta, initial_beta=initial_beta
+        )
         moments = regression.trajectory(w, theta, c.generations)
         mse.append(regression.mse(moments, theta))
         mspe.append(regression.mspe(moments, theta, w.private))

@@ -21,31 +21,33 @@ def main() -> None:
     sizes = [4] if args.quick else [4, 8, 16, 32, 64, 128]
     seeds = range(1 if args.quick else 3)
     shape = (len(FAMILIES), len(sizes), len(seeds))
-    axes = ("family", "entities", "seed")
+    axes = ("family", "models", "seed")
     found = xr.Dataset(
         {name: (axes, np.full(shape, np.nan)) for name in ("reuse", "efficiency", "at_half")},
-        {"family": list(FAMILIES), "entities": sizes, "seed": list(seeds)},
+        {"family": list(FAMILIES), "models": sizes, "seed": list(seeds)},
     )
     for family, rank in FAMILIES.items():
         for k in sizes:
             for seed in seeds:
                 grams = designs.gaussian(k, 15, rank, seed).grams()
-                best = regression.optimal_mix(regression.Workflow(**grams, alpha=0.5, beta=0.5))
-                at = {"family": family, "entities": k, "seed": seed}
+                best = regression.optimal_mix(
+                    regression.RegressionWorkflow(**grams, alpha=0.5, beta=0.5)
+                )
+                at = {"family": family, "models": k, "seed": seed}
                 found.reuse.loc[at] = 1 - best.alpha
                 found.efficiency.loc[at] = best.relative_efficiency.mean()
                 found.at_half.loc[at] = best.half_relative_efficiency.mean()
     every = np.unique(np.geomspace(2, 1000, 60).round().astype(int))
     isotropic = [1 - regression.isotropic_mix(int(k))[0] for k in every]
-    plots.optimal_mix(found, xr.DataArray(isotropic, {"entities": every})).savefig(args.out)
+    plots.optimal_mix(found, xr.DataArray(isotropic, {"models": every})).savefig(args.out)
 
     mean = found.mean("seed").isel(family=0)
     rows = (
-        f"{float(mean.reuse.sel(entities=k)):.2f} at K = {k} "
+        f"{float(mean.reuse.sel(models=k)):.2f} at K = {k} "
         f"(isotropic: {1 - regression.isotropic_mix(k)[0]:.2f})"
         for k in sizes
     )
-    last = mean.isel(entities=-1)
+    last = mean.isel(models=-1)
     print(
         "The best share of reused real data, 1 - alpha, falls as models are added: "
         + ", ".join(rows)

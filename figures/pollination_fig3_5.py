@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from commensal.llm import fingerprint as fp
-from commensal.plots import _fingerprint as plots
+from commensal.llm.fingerprint import _plots
 
 
 def main() -> None:
@@ -33,8 +33,8 @@ def main() -> None:
         for weights in ("score", "equal")
     }
     fig = stacked(
-        plots.similarity_densities(pairs),
-        plots.influence_over_lags(known.influence, flows, known.models),
+        _plots.similarity_densities(pairs),
+        _plots.influence_over_lags(known.influence, flows, known.models),
     )
     fig.savefig(args.out)
     d, o, i = found["delta"], found["overlap"], flows["score"].difference

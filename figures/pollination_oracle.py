@@ -57,7 +57,7 @@ def settings() -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def best_of(candidates: int) -> dict[str, Any]:
-    """Selection without a population: one parent, so many refits of it, the best is kept."""
+    """One parent, so many refits of it, the best is kept: K estimators as app. A.1 has them."""
     return ALONE | {"population": candidates, "parents": 1, "shared_data": False}
 
 
@@ -111,7 +111,9 @@ def table(replicates: int, generations: int, quick: bool) -> list[dict[str, Any]
 def curves(replicates: int, generations: int, quick: bool) -> dict[str, xr.Dataset]:
     """W₂² of the median model over m, noise, N and n."""
 
-    def over(label: str, xs: tuple[Any, ...], kinds: dict[str, Any]) -> xr.Dataset:
+    def over(
+        label: str, xs: tuple[Any, ...], kinds: dict[str, Any], family: str | None = None
+    ) -> xr.Dataset:
         # those that the table has anyway
         xs = tuple(x for x in xs if x in (N, SAMPLES, 0.3)) if quick else xs
         found = [
@@ -127,6 +129,7 @@ def curves(replicates: int, generations: int, quick: bool) -> dict[str, xr.Datas
                 for name in ("w2", "w2_low", "w2_high")
             },
             {"curve": list(kinds), "x": ("x", np.array(xs, dtype=float), {"long_name": label})},
+            {"family": family} if family else {},
         )
 
     return {
@@ -137,6 +140,7 @@ def curves(replicates: int, generations: int, quick: bool) -> dict[str, xr.Datas
                 "the same for ever": lambda m: validation(m),
                 "new each generation": lambda m: validation(m, fresh=True),
             },
+            "held-out real points select",
         ),
         "noise of the oracle, T = 10 n": over(
             "standard deviation of its noise, in σ",
@@ -147,6 +151,7 @@ def curves(replicates: int, generations: int, quick: bool) -> dict[str, xr.Datas
                 )
                 for n in (30, 100, 300)
             },
+            "noisy oracle selects",
         ),
         "number of models": over(
             "N: models",

@@ -17,7 +17,7 @@ FAMILIES = (
 PROMISED = "enough for these prompts, any real data, d = 15"
 
 
-def needed(w: regression.Workflow, alpha: np.ndarray, beta: np.ndarray) -> float:
+def needed(w: regression.RegressionWorkflow, alpha: np.ndarray, beta: np.ndarray) -> float:
     """Smallest share that makes every mix of a grid stable."""
     radius = regression.grid(w, alpha, beta, tasks=False).spectral_radius
     i, j = np.unravel_index(radius.argmax(), radius.shape)
@@ -30,13 +30,13 @@ def needed(w: regression.Workflow, alpha: np.ndarray, beta: np.ndarray) -> float
     return share
 
 
-def system(family: str, entities: int, seed: int) -> regression.Workflow:
+def system(family: str, models: int, seed: int) -> regression.RegressionWorkflow:
     if family == FAMILIES[0]:
-        features = designs.misaligned(entities)
+        features = designs.misaligned(models)
     else:
-        dim = 15 if family == FAMILIES[1] else 4 * entities
-        features = designs.gaussian(entities, dim, 5, seed, prompts="fresh")
-    return regression.Workflow(**features.grams(), alpha=0.5, beta=0.5)
+        dim = 15 if family == FAMILIES[1] else 4 * models
+        features = designs.gaussian(models, dim, 5, seed, prompts="fresh")
+    return regression.RegressionWorkflow(**features.grams(), alpha=0.5, beta=0.5)
 
 
 def main() -> None:
@@ -51,7 +51,7 @@ def main() -> None:
     names = [*FAMILIES, PROMISED]
     shares = xr.DataArray(
         np.full((len(names), len(sizes), len(seeds)), np.nan),
-        {"family": names, "entities": sizes, "seed": list(seeds)},
+        {"family": names, "models": sizes, "seed": list(seeds)},
     )
     for k in sizes:
         shares.loc[FAMILIES[0], k] = needed(system(FAMILIES[0], k, 0), mixes[::4], np.ones(1))
@@ -63,12 +63,12 @@ def main() -> None:
             bound = regression.stability_bound(system(FAMILIES[1], k, seed).synthetic)
             shares.loc[PROMISED, k, seed] = 1 - 1 / float(bound)
     every = np.unique(np.geomspace(1, 1000, 200).round())
-    guaranteed = xr.DataArray(regression.safe_human_share(every), {"entities": every})
+    guaranteed = xr.DataArray(regression.safe_human_share(every), {"models": every})
     plots.human_share(guaranteed, shares).savefig(args.out)
 
-    safe = xr.DataArray(regression.safe_human_share(sizes), {"entities": sizes})
+    safe = xr.DataArray(regression.safe_human_share(sizes), {"models": sizes})
     off = float(abs(shares.sel(family=FAMILIES[0]) - safe).max())
-    most = shares.max(["entities", "seed"])
+    most = shares.max(["models", "seed"])
     print(
         "A fresh human share of "
         + ", ".join(f"{regression.safe_human_share(k):.3f} (K = {k})" for k in (2, 4, 9, 100, 1000))

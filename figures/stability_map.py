@@ -9,14 +9,14 @@ import xarray as xr
 from commensal import plots, sweep
 from commensal.theory import regression
 
-ENTITIES, STRENGTH, PUBLIC = (2, 4, 16), 10.0, 1.0
+MODELS, STRENGTH, PUBLIC = (2, 4, 16), 10.0, 1.0
 
 
 def panel(title: str, ds: xr.Dataset, config: sweep.RegressionSweep) -> xr.Dataset:
     """Spectral radius of the only K of a sweep, with the bound that its synthetic data allow."""
-    entities = int(ds["entities"].item())
-    bound = regression.stability_bound(config.workflow(entities).synthetic)
-    cells = ds[["spectral_radius", "stable"]].isel(entities=0, drop=True)
+    models = int(ds["models"].item())
+    bound = regression.stability_bound(config.workflow(models).synthetic)
+    cells = ds[["spectral_radius", "stable"]].isel(models=0, drop=True)
     return cells.assign(stability_bound=float(bound)).expand_dims(system=[title])
 
 
@@ -32,28 +32,33 @@ def main() -> None:
     args = parser.parse_args()
 
     points = tuple(float(x) for x in np.linspace(0, 1, 21 if args.quick else 101))
-    grid = sweep.RegressionSweep(alpha=points, beta=points, entities=(4,), tasks=False)
+    grid = sweep.RegressionSweep(alpha=points, beta=points, models=(4,), tasks=False)
     misaligned = {"design": "misaligned", "strength": STRENGTH, "public": PUBLIC}
     panels = []
-    entities = ENTITIES[:2] if args.quick else ENTITIES
-    for k in entities:
-        config = grid.model_copy(update={"entities": (k,), **misaligned})
-        panels.append(panel(f"misaligned, K = {k}", sweep.regression(config), config))
+    models = MODELS[:2] if args.quick else MODELS
+    for k in models:
+        config = grid.model_copy(update={"models": (k,), **misaligned})
+        panels.append(
+            panel(f"each publishes where it knows least, K = {k}", sweep.regression(config), config)
+        )
     fresh = [
         grid.model_copy(update={"prompts": "fresh", "seed": seed})
         for seed in range(1 if args.quick else 10)
     ]
-    gaussian = [panel("Gaussian, fresh prompts, K = 4", sweep.regression(c), c) for c in fresh]
+    gaussian = [
+        panel("Gaussian data, prompts drawn at random, K = 4", sweep.regression(c), c)
+        for c in fresh
+    ]
     ds = xr.concat([*panels, gaussian[0]], "system")
     plots.stability_map(ds).savefig(args.out)
 
     at_most = ", ".join(
         f"{float(p.spectral_radius.max()):.3f} for K = {k} (bound {p.stability_bound.item():.3f})"
-        for k, p in zip(entities, panels, strict=True)
+        for k, p in zip(models, panels, strict=True)
     )
     radii = [float(p.spectral_radius.max()) for p in gaussian]
     shares = [inside(p) for p in gaussian]
-    k4 = panels[entities.index(4)]
+    k4 = panels[models.index(4)]
     print(
         f"With misaligned data (strength {STRENGTH:g}, public {PUBLIC:g}) errors grow per "
         f"generation by up to {at_most}, and in "

@@ -11,7 +11,13 @@ from commensal import plots
 from commensal.sims import mixture as sims
 from commensal.theory import mixture as theory
 
-SETTINGS: dict[str, Any] = {"models": 3, "components": 2, "posts": 3, "fraction": 0.5, "points": 20}
+SETTINGS: dict[str, Any] = {
+    "models": 3,
+    "components": 2,
+    "posts": 3,
+    "read_share": 0.5,
+    "points": 20,
+}
 
 
 def main() -> None:
@@ -23,7 +29,7 @@ def main() -> None:
 
     record = tuple(range(generations + 1))
     run: dict[str, Any] = {"generations": generations, "replicates": replicates, "record": record}
-    runs = sims.simulate(sims.Config(**SETTINGS, **run, keep="summary"))
+    runs = sims.simulate(sims.MixtureConfig(**SETTINGS, **run, keep="summary"))
     moments = theory.second_moments(theory.Setup(**SETTINGS), generations)
     law = xr.DataArray(np.sqrt(moments.disagreement), {"generation": np.array(record)})
     plots.disagreements(runs, law).savefig(args.out)

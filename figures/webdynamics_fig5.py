@@ -23,7 +23,7 @@ def main() -> None:
 
     record = (1, generations)
     run: dict[str, Any] = {"means": MEANS, "generations": generations, "record": record}
-    config = sims.Config(**run, replicates=1, seed=1)
+    config = sims.MixtureConfig(**run, replicates=1, seed=1)
     weights = sims.simulate(config)["weights"].isel(replicate=0)
     x = np.linspace(-10, 10, 401)
     components = xr.DataArray(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,17 +10,7 @@ import pytest
 import xarray as xr
 
 from commensal import claims, cli, sweep
-
-
-def run(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
-    monkeypatch.setattr(sys, "argv", ["commensal", *args])
-    with pytest.raises(SystemExit) as stop:
-        cli.main()
-    out, err = capsys.readouterr()
-    return int(stop.value.code or 0), out, err
-
-
-SMALL = ("--alpha", "0:1:5", "--beta", "0.25,0.5", "--entities", "2,3", "--dim", "6", "--rank", "3")
+from tests.commands import SMALL, run
 
 
 def test_sweep_writes_what_it_says(monkeypatch, capsys, tmp_path):
@@ -35,9 +24,17 @@ def test_sweep_writes_what_it_says(monkeypatch, capsys, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(w.split("/")[-1] for w in written)
     assert len(written) == 4
     with sweep.load(out) as dataset:
-        assert dict(dataset.sizes) | {"alpha": 5, "beta": 2, "entities": 2} == dict(dataset.sizes)
-        best = f"{float(dataset.optimal_alpha.sel(entities=2, objective='mean')):.2f}"
+        assert dict(dataset.sizes) | {"alpha": 5, "beta": 2, "models": 2} == dict(dataset.sizes)
+        best = f"{float(dataset.optimal_alpha.sel(models=2, objective='mean')):.2f}"
     assert best in text
+    below = text[text.index(best) :]  # the columns are explained under the table
+    for word in (
+        "stable: share of the grid",
+        "efficiency: 1",
+        "consensus: how far",
+        "-: not defined",
+    ):
+        assert word in " ".join(below.split())
     # the figures can be drawn again from the file alone
     for path in tmp_path.glob("*.png"):
         path.unlink()
@@ -48,7 +45,7 @@ def test_sweep_writes_what_it_says(monkeypatch, capsys, tmp_path):
 
 def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path):
     config = tmp_path / "c.yaml"
-    config.write_text("alpha: 0:1:3\nbeta: [0.5]\nentities: [2]\ndim: 4\nrank: 2\nseed: 7\n")
+    config.write_text("alpha: 0:1:3\nbeta: [0.5]\nmodels: [2]\ndim: 4\nrank: 2\nseed: 7\n")
     out = tmp_path / "s.nc"
     args = ("sweep", "regression", "--config", str(config), "--dim", "5", "--out", str(out))
     assert run(monkeypatch, capsys, *args)[0] == 0
@@ -60,7 +57,7 @@ def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path)
 
 def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path):
     out = tmp_path / "r.nc"
-    args = ("--entities", "2", "--dim", "4", "--rank", "2", "--generations", "3", "--alpha", "0.4")
+    args = ("--models", "2", "--dim", "4", "--rank", "2", "--generations", "3", "--alpha", "0.4")
     code, text, _ = run(
         monkeypatch,
         capsys,
@@ -78,7 +75,7 @@ def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path):
     # 8 comparisons at |z| < 4.5: fails by chance once in 18,000 seeds, and the seed is fixed
     assert all(float(row.split("│")[-2]) < 4.5 for row in rows)
     with xr.open_dataset(out, engine="h5netcdf") as runs:
-        assert runs["mean"].dims == ("generation", "entity", "feature")
+        assert runs["mean"].dims == ("generation", "model", "feature")
 
 
 @pytest.mark.parametrize(
@@ -87,8 +84,8 @@ def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path):
         (["--alpha", "0:1:0"], "a grid of 0 points is empty"),
         (["--alpha", "0:1.5:3"], "alpha: Input should be less than or equal to 1, got 1.5"),
         (["--beta", "x"], "a grid is start:stop:count or numbers separated by commas, got 'x'"),
-        (["--entities", "2.5"], "--entities takes whole numbers separated by commas, got '2.5'"),
-        (["--rank", "16"], "rank must not exceed dim = 15, got 16"),
+        (["--models", "2.5"], "--models takes whole numbers separated by commas, got '2.5'"),
+        (["--rank", "16"], "rank must be at most dim = 15, got 16"),
         (["--grams", "bad.npz"], "private: Gram matrix 1 is not positive semidefinite"),
         (["--grams", "crooked.npz"], "public: Gram matrix 0 is not symmetric"),
         (["--out", "no/where.nc"], "output folder 'no' does not exist"),
@@ -124,7 +121,7 @@ def test_file_of_another_version(monkeypatch, capsys, tmp_path):
     assert code == 2
     assert "a sweep by another version (commensal 0.1.0)" in err
     assert len(err.splitlines()) == 1
-    monkeypatch.setattr("commensal.sweep._checkpoint.FORMAT", 2)
+    monkeypatch.setattr("commensal._checkpoint.FORMAT", 99)
     code, _, err = run(monkeypatch, capsys, "figure", out)
     assert code == 2
     assert "does not read" in err
@@ -140,6 +137,26 @@ def test_interruption_says_how_to_go_on(monkeypatch, capsys, tmp_path):
     )
     assert code == 130
     assert "the same command goes on from them" in err
+
+
+def test_a_simulation_that_is_stopped_leaves_no_traceback(monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("commensal.sims.gaussian.simulate", interrupted)
+    code, out, err = run(monkeypatch, capsys, "simulate", "gaussian")
+    assert (code, out) == (130, "")
+    assert "Traceback" not in err
+
+
+def test_a_file_that_ends_too_early_is_no_interruption(monkeypatch, capsys):
+    def cut_off(*_, **__):
+        raise EOFError("no data left")
+
+    monkeypatch.setattr("commensal.sims.gaussian.simulate", cut_off)
+    code, out, err = run(monkeypatch, capsys, "simulate", "gaussian")
+    assert (code, out) == (2, "")
+    assert err.splitlines()[-1] == "commensal: a file ends too early: no data left"
 
 
 def test_lineages_stand_beside_the_theory(monkeypatch, capsys, tmp_path):
@@ -169,7 +186,7 @@ def test_matrices_and_populations(monkeypatch, capsys, tmp_path):
         (("--dim", "2"), "log_determinant"),
         (("--population", "4"), "median W₂²"),
         (("--truth", "laplace"), "mean log σ²"),
-        (("--workflow", "accumulate", "--estimator", "mle"), "theory"),
+        (("--memory", "accumulate", "--estimator", "mle"), "theory"),
     ):
         code, text, _ = run(monkeypatch, capsys, "simulate", "gaussian", *small, *given)
         assert code == 0
@@ -185,7 +202,7 @@ def test_matrices_and_populations(monkeypatch, capsys, tmp_path):
         (("--variance", "-1"), "variance: Input should be greater than 0"),
         (("--population", "15"), "population must be a square number, got 15"),
         (("--population", "4", "--parents", "9"), "parents must be at most population = 4"),
-        (("--workflow", "forget"), "workflow: Input should be 'replace'"),
+        (("--memory", "forget"), "memory: Input should be 'replace'"),
         (("--signal", "oracle"), "signal is for populations"),
         (("--population", "4", "--dim", "2"), "dim is for single lineages"),
         (("--out", "nowhere/g.nc"), "'nowhere' does not exist"),
@@ -247,7 +264,7 @@ def test_bad_mixture_input_is_one_line(monkeypatch, capsys, given, words):
 
 def test_figures_of_simulations_are_drawn_again(monkeypatch, capsys, tmp_path):
     out, png = tmp_path / "x.nc", tmp_path / "x.png"
-    short = ("--generations", "4", "--replicates", "12", "--out", str(out), "--plot")
+    short = ("--generations", "4", "--replicates", "12", "--out", str(out), "--plot", "--overwrite")
     for command in (
         ("gaussian", "--human-share", "0.1"),
         ("gaussian", "--dim", "3"),
@@ -281,9 +298,9 @@ def test_help_tells_the_defaults(monkeypatch, capsys):
     from commensal.sims import gaussian, mixture, regression
 
     configs = {
-        "regression": (regression.Config,),
-        "gaussian": (gaussian.Config, gaussian.PopulationConfig),
-        "mixture": (mixture.Config,),
+        "regression": (regression.RegressionConfig,),
+        "gaussian": (gaussian.GaussianConfig, gaussian.PopulationConfig),
+        "mixture": (mixture.MixtureConfig,),
     }
     commands = typer.main.get_command(cli.app).commands["simulate"].commands
     told = 0
@@ -307,11 +324,13 @@ def test_check_prints_a_line_per_claim_and_json(monkeypatch, capsys, tmp_path):
     assert code == 0
     assert "✎ holds as corrected" in out
     assert "1 claim in" in out
+    assert "0 substantive, 1 misprint, 0 possibly extraction, 0 wording" in out
     assert "<math" in page.read_text(encoding="utf-8")
     code, out, _ = run(monkeypatch, capsys, *args, "--json")
     (record,) = json.loads(out)
     assert code == 0
     assert record["verdict"] == "holds as corrected"
+    assert (record["fault"], record["doubt"]) == ("misprint", "solid")
     assert record["evidence"]["printed"]["holds"] is False
     assert record["evidence"]["corrected"]["holds"] is True
 
@@ -319,7 +338,8 @@ def test_check_prints_a_line_per_claim_and_json(monkeypatch, capsys, tmp_path):
 def test_check_exits_with_1_where_a_verdict_differs(monkeypatch, capsys):
     claim = claims.find("interactive.thm1_covariance")
     other = replace(claim, corrected=claim.printed)
-    monkeypatch.setattr(claims, "all_claims", lambda: (other,))
+    for place in ("commensal.claims", "commensal.claims._registry"):
+        monkeypatch.setattr(f"{place}.all_claims", lambda: (other,))
     args = ("check", "--id", claim.id, "--jobs", "1")
     code, out, _ = run(monkeypatch, capsys, *args)
     assert code == 1
@@ -345,7 +365,7 @@ def test_check_refuses_in_one_line(monkeypatch, capsys, args, said):
 
 def test_ecosystems_stand_beside_the_theory(monkeypatch, capsys, tmp_path):
     out, png = tmp_path / "eco.nc", tmp_path / "eco.png"
-    given = ("--models", "2", "--tokens", "400", "--types", "40", "--fits", "3")
+    given = ("--models", "2", "--tokens", "400", "--types", "40", "--generations", "3")
     code, text, _ = run(
         monkeypatch, capsys, "simulate", "ecosystem", *given, "--out", str(out), "--plot"
     )

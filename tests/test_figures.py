@@ -12,9 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from commensal._compiled import accepted
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "figures").glob("*.py"))
 BYTES = range(10_000, 400_000)
+# Compiling takes most of the time, and optimised code does not pay for so few numbers.
+FLAGS = " ".join(f"--{name}={value}".lower() for name, value in (accepted(False) or {}).items())
 
 
 def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -23,7 +27,7 @@ def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-W", "error", str(script), "--quick", "--out", str(out)],
         cwd=folder,  # from anywhere
-        env=environment | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"},  # compiles faster
+        env=environment | {"XLA_FLAGS": FLAGS},
         capture_output=True,
         text=True,
         timeout=300,

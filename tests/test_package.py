@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -129,3 +130,151 @@ def test_independence_test_sees_what_it_should() -> None:
         "commensal.theory.x -> commensal.plots -> commensal.sims.y"
     ]
     assert routes(graph, "commensal.sims", "commensal.theory") == []
+
+
+def runtime_imports() -> dict[str, set[str]]:
+    """Of each module, which other modules it needs when it is imported or runs, but for types."""
+    sources = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        sources[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    graph: dict[str, set[str]] = {}
+    for module, path in sources.items():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for_types = {
+            id(inner)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            for inner in ast.walk(node)
+        }
+        needed: set[str] = set()
+        for node in ast.walk(tree):
+            if id(node) in for_types or not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
+            if isinstance(node, ast.Import):
+                needed |= {alias.name for alias in node.names}
+            else:
+                full = {f"{node.module}.{alias.name}" for alias in node.names}
+                needed |= {name if name in sources else str(node.module) for name in full}
+        graph[module] = {name for name in needed if name in sources and name != module}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Groups of modules that reach each other."""
+    reached = {}
+    for module in graph:
+        seen: set[str] = set()
+        pending = list(graph[module])
+        while pending:
+            name = pending.pop()
+            if name not in seen:
+                seen.add(name)
+                pending += graph.get(name, ())
+        reached[module] = seen
+    groups = {
+        tuple(sorted(other for other in reached[module] if module in reached[other]))
+        for module in graph
+        if module in reached[module]
+    }
+    return [list(group) for group in sorted(groups)]
+
+
+def test_no_circle_of_imports() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == [["b", "c"]]
+    assert circles(runtime_imports()) == []
+
+
+@pytest.mark.parametrize("part", ["plots", "page"])
+def test_pictures_and_pages_know_only_what_they_are_handed(part: str) -> None:
+    used = {
+        name
+        for module, names in runtime_imports().items()
+        if within(module, f"commensal.{part}")
+        for name in names
+        if not within(name, f"commensal.{part}")
+    }
+    assert used == set()
+
+
+def test_benchmarks_and_figures_need_no_tests() -> None:
+    for folder in ("benchmarks", "figures"):
+        for path in sorted((ROOT / folder).glob("*.py")):
+            found = imports("", path.read_text(encoding="utf-8"), is_package=False)
+            assert not [name for name in found if within(name, "tests")], path.name
+
+
+# Documents that are not in the repository; what it shows must be cited where a reader can find it.
+ELSEWHERE = re.compile(
+    r"(?<!\w)(?:THEORY|DESIGN|MOVES|BRIEF)\b|\bshared/|\bseeds/|\b[Ii]ssues?\s+#?\d|(?<![\w&])#\d+\b"
+)
+CITED = re.compile(r"(?<![\w/.-])(?:[\w-]+/)*[A-Z][\w-]*\.(?:md|rst)\b")
+
+
+def tracked_texts() -> dict[str, str]:
+    """Of each file of the repository that is text, but for this one: its content."""
+    try:
+        listed = subprocess.run(
+            ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split("\0")
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("not a git checkout: which files belong to the repository is not known")
+    found = {}
+    for name in filter(None, listed):
+        try:
+            found[name] = (ROOT / name).read_text(encoding="utf-8")
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+    del found[Path(__file__).relative_to(ROOT).as_posix()]
+    return found
+
+
+def without_pictures(name: str, text: str) -> str:
+    """Pages hold pictures as data, styles with colours, and models such as &#39;."""
+    if name.endswith(".html"):
+        text = re.sub(r'src="data:[^"]*"|<style>.*?</style>|<svg.*?</svg>', "", text, flags=re.S)
+    return text
+
+
+def test_no_text_cites_a_document_that_is_not_in_the_repository() -> None:
+    texts = tracked_texts()
+    assert len(texts) > 400
+    names = {Path(name).name for name in texts}
+    wrong = []
+    for name, text in texts.items():
+        for number, line in enumerate(without_pictures(name, text).splitlines(), 1):
+            cited = [x for x in CITED.findall(line) if Path(x).name not in names | {"FILE.md"}]
+            wrong += [f"{name}:{number}: {x}" for x in [*cited, *ELSEWHERE.findall(line)]]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_what_counts_as_citing_a_document_elsewhere() -> None:
+    for line in ("as THEORY 1.3 has it", "DESIGN.md", "in ../shared/data", "see issue 4", "(#17)"):
+        assert ELSEWHERE.search(line), line
+    assert CITED.search("NOTES.md, sec. 2")
+    for line in (
+        "_MAX_DESIGNS = 400",
+        "_DESIGNS, _DIM",
+        "&#39;",
+        "#0072b2",
+        "shared data",
+        "norm.pdf",
+    ):
+        assert not ELSEWHERE.search(line), line
+        assert not CITED.search(line), line
+
+
+def test_claims_stand_where_the_reader_can_look() -> None:
+    """Functions that a claim's place names exist, such as ``gaussian.expected_w2``."""
+    from commensal import claims, theory
+    from commensal.theory import ecosystem, gaussian, mixture, regression
+
+    parts = {"regression": regression, "gaussian": gaussian, "mixture": mixture}
+    parts |= {"ecosystem": ecosystem, "designs": designs, "theory": theory}
+    seen = 0
+    for claim in claims.all_claims():
+        for part, name in re.findall(r"\b([a-z]+)\.([a-z]\w+|[A-Z]\w+)", claim.where):
+            if part in parts:
+                assert hasattr(parts[part], name), f"{claim.id}: {claim.where}"
+                seen += 1
+    assert seen > 15

@@ -14,17 +14,18 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from commensal import designs, plots, sweep
+from commensal.plots._mixture import _caught_weights
 from commensal.theory import regression
 
 MAPS = [plots.efficiency_map, plots.stability_map, plots.consensus_map]
 AXIS = np.linspace(0, 1, 11)
 
 
-def dataset(entities, alpha, beta, prompts="private") -> xr.Dataset:
+def dataset(models, alpha, beta, prompts="private") -> xr.Dataset:
     """What a sweep gives, by hand from grids."""
     parts = []
-    for k in entities:
-        w = regression.Workflow(
+    for k in models:
+        w = regression.RegressionWorkflow(
             **designs.gaussian(k, 6, 3, prompts=prompts).grams(), alpha=0.5, beta=0.5
         )
         g = regression.grid(w, alpha, beta)
@@ -44,8 +45,8 @@ def dataset(entities, alpha, beta, prompts="private") -> xr.Dataset:
             {"alpha": alpha, "beta": beta, "model": np.arange(k), "task": np.arange(k)}
             | {"objective": ["mean", "worst"]},
         )
-        parts.append(one.expand_dims(entities=[k]))
-    return xr.concat(parts, "entities", join="outer").assign_attrs(title="by hand")
+        parts.append(one.expand_dims(models=[k]))
+    return xr.concat(parts, "models", join="outer").assign_attrs(title="by hand")
 
 
 @pytest.fixture(scope="module")
@@ -72,15 +73,17 @@ def drawn(fig: Figure) -> str:
 
 def shown(ds: xr.Dataset) -> list[str]:
     texts = [drawn(draw(ds)) for draw in MAPS]
-    return [*texts, drawn(plots.efficiency_over_alpha(ds, int(np.atleast_1d(ds.entities)[0])))]
+    return [*texts, drawn(plots.efficiency_over_alpha(ds, int(np.atleast_1d(ds.models)[0])))]
 
 
 def test_efficiency_map_tells_the_best_cell(ds) -> None:
     text = drawn(plots.efficiency_map(ds))
-    mean = ds.relative_efficiency.sel(entities=2).isel(model=slice(0, 2)).mean("model")
-    best = mean.where(mean == mean.max(), drop=True)
+    mean = ds.relative_efficiency.sel(models=2).isel(model=slice(0, 2)).mean("model")
+    best = ds.sel(models=2, objective="mean")
+    alpha, beta = float(best.optimal_alpha), float(best.optimal_beta)
     half = float(mean.sel(alpha=0.5, beta=0.5))
-    told = f"best {mean.max():.3f} at ({best.alpha.item():.3g}, {best.beta.item():.3g})"
+    value = mean.sel(alpha=alpha, beta=beta, method="nearest")
+    told = f"best {value:.3f} at ({alpha:.3g}, {beta:.3g})"
     assert f"{told}\n{half:.3f} at (0.5, 0.5)" in text
     assert "K = 2" in text
     assert "K = 3" in text
@@ -88,14 +91,20 @@ def test_efficiency_map_tells_the_best_cell(ds) -> None:
     assert "the paper's choice" in text
 
 
+def test_efficiency_map_of_a_part_has_the_best_of_that_part(ds) -> None:
+    part = ds.sel(models=[2]).isel(alpha=[8, 9], beta=[2, 3])
+    mean = part.relative_efficiency.isel(models=0, model=slice(0, 2)).mean("model")
+    assert f"best {mean.max():.3f} at" in drawn(plots.efficiency_map(part))
+
+
 def test_mean_efficiency_is_of_all_models_or_none(ds) -> None:
     one = ds.copy(deep=True)
-    one.relative_efficiency.loc[{"entities": 2, "model": 0}] = np.nan
-    assert "no efficiency is defined" in drawn(plots.efficiency_map(one.sel(entities=[2])))
+    one.relative_efficiency.loc[{"models": 2, "model": 0}] = np.nan
+    assert "no efficiency is defined" in drawn(plots.efficiency_map(one.sel(models=[2])))
 
 
 def test_models_beyond_k_do_not_count(ds) -> None:
-    alone, among = ds.sel(entities=[2]).isel(model=slice(0, 2)), ds.sel(entities=[2])
+    alone, among = ds.sel(models=[2]).isel(model=slice(0, 2)), ds.sel(models=[2])
     assert np.isnan(among.relative_efficiency.isel(model=2)).all()
     assert drawn(plots.efficiency_map(alone)) == drawn(plots.efficiency_map(among))
 
@@ -103,22 +112,22 @@ def test_models_beyond_k_do_not_count(ds) -> None:
 def test_stability_map_has_a_contour_only_where_there_is_one(ds) -> None:
     assert "ρ = 1: stable" not in drawn(plots.stability_map(ds))
     amplifying = sweep.regression(
-        alpha=tuple(AXIS), beta=tuple(AXIS), entities=(2,), design="misaligned", public=1.0
+        alpha=tuple(AXIS), beta=tuple(AXIS), models=(2,), design="misaligned", public=1.0
     )
     text = drawn(plots.stability_map(amplifying))
     assert "ρ = 1: stable" in text
     assert f"largest ρ = {amplifying.spectral_radius.max():.3f}" in text
 
 
-def test_stability_map_over_other_systems_than_entities(ds) -> None:
-    systems = ds[["spectral_radius"]].rename(entities="system").assign_coords(system=["one", "two"])
+def test_stability_map_over_other_systems_than_models(ds) -> None:
+    systems = ds[["spectral_radius"]].rename(models="system").assign_coords(system=["one", "two"])
     text = drawn(plots.stability_map(systems.assign(stability_bound=("system", [1.25, 1.5]))))
     assert "one\n" in text
     assert "(bound 1.250)" in text
 
 
 def test_what_a_sweep_gives_can_be_drawn() -> None:
-    shown(sweep.regression(alpha=(0.2, 0.5), beta=(0.3, 0.7), entities=(2,), dim=6, rank=3))
+    shown(sweep.regression(alpha=(0.2, 0.5), beta=(0.3, 0.7), models=(2,), dim=6, rank=3))
 
 
 @pytest.mark.parametrize(
@@ -126,7 +135,7 @@ def test_what_a_sweep_gives_can_be_drawn() -> None:
     [([5], slice(None)), (slice(None), [0]), ([3], [9]), ([10], [0])],
 )
 def test_thin_grids(ds, alpha, beta) -> None:
-    shown(ds.isel(entities=[0], alpha=alpha, beta=beta))
+    shown(ds.isel(models=[0], alpha=alpha, beta=beta))
 
 
 def test_nothing_stable(ds) -> None:
@@ -150,21 +159,21 @@ def test_constant_efficiency(ds) -> None:
     drawn(plots.efficiency_over_alpha(constant, 2))
 
 
-def test_one_entity_selected(ds) -> None:
-    single, listed = (plots.efficiency_map(ds.sel(entities=k)) for k in (3, [3]))
+def test_one_model_selected(ds) -> None:
+    single, listed = (plots.efficiency_map(ds.sel(models=k)) for k in (3, [3]))
     assert drawn(single) == drawn(listed)
 
 
 def test_order_along_the_axes_does_not_matter(ds) -> None:
-    one = ds.sel(entities=[2])
+    one = ds.sel(models=[2])
     shuffled = one.isel(alpha=np.random.default_rng(0).permutation(AXIS.size))
     assert drawn(plots.efficiency_map(shuffled)) == drawn(plots.efficiency_map(one))
 
 
 @pytest.mark.parametrize("panels", [1, 3, 5])
 def test_any_number_of_panels(ds, panels) -> None:
-    many = xr.concat([ds.isel(entities=0)] * panels, "entities")
-    many = many.assign_coords(entities=np.full(panels, 2))
+    many = xr.concat([ds.isel(models=0)] * panels, "models")
+    many = many.assign_coords(models=np.full(panels, 2))
     fig = plots.efficiency_map(many)
     drawn(fig)
     assert len(fig.axes) == panels + 1  # the colour bar
@@ -186,7 +195,7 @@ def test_efficiency_over_alpha_takes_the_nearest_beta(ds) -> None:
 
 
 def test_efficiency_over_alpha_of_many_models(ds) -> None:
-    many = ds.sel(entities=[2]).isel(model=[0, 1] * 4).assign_coords(entities=[8])
+    many = ds.sel(models=[2]).isel(model=[0, 1] * 4).assign_coords(models=[8])
     assert "each model" in drawn(plots.efficiency_over_alpha(many, 8))
 
 
@@ -229,11 +238,11 @@ def test_trajectories(theory, simulated) -> None:
 
 
 def test_human_share() -> None:
-    entities = np.array([1, 10, 100])
-    guaranteed = xr.DataArray(regression.safe_human_share(entities), {"entities": entities})
+    models = np.array([1, 10, 100])
+    guaranteed = xr.DataArray(regression.safe_human_share(models), {"models": models})
     needed = xr.DataArray(
         [[[0.1, 0.2], [np.nan, np.nan]], [[0.0, np.nan], [0.3, 0.3]], [[np.nan] * 2] * 2],
-        {"family": ["these", "those", "none"], "entities": [2, 4], "seed": [0, 1]},
+        {"family": ["these", "those", "none"], "models": [2, 4], "seed": [0, 1]},
     )
     text = drawn(plots.human_share(guaranteed, needed))
     assert "these" in text
@@ -241,12 +250,12 @@ def test_human_share() -> None:
 
 
 def test_optimal_mix() -> None:
-    names, shape = ("reuse", "efficiency", "at_half"), ("family", "entities", "seed")
+    names, shape = ("reuse", "efficiency", "at_half"), ("family", "models", "seed")
     found = xr.Dataset(
         {name: (shape, np.full((2, 2, 1), 0.3)) for name in names},
-        {"family": ["these", "those"], "entities": [2, 4]},
+        {"family": ["these", "those"], "models": [2, 4]},
     )
-    text = drawn(plots.optimal_mix(found, xr.DataArray([0.5, 0.4], {"entities": [2, 4]})))
+    text = drawn(plots.optimal_mix(found, xr.DataArray([0.5, 0.4], {"models": [2, 4]})))
     assert "best mix: these" in text
 
 
@@ -258,14 +267,14 @@ def timings(name: str, sizes: list[int], seconds: list[list[float]]) -> xr.DataA
 def test_cost_tells_the_exponents() -> None:
     sizes = [2, 4, 8, 1000]
     seconds = [[k**1.5 for k in sizes], [k**3.0 for k in sizes[:3]] + [np.nan]]
-    text = drawn(plots.cost(timings("entities", sizes, seconds), machine="a machine"))
+    text = drawn(plots.cost(timings("models", sizes, seconds), machine="a machine"))
     assert "theirs: exponent 3.00" in text
     assert "ours: exponent" not in text  # one size alone is within a factor of 16 of the largest
     assert "a machine" in text
 
 
 def test_cost_of_nothing() -> None:
-    nothing = timings("entities", [2], [[np.nan], [np.nan]])
+    nothing = timings("models", [2], [[np.nan], [np.nan]])
     drawn(plots.cost(nothing, timings("dim", [3], [[1.0], [np.nan]])))
 
 
@@ -274,3 +283,63 @@ def test_no_global_setting_is_changed(ds) -> None:
     drawn(plots.efficiency_map(ds))
     drawn(plots.trajectories(errors(), errors()))
     assert mpl.rcParams.copy() == before
+
+
+def moments(models, mse, **more) -> xr.Dataset:
+    """What a simulated regression has, by hand."""
+    dims = ("generation", "model")
+    mse = np.broadcast_to(np.asarray(mse, float)[:, None], (len(mse), models))
+    return xr.Dataset(
+        {"mse": (dims, mse), "mse_standard_error": (dims, 0.1 * np.abs(mse))} | more,
+        {"generation": np.arange(len(mse)), "model": np.arange(models)},
+    )
+
+
+@pytest.mark.parametrize("models", [1, 3, 9])
+def test_errors_of_regressions(models):
+    dims = ("generation", "model")
+    runs = moments(models, [4.0, 2.0, 1.0])
+    assert "theory" not in drawn(plots.regression_errors(runs))
+    runs["mse_theory"] = dims, runs.mse.values * 1.5
+    runs["pooled_mse"] = 0.5
+    fig = plots.regression_errors(runs)
+    text = drawn(fig)
+    assert "theory" in text
+    assert ("model 1" in text) == (models <= 6)
+    left, right = fig.axes
+    lines = {tuple(np.round(line.get_ydata(), 9)) for line in left.lines}
+    assert lines == {(4.0, 2.0, 1.0), (6.0, 3.0, 1.5)}
+    efficiencies = {tuple(np.round(line.get_ydata(), 9)) for line in right.lines}
+    assert efficiencies == {(0.125, 0.25, 0.5), tuple(np.round([0.5 / 6, 0.5 / 3, 0.5 / 1.5], 9))}
+    # two standard errors, and of the quotient by the delta method
+    bars = [c.get_segments()[0] for c in (left.collections[0], right.collections[0])]
+    np.testing.assert_allclose(bars[0][:, 1], [3.2, 4.8])
+    np.testing.assert_allclose(bars[1][:, 1], [0.1, 0.15])
+
+
+def test_errors_of_regressions_that_are_few_large_or_none():
+    assert plots.regression_errors(moments(2, [1.0, 10.0, 200.0])).axes[0].get_yscale() == "log"
+    assert plots.regression_errors(moments(2, [0.0, 10.0])).axes[0].get_yscale() == "linear"
+    assert "no finite error" in drawn(plots.regression_errors(moments(2, [np.nan, np.inf])))
+    squares = np.array([[[1.0], [4.0]], [[3.0], [8.0]]])
+    runs = xr.Dataset(
+        {"squared_error": (("replicate", "generation", "model"), squares)},
+        {"generation": [0, 1]},
+    )
+    (line,) = plots.regression_errors(runs).axes[0].lines
+    np.testing.assert_allclose(line.get_ydata(), [2.0, 6.0])
+    drawn(plots.regression_errors(runs.isel(replicate=[0])))
+    with pytest.raises(ValueError, match="needs mse or squared_error"):
+        plots.regression_errors(xr.Dataset())
+
+
+def test_the_weight_that_was_caught_is_the_one_shown() -> None:
+    """Component 3 is lost by model 1 and found again; of component 2 the difference is larger."""
+    weights = np.full((21, 3, 3), 1 / 3)
+    weights[5:15, 0] = [0.15, 0.85 - 1e-10, 1e-10]
+    weights[5:15, 1:] = [0.65, 0.15, 0.2]
+    run = xr.Dataset({"weights": (("generation", "model", "component"), weights)})
+    run = run.assign_coords(generation=np.arange(21), model=np.arange(3))
+    fig = Figure()
+    _caught_weights(fig.add_subplot(), run)
+    assert fig.axes[0].get_ylabel() == "weight of component 3"

@@ -10,29 +10,29 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from commensal import plots
+from commensal.llm.reports import plots_interactive as plots
 
 NAMES = ["task1", "task2", "public"]
 METRICS = ("loss", "distinct_2", "entropy_2", "rare_perplexity", "kl")
 
 
-def table(alpha=(0.0, 0.5, 1.0), beta=(0.5, 1.0), generations=2, entities=2) -> pd.DataFrame:
+def table(alpha=(0.0, 0.5, 1.0), beta=(0.5, 1.0), generations=2, models=2) -> pd.DataFrame:
     """A run's tidy table, by hand: losses rise by α a generation, and fall by β at the end."""
     rows = []
-    names = [*(f"task{k + 1}" for k in range(entities)), "public"]
+    names = [*(f"task{k + 1}" for k in range(models)), "public"]
     for a, b, t in itertools.product(alpha, beta, range(generations + 1)):
-        for k, name in itertools.product(range(entities), names):
+        for k, name in itertools.product(range(models), names):
             for metric in METRICS:
                 rows.append((a, b, t, k, name, None, metric, 2 + a * t - b * (t > 0)))
-        for (j, k), name in itertools.product(itertools.combinations(range(entities), 2), names):
+        for (j, k), name in itertools.product(itertools.combinations(range(models), 2), names):
             rows.append((a, b, t, j, name, k, "similarity", 0.1 * t))
-    columns = ["alpha", "beta", "generation", "entity", "dataset", "other", "metric", "value"]
+    columns = ["alpha", "beta", "generation", "model", "dataset", "other", "metric", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"other": "Int64"})
 
 
-def schemes() -> pd.DataFrame:
-    one = table((0.0,), (1.0,), entities=1).drop(columns=["alpha", "beta"])
-    return pd.concat([one.assign(scheme=name) for name in ("replace", "accumulate")])
+def memories() -> pd.DataFrame:
+    one = table((0.0,), (1.0,), models=1).drop(columns=["alpha", "beta"])
+    return pd.concat([one.assign(memory=name) for name in ("replace", "accumulate")])
 
 
 def draw(figure: Figure) -> None:
@@ -69,8 +69,8 @@ def test_generation_0_alone_is_a_point():
     assert {line.get_marker() for line in figure.axes[0].lines} == {"o"}
 
 
-def test_schemes_have_colours_of_their_own():
-    figure = plots.llm_losses(schemes(), ["task1", "public"])
+def test_memories_have_colours_of_their_own():
+    figure = plots.llm_losses(memories(), ["task1", "public"])
     draw(figure)
     assert texts(figure)[:2] == ["accumulate", "replace"]
     assert len({line.get_color() for line in figure.axes[0].lines}) == 2
@@ -102,19 +102,19 @@ def test_settings_that_have_not_begun_stay_empty_on_the_map():
     assert len(figure.axes[0].texts) == 4
 
 
-@pytest.mark.parametrize("entities", [2, 3])
-def test_likeness_has_a_row_for_each_pair(entities: int):
-    rows = table(entities=entities)
+@pytest.mark.parametrize("models", [2, 3])
+def test_likeness_has_a_row_for_each_pair(models: int):
+    rows = table(models=models)
     names = list(dict.fromkeys(rows["dataset"]))
     figure = plots.llm_similarity(rows, names)
     draw(figure)
-    pairs = entities * (entities - 1) // 2
-    assert len(figure.axes) == pairs * (entities + 1)
+    pairs = models * (models - 1) // 2
+    assert len(figure.axes) == pairs * (models + 1)
 
 
 def test_variety_is_averaged_over_models_and_tasks():
     rows = table((0.5,), (1.0,), generations=1)
-    own = (rows["entity"] == 0) & (rows["dataset"] == "task1") & (rows["metric"] == "distinct_2")
+    own = (rows["model"] == 0) & (rows["dataset"] == "task1") & (rows["metric"] == "distinct_2")
     rows.loc[own & (rows["generation"] == 1), "value"] = 0.5  # the other model's: 1.5
     figure = plots.llm_diversity(rows, NAMES)
     draw(figure)
@@ -129,7 +129,7 @@ def test_variety_shows_what_there_is():
     figure = plots.llm_diversity(rows, NAMES)
     draw(figure)
     assert len(figure.axes) == 3
-    figure = plots.llm_diversity(schemes(), ["task1", "public"])
+    figure = plots.llm_diversity(memories(), ["task1", "public"])
     draw(figure)
     assert len(figure.axes) == 4 * 2
 

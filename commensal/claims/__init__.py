@@ -1,4 +1,4 @@
-r"""Every claim of the papers as an object that is checked again by one command.
+r"""Claims of the papers as objects that one command checks again.
 
 A claim says where it stands, what it states, how it is checked, and what came out. Its check
 judges one *form* of the statement (a function, a number): the printed one first and, where that
@@ -9,7 +9,7 @@ To add a claim, write in the module of its paper::
 
     @known.claim(
         id="interactive.thm1_covariance", where="Theorem 1", kind="numerical",
-        verdict="holds as corrected", proof="proved there",
+        verdict="holds as corrected", proof="proved there", fault="misprint", doubt="solid",
         statement="Given the initial data, the estimates' covariance obeys a linear recursion.",
         latex=r"C_t = Q_t (\sigma^2 S_t^+ + C_{t-1}) Q_t", printed=lambda q, inner: q @ inner @ q,
         correction="The last factor is transposed.", corrected=lambda q, inner: q @ inner @ q.T,
@@ -22,18 +22,33 @@ To add a claim, write in the module of its paper::
 and see what ``commensal check --id interactive.thm1_covariance`` says. `identity`, `symbolic`,
 `statistical` and `attack` make the evidence; the tests put each mutation in the place of the form
 and see that the verdict changes.
+
+A claim that fails only at an edge says so in ``restriction`` and holds, restricted. What is found
+wrong in a paper has a ``fault`` (its kind) and a ``doubt`` (the papers were read as extracted text:
+is the error theirs?); `count_faults` counts them. An error that another claim has already
+(``repeats``) and a statement that is our reading (``reading``) do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
-from commensal.claims._claim import SYMBOLS, Claim, Kind, Paper, Proof, Register, Trial, Verdict
+from commensal.claims._claim import (
+    SYMBOLS,
+    Claim,
+    Doubt,
+    Fault,
+    Kind,
+    Paper,
+    Proof,
+    Register,
+    Trial,
+    Verdict,
+)
 from commensal.claims._evidence import (
     SEEN,
     Evidence,
-    Picture,
+    Panel,
     Z,
     at_most,
     identity,
@@ -41,18 +56,30 @@ from commensal.claims._evidence import (
     statistical,
     symbolic,
 )
-from commensal.claims._run import Finding, check, check_one, count, judge, mutated, record
+from commensal.claims._registry import all_claims, find
+from commensal.claims._run import (
+    Finding,
+    check,
+    check_one,
+    count,
+    count_faults,
+    judge,
+    mutated,
+    record,
+)
 from commensal.claims._search import attack
 
 __all__ = [
     "SEEN",
     "SYMBOLS",
     "Claim",
+    "Doubt",
     "Evidence",
+    "Fault",
     "Finding",
     "Kind",
+    "Panel",
     "Paper",
-    "Picture",
     "Proof",
     "Register",
     "Trial",
@@ -64,6 +91,7 @@ __all__ = [
     "check",
     "check_one",
     "count",
+    "count_faults",
     "find",
     "identity",
     "judge",
@@ -76,40 +104,8 @@ __all__ = [
 ]
 
 
-@cache
-def all_claims() -> tuple[Claim, ...]:
-    """All claims, paper by paper.
-
-    Examples
-    --------
-    >>> sorted({claim.kind for claim in all_claims()})
-    ['numerical', 'published', 'search', 'statistical', 'symbolic']
-    """
-    from commensal.claims import _registry
-
-    return _registry.collect()
-
-
-def find(name: str) -> Claim:
-    """The claim with this id.
-
-    Raises
-    ------
-    ValueError
-        If there is none; it names the nearest.
-    """
-    import difflib
-
-    known = {claim.id: claim for claim in all_claims()}
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, 1, 0.3)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise ValueError(f"there is no claim {name!r}{hint} (commensal check lists them all)")
-
-
 def report(claims: Sequence[Claim], findings: Mapping[str, Finding]) -> str:
-    """One HTML page that needs nothing else: formulas, numbers, a figure per statistical claim.
+    """Make a self-contained HTML page: formulas, numbers, a figure per statistical claim.
 
     Parameters
     ----------

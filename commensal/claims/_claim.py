@@ -1,4 +1,4 @@
-"""A claim: what a document states, how it is checked, what came out when it was."""
+"""A claim: the statement of a document, its check, and the recorded verdict."""
 
 from __future__ import annotations
 
@@ -13,14 +13,24 @@ from commensal.claims._evidence import Evidence
 
 Paper = Literal["interactive", "pollination", "webdynamics", "diversity", "news", "commensal"]
 Kind = Literal["symbolic", "numerical", "statistical", "search", "published"]
-Verdict = Literal["holds", "holds as corrected", "fails", "open"]
+Verdict = Literal["holds", "holds, restricted", "holds as corrected", "fails", "open"]
 Proof = Literal[
     "proved there", "sketched there", "stated there", "measured there", "proved here", "open"
 ]
-"""Who has proved it: ``there`` is the document, ``here`` this project's documentation."""
+"""Document in which a claim is proved: ``there`` is the paper, ``here`` this project's
+documentation."""
+
+Fault = Literal["", "substantive", "misprint", "wording"]
+"""Kind of error in a paper: what it concludes is not so; a formula or number is printed otherwise
+than it must be, and no conclusion suffers; a sentence says too much, and what is meant holds."""
+Doubt = Literal["", "solid", "may be the text's extraction"]
+"""Whether an error is the paper's. ``solid``: it is printed several times, something that follows
+is wrong too, or no lost mark explains it. Otherwise one mark (a superscript, an underline, a
+bracket, a bold face) that got lost when the text was extracted from the page is enough."""
 
 SYMBOLS: Mapping[Verdict, str] = {
     "holds": "✓",
+    "holds, restricted": "◐",
     "holds as corrected": "✎",
     "fails": "✗",
     "open": "?",
@@ -31,25 +41,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a check draws from: its own seed, and whether there is time."""
+    """Conditions of one check: its own seed, and whether it may take long."""
 
     seed: int
     full: bool = False
 
     def rng(self, stream: int = 0) -> np.random.Generator:
+        """Return a NumPy generator for one of the random streams of this trial."""
         return np.random.default_rng([self.seed, stream])
 
     def key(self, stream: int = 0) -> Any:
+        """Return a JAX key for one of the random streams of this trial."""
         import jax
 
         return jax.random.fold_in(jax.random.key(self.seed), stream)
 
     def pick(self, quick: T, full: T) -> T:
+        """Return ``full`` in a full check, else ``quick``."""
         return full if self.full else quick
 
     @property
     def resolution(self) -> float:
-        """The relative error that statistical checks must be able to see."""
+        """Relative error that statistical checks must be able to see."""
         return self.pick(0.03, 0.01)
 
 
@@ -68,29 +81,41 @@ class Claim:
     statement: str
     kind: Kind
     verdict: Verdict
-    """As recorded: what the check gave when the claim was entered."""
+    """Verdict that the check gave when the claim was entered."""
     check: Callable[[Any, Trial], Evidence] = field(repr=False)
     latex: str = ""
     proof: Proof = "stated there"
     printed: Any = None
     corrected: Any = None
+    """Form that holds where the printed one does not: corrected, or restricted."""
     correction: str = ""
-    """What is wrong with the printed form, in words."""
+    """Error in the printed form, in words."""
+    restriction: str = ""
+    """Edge at which the printed form fails, in words, and where it holds."""
     correction_latex: str = ""
     remark: str = ""
+    reading: str = ""
+    """Part of the statement that the paper does not say: what this project read into it."""
+    fault: Fault = ""
+    """Kind of error found in the paper."""
+    doubt: Doubt = ""
+    """Whether that error is the paper's, or may be the extracted text's."""
+    repeats: str = ""
+    """Id of the claim whose error this one repeats, so that it is counted once."""
     mutations: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def paper(self) -> Paper:
+        """Name of the paper, the first part of the id."""
         return self.id.partition(".")[0]  # pyright: ignore[reportReturnType]
 
     def trial(self, full: bool = False, seed: int = 0) -> Trial:
-        """What this claim is drawn from: its own stream under each seed."""
+        """Return the trial of this claim, with a random stream of its own under each seed."""
         return Trial(zlib.crc32(f"{self.id}/{seed}".encode()), full)
 
 
 class Register:
-    """The claims of one module, in order.
+    """Register of the claims of one module, in order.
 
     >>> known = Register()
     >>> @known.claim(id="news.sum", where="table 1", kind="numerical", verdict="holds",
@@ -108,7 +133,7 @@ class Register:
     def claim(
         self, **fields: Any
     ) -> Callable[[Callable[[Any, Trial], Evidence]], Callable[[Any, Trial], Evidence]]:
-        """A decorator for the check; ``fields`` are those of `Claim`."""
+        """Decorate the check of a claim and enter it; ``fields`` are those of `Claim`."""
 
         def enter(check: Callable[[Any, Trial], Evidence]) -> Callable[[Any, Trial], Evidence]:
             made = Claim(check=check, **fields)
@@ -133,9 +158,40 @@ def _validate(claim: Claim) -> None:
             raise ValueError(
                 f"{claim.id}: {name} must be one of {get_args(allowed)}, got {value!r}"
             )
-    if (claim.verdict == "holds as corrected") != bool(claim.correction):
-        raise ValueError(
-            f"{claim.id}: a correction belongs to 'holds as corrected', and to it alone"
-        )
+    for verdict, name in (
+        ("holds as corrected", "correction"),
+        ("holds, restricted", "restriction"),
+    ):
+        if (claim.verdict == verdict) != bool(getattr(claim, name)):
+            raise ValueError(
+                f"{claim.id}: the verdict '{verdict}' needs a {name}, and no other has one"
+            )
+    _validate_fault(claim)
     if claim.verdict != "open" and not claim.mutations:
-        raise ValueError(f"{claim.id}: without a mutation nobody knows that the check can fail")
+        raise ValueError(f"{claim.id}: without a mutation nothing shows that the check can fail")
+
+
+def _validate_fault(claim: Claim) -> None:
+    given = {"fault": (claim.fault, Fault), "doubt": (claim.doubt, Doubt)}
+    for name, (value, allowed) in given.items():
+        if value not in get_args(allowed):
+            raise ValueError(
+                f"{claim.id}: {name} must be one of {get_args(allowed)}, got {value!r}"
+            )
+    if bool(claim.fault) != bool(claim.doubt):
+        raise ValueError(f"{claim.id}: fault and doubt go together; give both or neither")
+    if claim.doubt == "may be the text's extraction":
+        if claim.fault != "misprint" or claim.verdict != "holds":
+            raise ValueError(
+                f"{claim.id}: what may be the text's extraction is a misprint of a claim that "
+                "holds; print the form that the paper needs, and make the text's one a mutation"
+            )
+        return
+    wrong = claim.paper != "commensal" and claim.verdict not in ("holds", "open")
+    if wrong != bool(claim.fault or claim.repeats) or (claim.fault and claim.repeats):
+        raise ValueError(
+            f"{claim.id}: a paper's claim that does not hold as printed needs either a fault or "
+            "the claim whose fault it repeats; no other has one"
+        )
+    if claim.reading and claim.fault:
+        raise ValueError(f"{claim.id}: what is our reading is no fault of the paper; leave it out")

@@ -1,4 +1,4 @@
-"""What a check found, and the few ways in which it is found."""
+"""Evidence: the finding of a check, and the few kinds of check that yield one."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 
 Z = 5.0
-"""Standard errors that a sound comparison stays within: 5.7e-7 of them would not.
+"""Largest deviation, in standard errors, of a sound comparison; 5.7e-7 of them exceed it.
 
 A thousand comparisons over all claims raise a false alarm in at most 1 of 1,700 seeds.
 """
 SEEN = Z + 1.3
-"""A deviation of so many standard errors is seen nine times out of ten."""
+"""Deviation, in standard errors, that a check sees nine times out of ten."""
 
 Number = float | int | str
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """Theory as lines, what was drawn as points: one panel of the report.
+class Panel:
+    """One panel of the report: theory as lines, simulated values as points.
 
     ``lines`` are (label, y), ``points`` (label, y, standard error): arrays of the length of ``x``.
     """
@@ -32,23 +32,23 @@ class Picture:
     xlabel: str = ""
     ylabel: str = ""
     log: str = ""
-    """Axes with a logarithmic scale: "", "x", "y" or "xy"."""
+    """Axes with a logarithmic scale, as "", "x", "y" or "xy"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Whether a form of a claim holds, and the numbers that say so.
+    """Result of a check on one form of a claim, and the numbers behind it.
 
     ``holds`` is None where the check could not tell. ``a & b`` is the evidence for both.
     """
 
     holds: bool | None
     summary: str
-    """What was found, in one line."""
+    """Finding in one line."""
     numbers: Mapping[str, Number] = field(default_factory=dict)
     comparisons: int = 0
-    """Of a sample with an expectation: how many can go wrong by chance."""
-    pictures: tuple[Picture, ...] = ()
+    """Number of comparisons of a sample with an expectation, each of which chance can break."""
+    pictures: tuple[Panel, ...] = ()
 
     def __and__(self, other: Evidence) -> Evidence:
         both = self.numbers.keys() & other.numbers.keys()
@@ -64,13 +64,13 @@ class Evidence:
         )
 
     def named(self, prefix: str) -> Evidence:
-        """The same, its numbers (and summary) under a name, to be joined with others by ``&``."""
+        """Return the evidence with its numbers and summary under a name, to join it by ``&``."""
         numbers = {f"{prefix}: {name}": value for name, value in self.numbers.items()}
         return replace(self, summary=f"{prefix}: {self.summary}", numbers=numbers)
 
 
 def identity(found: Any, expected: Any, tolerance: float = 1e-9, instances: int = 1) -> Evidence:
-    """Whether two arrays are equal, relative to the largest entry that is expected.
+    """Check whether two arrays are equal, relative to the largest expected entry.
 
     Arrays of unlike shapes, and numbers that are not finite, are not equal to anything. For many
     instances give lists of arrays: each is compared on its own scale.
@@ -114,7 +114,7 @@ def _of_many(summary: str, instances: int) -> str:
 
 
 def symbolic(*differences: Any) -> Evidence:
-    """Whether sympy reduces each expression (or matrix of them) to zero.
+    """Check whether sympy reduces each expression (or matrix of them) to zero.
 
     >>> import sympy
     >>> x = sympy.Symbol("x")
@@ -127,7 +127,11 @@ def symbolic(*differences: Any) -> Evidence:
     for difference in differences:
         entries = list(difference) if hasattr(difference, "shape") else [difference]
         for entry in entries:
-            rest = sympy.simplify(sympy.sympify(entry))
+            rest = sympy.expand(entry)
+            # whole powers of symbols with rational factors are 0 once expanded, or never
+            whole = all(power.exp.is_Integer for power in rest.atoms(sympy.Pow))
+            if not (whole and rest.is_polynomial()) or rest.has(sympy.Function, sympy.E, sympy.pi):
+                rest = sympy.simplify(entry)
             if rest != 0:
                 left.append(rest)
     numbers: dict[str, Number] = {"expressions": len(differences)}
@@ -146,9 +150,9 @@ def statistical(
     *,
     resolution: float,
     scale: Any = None,
-    pictures: tuple[Picture, ...] = (),
+    pictures: tuple[Panel, ...] = (),
 ) -> Evidence:
-    """Whether estimates agree with what is expected, all within ``Z`` standard errors.
+    """Check whether estimates agree with expected values within ``Z`` standard errors.
 
     ``resolution`` is the relative deviation that must be seen (0.01 in a full check): where the
     standard error is too large for that, nothing is decided. It is relative to ``expected``, or
@@ -182,7 +186,7 @@ def statistical(
 
 
 def at_most(found: float, bound: float, what: str, **numbers: Number) -> Evidence:
-    """Whether a number that was found stays below a bound that was stated."""
+    """Check whether a number stays below a stated bound."""
     holds = bool(found <= bound)
     sign = "≤" if holds else ">"
     summary = f"{what} {found:.6g} {sign} {bound:.6g}"
@@ -190,6 +194,6 @@ def at_most(found: float, bound: float, what: str, **numbers: Number) -> Evidenc
 
 
 def stated(holds: bool | None, summary: str, **numbers: Number) -> Evidence:
-    """Evidence in words of its own."""
+    """Make evidence from a verdict and a summary in words."""
     # numpy's False is not False, by which a verdict is told
     return Evidence(None if holds is None else bool(holds), summary, numbers)

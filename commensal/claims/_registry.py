@@ -1,9 +1,11 @@
-"""Which modules hold claims, in the order in which they are shown."""
+"""Registry of the modules that hold claims, in the order in which they are shown."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
+from commensal._spelling import did_you_mean
 from commensal.claims._claim import Claim
 
 MODULES = (
@@ -46,6 +48,7 @@ MODULES = (
 
 
 def collect() -> tuple[Claim, ...]:
+    """Return the claims of all modules, in the order in which they are shown."""
     found: dict[str, Claim] = {}
     for name in MODULES:
         module = import_module(f"commensal.claims.{name}")
@@ -54,3 +57,30 @@ def collect() -> tuple[Claim, ...]:
                 raise ValueError(f"two claims have the id {claim.id}")
             found[claim.id] = claim
     return tuple(found.values())
+
+
+@cache
+def all_claims() -> tuple[Claim, ...]:
+    """Return all claims, paper by paper.
+
+    Examples
+    --------
+    >>> sorted({claim.kind for claim in all_claims()})
+    ['numerical', 'published', 'search', 'statistical', 'symbolic']
+    """
+    return collect()
+
+
+def find(name: str) -> Claim:
+    """Return the claim whose id is ``name``.
+
+    Raises
+    ------
+    ValueError
+        If no claim has this id; the message names the nearest one.
+    """
+    known = {claim.id: claim for claim in all_claims()}
+    if name in known:
+        return known[name]
+    hint = did_you_mean(name, known, cutoff=0.3)
+    raise ValueError(f"there is no claim {name!r}{hint} (commensal check --list has them all)")

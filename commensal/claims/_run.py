@@ -1,4 +1,4 @@
-"""Check claims, side by side in processes of their own."""
+"""Check claims in parallel processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from typing import Any, get_args
 from commensal._cores import available_cores
 from commensal.claims._claim import Claim, Trial, Verdict
 from commensal.claims._evidence import Evidence
+from commensal.claims._registry import find
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What checking one claim gave."""
+    """Result of checking one claim."""
 
     id: str
     verdict: Verdict
@@ -29,24 +30,26 @@ class Finding:
     full: bool
     seconds: float
     error: str = ""
-    """Why there is no verdict: the check itself broke."""
+    """Reason why there is no verdict, if the check itself broke."""
 
     @property
     def as_recorded(self) -> bool:
+        """Whether the verdict is the recorded one, without an error."""
         return self.verdict == self.recorded and not self.error
 
     @property
     def evidence(self) -> Evidence:
-        """That which the verdict rests on."""
+        """Evidence on which the verdict rests."""
         return self.printed if self.corrected is None else self.corrected
 
     @property
     def comparisons(self) -> int:
+        """Number of comparisons with a sample, on both forms."""
         return self.printed.comparisons + (self.corrected.comparisons if self.corrected else 0)
 
 
 def judge(claim: Claim, trial: Trial) -> tuple[Verdict, Evidence, Evidence | None]:
-    """The verdict, and the evidence on the printed and the corrected form."""
+    """Return the verdict, and the evidence on the printed and the corrected form."""
     printed = claim.check(claim.printed, trial)
     if printed.holds is not False:
         return ("open" if printed.holds is None else "holds"), printed, None
@@ -54,7 +57,7 @@ def judge(claim: Claim, trial: Trial) -> tuple[Verdict, Evidence, Evidence | Non
         return "fails", printed, None
     corrected = claim.check(claim.corrected, trial)
     verdicts: dict[bool | None, Verdict] = {
-        True: "holds as corrected",
+        True: "holds, restricted" if claim.restriction else "holds as corrected",
         False: "fails",
         None: "open",
     }
@@ -62,7 +65,7 @@ def judge(claim: Claim, trial: Trial) -> tuple[Verdict, Evidence, Evidence | Non
 
 
 def mutated(claim: Claim, name: str) -> Claim:
-    """The claim with one of its mutations in the place of the form that the verdict rests on."""
+    """Replace the form on which a claim's verdict rests by one of its mutations."""
     form = claim.mutations[name]
     if claim.corrected is not None:
         return replace(claim, corrected=form)
@@ -70,7 +73,7 @@ def mutated(claim: Claim, name: str) -> Claim:
 
 
 def check_one(claim: Claim, *, full: bool = False, seed: int = 0) -> Finding:
-    """Check one claim here and now.
+    """Check one claim in this process.
 
     Parameters
     ----------
@@ -97,7 +100,7 @@ def check_one(claim: Claim, *, full: bool = False, seed: int = 0) -> Finding:
 def check(
     claims: Sequence[Claim], *, full: bool = False, seed: int = 0, jobs: int | None = None
 ) -> Iterator[Finding]:
-    """Check claims, and give each finding as soon as it is there.
+    """Check claims, and yield each finding as soon as it is ready.
 
     Parameters
     ----------
@@ -135,8 +138,6 @@ def check(
 
 
 def _by_id(name: str, full: bool, seed: int) -> Finding:
-    from commensal.claims import find
-
     return check_one(find(name), full=full, seed=seed)
 
 
@@ -148,13 +149,38 @@ def _lost(claim: Claim, full: bool, seed: int) -> Finding:
 
 
 def count(findings: Sequence[Finding]) -> list[tuple[Verdict, int]]:
-    """How many claims got which verdict, of those that occur."""
+    """Count the claims of each verdict that occurs."""
     counts = Counter(finding.verdict for finding in findings)
     return [(verdict, counts[verdict]) for verdict in get_args(Verdict) if counts[verdict]]
 
 
+def count_faults(claims: Sequence[Claim], findings: Sequence[Finding]) -> dict[str, int]:
+    """Count what is found wrong in the papers, each error once.
+
+    Parameters
+    ----------
+    claims : sequence of Claim
+        Claims that were checked.
+    findings : sequence of Finding
+        Findings of these claims. One that is not as recorded does not count: its error is in
+        question.
+
+    Returns
+    -------
+    dict
+        Numbers of errors that are "substantive", "misprint", "possibly extraction" and "wording".
+    """
+    sure = {finding.id for finding in findings if finding.as_recorded}
+    kinds: tuple[str, ...] = ("substantive", "misprint", "possibly extraction", "wording")
+    counts: dict[str, int] = dict.fromkeys(kinds, 0)
+    for claim in claims:
+        if claim.fault and claim.id in sure:
+            counts[claim.fault if claim.doubt == "solid" else "possibly extraction"] += 1
+    return counts
+
+
 def record(claim: Claim, finding: Finding) -> dict[str, Any]:
-    """What ``commensal check --json`` prints of a claim: plain numbers and words."""
+    """Return a claim as ``commensal check --json`` prints it: plain numbers and words."""
     evidence: dict[str, Any] = {
         "seed": finding.seed,
         "effort": "full" if finding.full else "quick",
@@ -176,8 +202,13 @@ def record(claim: Claim, finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "recorded": claim.verdict,
         "correction": claim.correction or None,
+        "restriction": claim.restriction or None,
         "correction_latex": claim.correction_latex or None,
         "remark": claim.remark or None,
+        "reading": claim.reading or None,
+        "fault": claim.fault or None,
+        "doubt": claim.doubt or None,
+        "repeats": claim.repeats or None,
         "evidence": evidence,
     }
 
@@ -193,5 +224,5 @@ def _plain(evidence: Evidence) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float | str:
-    """JSON knows neither infinity nor nan."""
+    """Return a number, or its name as text if JSON cannot write it (infinity and NaN)."""
     return value if value - value == 0 else str(value)

@@ -1,4 +1,4 @@
-"""Attack a claimed inequality: climb towards the place where it comes nearest to failing."""
+"""Search for violations of a claimed inequality by gradient ascent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def attack(
     tolerance: float = 1e-9,
     describe: Callable[[np.ndarray], dict[str, Number]] | None = None,
 ) -> Evidence:
-    """Whether ``ratio(x) <= 1`` survives gradient ascent from many starting points.
+    """Check whether ``ratio(x) <= 1`` survives gradient ascent from many starting points.
 
     Parameters
     ----------
@@ -47,8 +47,10 @@ def attack(
     import jax.numpy as jnp
     from scipy.optimize import minimize
 
+    from commensal._compiled import compiled
+
     with jax.enable_x64(True):
-        climb = jax.jit(jax.value_and_grad(lambda x: -ratio(x)))
+        climb = compiled(jax.value_and_grad(lambda x: -ratio(x)))
 
         def down(x: np.ndarray) -> tuple[float, np.ndarray]:
             value, slope = climb(jnp.asarray(x))

@@ -1,4 +1,4 @@
-"""`diversity`: what its results and their interpretation say (sec. 3.2 and 4 to 6, fig. 1)."""
+"""`diversity`: statements of its results and their interpretation (sec. 3.2, 4 to 6, fig. 1)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, stated, statistical
 from commensal.claims.ours._ecosystem import Proxy, deal, perplexities
 
 known = Register()
@@ -17,13 +17,13 @@ MODELS = (1, 2, 4, 16)
 
 
 def language(randomness: float, symbols: int, rng: np.random.Generator) -> np.ndarray:
-    """A Markov chain that follows a cycle, and a random law ``randomness`` of the time."""
+    """Make a Markov chain that follows a cycle, and a random law ``randomness`` of the time."""
     cycle = np.roll(np.eye(symbols), 1, axis=1)
     return (1 - randomness) * cycle + randomness * rng.dirichlet(np.ones(symbols), symbols)
 
 
 def beam(chain: np.ndarray, start: Any, length: int, beams: int) -> list[int]:
-    """The likeliest continuation that a beam search finds."""
+    """Find the likeliest continuation by beam search."""
     with np.errstate(divide="ignore"):
         logs = np.log(chain)
     kept: list[tuple[float, list[int]]] = [(0.0, [start])]
@@ -47,10 +47,13 @@ def beam(chain: np.ndarray, start: Any, length: int, beams: int) -> list[int]:
     "beam search that continues each block.",
     printed=0.3,
     mutations={"a language without randomness": 0.0},
-    remark="True only of a language without randomness. With the exact law beam search writes the "
-    "likeliest continuation, not the one in the text; and the block that follows need not belong "
-    "to the sampled two fifths. So the loop sharpens, even with perfect models: generated text has "
-    "less entropy than the data, which sampling from the model would not do to a perfect one.",
+    remark="This is true only of a language without randomness. With the exact law beam search "
+    "writes the likeliest continuation, not the one in the text; and the block that follows need "
+    "not belong to the sampled two fifths. So the loop sharpens, even with perfect models: "
+    "generated text has less entropy than the data, which sampling from the model would not do to "
+    "a perfect one.",
+    fault="substantive",
+    doubt="solid",
 )
 def _zero_error_regenerates(form, trial: Trial) -> Evidence:
     rng, symbols, length = trial.rng(), 6, 12
@@ -87,9 +90,11 @@ def _dealt(points: np.ndarray, side: np.ndarray, models: int, rule: str, rng) ->
     "the data out at random (shuffled and uniformly redistributed): every segment is a sample of "
     "the whole mixture, the models differ by sampling noise alone, and their pool fits no better "
     "than one model. A gain at M = 4 needs another reason; see commensal.proxy_matched_movement.",
+    fault="substantive",
+    doubt="solid",
 )
 def _specialisation(form, trial: Trial) -> Evidence:
-    """Mixture of N(±2, 1): divergence of the models' pool from it, by quadrature."""
+    """Compute the divergence of the models' pool from a mixture of N(±2, 1), by quadrature."""
     rng, replicates, size = trial.rng(), trial.pick(20, 400), 1_600
     grid = np.linspace(-9, 9, 721)
     truth = 0.5 * norm.pdf(grid, -2) + 0.5 * norm.pdf(grid, 2)
@@ -104,7 +109,7 @@ def _specialisation(form, trial: Trial) -> Evidence:
             lost[r, i] = np.trapezoid(truth * np.log(truth / pool), grid)
     mean, error = lost.mean(axis=0), lost.std(axis=0, ddof=1) / np.sqrt(replicates)
     left = mean[1] / mean[0]
-    picture = Picture(
+    picture = Panel(
         MODELS,
         [("one Gaussian on all data", [mean[0]] * len(MODELS))],
         [(f"dealt {form}", mean.tolist(), error.tolist())],
@@ -123,7 +128,7 @@ def _specialisation(form, trial: Trial) -> Evidence:
     kind="statistical",
     verdict="holds",
     proof="stated there",
-    statement="Of real data every segment is precise, and its recall, the share of the true law "
+    statement="Every segment of real data is precise, and its recall, the share of the true law "
     "that it covers, falls as its size N/M does.",
     latex=r"R(n) = \sum_v p_v \left(1 - (1 - p_v)^n\right), \quad n = N/M",
     printed=lambda p, n: float(p @ (1 - (1 - p) ** n)),
@@ -144,7 +149,7 @@ def _recall_falls(form, trial: Trial) -> Evidence:
         error.append(float(recall.std(ddof=1) / np.sqrt(replicates)))
         expected.append(form(proxy.law, proxy.tokens // models))
     falls = stated(bool(np.all(np.diff(found) < 0)), "falling with M")
-    picture = Picture(
+    picture = Panel(
         MODELS,
         [("R(N/M)", expected)],
         [("simulated", found, error)],
@@ -199,7 +204,7 @@ def _fig1_ecosystem_collapse(form, trial: Trial) -> Evidence:
     sample = np.array(differ)[shown]
     found, error = sample.mean(axis=1), sample.std(axis=1, ddof=1) / np.sqrt(replicates)
     expected = (1 - 1 / types) * form(share, tokens) ** np.array(shown)
-    picture = Picture(
+    picture = Panel(
         shown,
         [("closed form", expected.tolist())],
         [("simulated", found.tolist(), error.tolist())],
@@ -220,15 +225,16 @@ def _fig1_ecosystem_collapse(form, trial: Trial) -> Evidence:
     kind="published",
     verdict="open",
     proof="measured there",
-    statement="On a fixed budget of data a diversity of four, of 1, 2, 4 and 16, is best for "
-    "language models that learn from their collective output.",
+    statement="On a fixed budget of data, the diversity of four is the best among 1, 2, 4 and 16 "
+    "for language models that learn from their collective output.",
     latex=r"\mathrm{argmin}_M\, \mu_T = 4",
     printed=4,
-    remark="Measured for GPT2 and OPT-125m, drawn but not printed, and without repetitions that "
-    "the text mentions: nothing to recompute. In the proxy of THEORY.md 4 four is best for a "
-    "memory of λ = 5,000 tokens, one for 20,000, and sixteen for 1,000. What would decide: the "
-    "language models with repetitions, beside one model on N/4 tokens and one on N with a learning "
-    "rate that moves it as little as each of the four.",
+    remark="The curve was measured for GPT2 and OPT-125m. It is drawn but not printed, and the "
+    "text mentions no repetitions, so that there is nothing to recompute. With word types in the "
+    "place of language models (commensal.proxy_u_shape) four is best for a memory of λ = 5,000 "
+    "tokens, one for 20,000, and sixteen for 1,000. What would decide: the language models with "
+    "repetitions, beside one model on N/4 tokens and one on N with a learning rate that moves it "
+    "as little as each of the four.",
 )
 def _u_shape(form, trial: Trial) -> Evidence:
     best: dict[str, float | int | str] = {}

@@ -1,4 +1,4 @@
-"""`news`: the arithmetic of its tables and figures, against themselves (unreviewed)."""
+"""`news`: the arithmetic of its tables and figures, checked against themselves (unreviewed)."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ GENERATIONS = np.arange(6.0)
 PERPLEXITY = np.array([12.3, 14.1, 16.8, 19.5, 22.7, 25.9])
 FOUR_GRAMS = np.array([8.2, 7.6, 6.9, 6.1, 5.3, 4.6])
 DIVERGENCE = np.array([0.00, 0.12, 0.28, 0.49, 0.73, 1.01])
-"""The article's first table: rare tokens, millions of distinct ones, KL from human text."""
+"""Columns of the article's first table; ``DIVERGENCE`` is the KL divergence from human text."""
 COLUMNS = {
     "rare-token perplexity": (PERPLEXITY, 0.05),
     "distinct 4-grams": (FOUR_GRAMS, 0.05),
     "KL divergence": (DIVERGENCE, 0.005),
     "distinct 4-grams lost": (8.2 - FOUR_GRAMS, 0.05),
 }
-"""With half of the last printed digit."""
+"""Columns of the first table, each with half of its last printed digit."""
 COMPANIES = {
     "synthetic data": (15.0, 5.0, 10.0),
     "rare knowledge retained": (72.0, 92.0, 88.0),
     "diversity lost": (28.0, 8.0, 12.0),
 }
-"""The second table, in per cent: GPT-4o, Claude 3.5 Sonnet ("< 5 %"), Gemini Ultra 2.0."""
+"""Columns of the second table in per cent: GPT-4o, Claude 3.5 Sonnet, Gemini Ultra 2.0."""
 
 
 @known.claim(
@@ -40,8 +40,8 @@ COMPANIES = {
     latex=r"25.9 / 12.3 \ge 2",
     printed=2.0,
     mutations={"2.2 times": 2.2, "1.9 times": 1.9},
-    remark="2.11 times. The study quoted above the table has 'over 40 %' after five generations: "
-    "the table is not that study's, and has no source.",
+    remark="It has grown 2.11 times. The study quoted above the table has 'over 40 %' after five "
+    "generations: the table is not that study's, and has no source.",
 )
 def _perplexity_doubled(form, trial: Trial) -> Evidence:
     del trial
@@ -82,10 +82,13 @@ def _four_grams_lost(form, trial: Trial) -> Evidence:
         "perplexity alone": ("rare-token perplexity",),
         "perplexity and divergence": ("rare-token perplexity", "KL divergence"),
     },
-    remark="Least squares, two parameters each; for the divergence, which starts at 0, a(e^(bt) - "
-    "1). The 4-grams fall along a straight line (rms 0.06 million; the exponential 0.15), by 0.6 "
-    "to 0.8 each time and least in the first. The divergence follows a power t^1.39 at least as "
-    "well as an exponential. Six points without repetitions cannot say more.",
+    remark="Each curve is fitted by least squares with two parameters; for the divergence, which "
+    "starts at 0, the exponential is a(e^(bt) - 1). The 4-grams fall along a straight line (rms "
+    "0.06 million; the exponential 0.15), by 0.6 to 0.8 each time and least in the first. The "
+    "divergence follows a power t^1.39 at least as well as an exponential. Six points without "
+    "repetitions cannot say more.",
+    fault="substantive",
+    doubt="solid",
 )
 def _exponential(form, trial: Trial) -> Evidence:
     del trial
@@ -123,8 +126,8 @@ def _exponential(form, trial: Trial) -> Evidence:
         "4-grams lost": "distinct 4-grams lost",
         "perplexity": "rare-token perplexity",
     },
-    remark="Each step is larger than the one before, beyond what rounding could do. Of the "
-    "perplexity that cannot be said: two pairs of its steps are equal.",
+    remark="Each step is larger than the one before, beyond what rounding could do. The perplexity "
+    "does not grow so: two pairs of its steps are equal.",
 )
 def _kl_superlinear(form, trial: Trial) -> Evidence:
     del trial
@@ -152,6 +155,8 @@ def _kl_superlinear(form, trial: Trial) -> Evidence:
     mutations={"decimal": float(np.log(10)), "0.8 nats": 0.8},
     remark="The article names no unit, no direction and no baseline model. KL(human ‖ model), "
     "relative to the baseline, is the mean over all tokens of the rise in the loss.",
+    fault="wording",
+    doubt="solid",
 )
 def _kl_unit(form, trial: Trial) -> Evidence:
     del trial
@@ -168,12 +173,14 @@ def _kl_unit(form, trial: Trial) -> Evidence:
     where="Industry Impact & Market Dynamics",
     kind="published",
     verdict="holds as corrected",
-    statement="From 5.1 to 28.5 billion dollars, from 2024 to 2028, is 41 % a year.",
+    statement="Growth from 5.1 billion dollars in 2024 to 28.5 billion in 2028 is 41 % a year.",
     latex=r"(28.5 / 5.1)^{1/4} - 1 = 0.41",
     printed=(0.41, 4),
     correction="It is 54 % a year: 41 % takes five years, not the four from 2024 to 2028.",
     correction_latex=r"(28.5 / 5.1)^{1/4} - 1 = 0.54",
     corrected=(0.54, 4),
+    fault="misprint",
+    doubt="solid",
     mutations={"52 %": (0.52, 4), "54 % over five years": (0.54, 5)},
 )
 def _market_growth(form, trial: Trial) -> Evidence:
@@ -198,6 +205,8 @@ def _market_growth(form, trial: Trial) -> Evidence:
     },
     remark="They add up to 100 in all three rows: one column was computed from the other. Also, "
     "the discriminator's 12 % is after ten generations in the text, after five in the table.",
+    fault="substantive",
+    doubt="solid",
 )
 def _retention_and_drop(form, trial: Trial) -> Evidence:
     del trial
@@ -218,6 +227,8 @@ def _retention_and_drop(form, trial: Trial) -> Evidence:
     remark="The three companies are in that order. But purely synthetic training is said to retain "
     "78 %, more than GPT-4o's 72 % with 15 % synthetic data: the figures are not of one measure, "
     "or not comparable.",
+    fault="substantive",
+    doubt="solid",
 )
 def _more_synthetic_less_retained(form, trial: Trial) -> Evidence:
     del trial

@@ -1,70 +1,96 @@
-"""The command line: thin, over the functions that the library has."""
+"""Command line of commensal, a thin layer over the library's functions."""
 
 # Imports of the parts are inside the commands: `commensal --help` should not wait for JAX.
 
 from __future__ import annotations
 
+import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
 import commensal
+from commensal import sims
+from commensal._spelling import did_you_mean
 from commensal.cli._check import check
-from commensal.cli._console import fail, in_one_line, out_console
+from commensal.cli._console import err_console, fail, in_one_line, out_console
+from commensal.cli._environment import prepared
 from commensal.cli._figure import figure
 from commensal.cli._fingerprint import fingerprint
+from commensal.cli._help import Command, Group
 from commensal.cli._llm import llm_app
 from commensal.cli._pair import pair
 from commensal.cli._settings import parse_grid
 from commensal.cli._simulate import simulate_app
-from commensal.cli._simulate_ecosystem import simulate_ecosystem
-from commensal.cli._simulate_gaussian import simulate_gaussian
-from commensal.cli._simulate_mixture import simulate_mixture
-from commensal.cli._simulate_regression import simulate_regression
 from commensal.cli._sweep import sweep_app
 
 __all__ = ["app", "main", "parse_grid"]
 
 app = typer.Typer(
-    help="What happens when generative models train on each other's output?",
+    cls=Group,
+    help="""What happens when generative models train on each other's output?
+
+    commensal sweep regression --plot
+    commensal simulate gaussian --plot
+    commensal check --list
+    commensal llm presets
+    """,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
+for process in sims.__all__:  # each of which has its command in a file of that name
+    import_module(f"commensal.cli._simulate_{process}")
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(llm_app, name="llm")
-simulate_app.command("regression")(simulate_regression)
-simulate_app.command("gaussian")(simulate_gaussian)
-simulate_app.command("mixture")(simulate_mixture)
-simulate_app.command("ecosystem")(simulate_ecosystem)
-app.command("check")(check)
-app.command("figure")(figure)
-app.command("pair")(pair)
-app.command("fingerprint")(fingerprint)
+for command in (check, figure, pair, fingerprint):
+    app.command(cls=Command)(command)
 
 
 def main() -> None:
     """Run the command line; bad input ends in one line on stderr and exit code 2."""
+    with prepared():
+        sys.exit(_run())
+
+
+def _run() -> int:
     code = None
     try:
         code = app(standalone_mode=False)
     except ValidationError as error:
         fail(in_one_line(error))
+    except BrokenPipeError:
+        # the reader, perhaps `head`, has enough: what is left must not be written at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:
         # the system's own errors bring a number and a name, the project's a sentence
         known = error.filename is not None and error.strerror
         fail(f"{str(error.filename)!r}: {error.strerror}" if known else str(error))
+    except MemoryError as error:
+        fail(str(error) or "out of memory")
+    except OverflowError as error:
+        fail(f"a number is too large: {error.args[-1] if error.args else error}")
     except ValueError as error:
         fail(str(error))
     except Exception as error:
+        # typer's word for Ctrl-C, and for the end of a file
+        if isinstance(error.__context__, EOFError):
+            fail(f"a file ends too early: {error.__context__}")
+        if type(error).__name__ == "Abort":
+            err_console.print("stopped")
+            return 130
         # typer's usage errors; the class has moved between its versions
         if not hasattr(error, "format_message"):
             raise
+        if near := getattr(error, "possibilities", None):
+            name = error.option_name  # pyright: ignore[reportAttributeAccessIssue]
+            fail(f"No such option: {name}{did_you_mean(name, near)}")
         fail(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 def _print_version(wanted: bool) -> bool:
@@ -77,7 +103,10 @@ def _print_version(wanted: bool) -> bool:
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Version.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     pass

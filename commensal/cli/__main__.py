@@ -1,4 +1,4 @@
-"""`python -m commensal.cli`."""
+"""Entry point of `python -m commensal.cli`."""
 
 from commensal.cli import main
 

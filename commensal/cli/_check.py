@@ -1,4 +1,4 @@
-"""`commensal check`: every claim of the papers, checked again."""
+"""`commensal check`: check every claim of the papers again."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from commensal.cli._console import err_console, out_console, progress_bar
+from commensal.cli._console import err_console, out_console, progress_bar, say_next, wrote
+from commensal.cli._places import check_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _COLOURS = {
     "holds": "green",
+    "holds, restricted": "yellow",
     "holds as corrected": "yellow",
     "fails": "red",
     "open": "bright_black",
@@ -31,35 +33,48 @@ _VERDICT = 20  # columns of the widest verdict and its mark
 def check(
     paper: Annotated[
         list[str] | None,
-        typer.Option(help="Only claims of this paper; may be given more than once."),
+        typer.Option(help="Check only claims of this paper; may be given more than once."),
     ] = None,
     id: Annotated[
-        list[str] | None, typer.Option(help="Only this claim; may be given more than once.")
+        list[str] | None, typer.Option(help="Check only this claim; may be given more than once.")
     ] = None,
     full: Annotated[
         bool,
-        typer.Option("--full/--quick", help="Samples in which a 1 % error would be seen: minutes."),
+        typer.Option(
+            "--full/--quick", help="Take samples in which a 1 % error would be seen; takes minutes."
+        ),
+    ] = False,
+    only_list: Annotated[
+        bool, typer.Option("--list", help="List the claims and check nothing.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Everything that was found, as JSON on stdout.")
+        bool, typer.Option("--json", help="Print everything that was found, as JSON on stdout.")
     ] = False,
     html: Annotated[
         Path | None, typer.Option(help="Write a report with formulas and figures.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Other samples and instances.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of samples and of instances.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Processes. (default: one per core)")
+        int | None, typer.Option(min=1, help="Number of processes. (default: one per core)")
     ] = None,
 ) -> int:
     """Check the papers' theorems, equations and numbers: what holds, and what does not.
 
     Exit code 1 if a verdict differs from the recorded one.
+
+    commensal check --paper interactive
+    commensal check --id interactive.thm1_covariance --full
+    commensal check --list
     """
     from commensal import claims as library
 
     chosen = _choose(paper or [], id or [])
-    if html is not None and not html.parent.is_dir():
-        raise ValueError(f"--html: there is no folder {html.parent}")
+    if only_list:
+        _list(chosen, as_json)
+        say_next("check", "--id", chosen[0].id)
+        return 0
+    if html is not None:
+        check_page(html, "--html")
     console = Console(stderr=True, quiet=True) if as_json else out_console
     start = time.perf_counter()
     found: dict[str, Finding] = {}
@@ -78,17 +93,45 @@ def check(
     seconds = time.perf_counter() - start
     if as_json:
         records = [library.record(claim, found[claim.id]) for claim in chosen]
-        json.dump(records, sys.stdout, indent=1, ensure_ascii=False, allow_nan=False)
-        print()
-    _summarise(console, [found[claim.id] for claim in chosen], seconds)
+        _print_json(records)
+    _summarise(console, chosen, [found[claim.id] for claim in chosen], seconds)
     if html is not None:
         from commensal.claims import report
+        from commensal.saving import write
 
-        html.write_text(report(chosen, found), encoding="utf-8")
-        (err_console if as_json else out_console).print(
-            f"wrote {html}", soft_wrap=True, highlight=False
-        )
-    return 0 if all(finding.as_recorded for finding in found.values()) else 1
+        write(html, report(chosen, found).encode())
+        wrote(html, err_console if as_json else out_console)
+    unlike = [finding.id for finding in found.values() if not finding.as_recorded]
+    if unlike:
+        say_next("check", "--id", unlike[0], "--full")
+    elif html is None:
+        which = [("--paper", p) for p in paper or []] + [("--id", i) for i in id or []]
+        say_next("check", *(part for option in which for part in option), "--html", "claims.html")
+    else:
+        say_next("sweep", "regression", "--out", "sweep.nc", "--plot")
+    return 1 if unlike else 0
+
+
+def _list(chosen: Sequence[Claim], as_json: bool) -> None:
+    """Print one line per claim: id, paper, kind, statement."""
+    names = ("id", "paper", "kind", "where", "statement", "verdict", "fault", "doubt")
+    if as_json:
+        _print_json([{name: getattr(claim, name) or None for name in names} for claim in chosen])
+        return
+    widths = [max(len(getattr(c, name)) for c in chosen) for name in names[:3]]
+    for claim in chosen:
+        told = [f"{getattr(claim, n):<{w}}" for n, w in zip(names[:3], widths, strict=True)]
+        text = Text("  ".join([*told, " ".join(claim.statement.split())]))
+        if out_console.is_terminal:
+            text.truncate(out_console.width, overflow="ellipsis")
+        out_console.print(text, soft_wrap=not out_console.is_terminal, highlight=False)
+
+
+def _print_json(records: Any) -> None:
+    # where the stream has not every character, escapes keep them
+    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    json.dump(records, sys.stdout, indent=1, ensure_ascii=plain, allow_nan=False)
+    print()
 
 
 def _choose(papers: Sequence[str], names: Sequence[str]) -> list[Claim]:
@@ -120,13 +163,19 @@ def _line(finding: Finding, console: Console) -> Text:
     return text
 
 
-def _summarise(console: Console, findings: Sequence[Finding], seconds: float) -> None:
-    from commensal.claims import count
+def _summarise(
+    console: Console, chosen: Sequence[Claim], findings: Sequence[Finding], seconds: float
+) -> None:
+    from commensal.claims import count, count_faults
 
     text = Text(f"\n{len(findings)} claim{'s' * (len(findings) != 1)} in {seconds:.0f} s: ")
     for place, (verdict, number) in enumerate(count(findings)):
         text.append(", " if place else "")
         text.append(f"{number} {verdict}", style=_COLOURS[verdict])
+    if any(claim.fault for claim in chosen):
+        faults = count_faults(chosen, findings)
+        told = ", ".join(f"{number} {kind}" for kind, number in faults.items())
+        text.append(f"\nfound wrong: {told}")
     comparisons = sum(finding.comparisons for finding in findings)
     if comparisons:
         chance = comparisons * 5.8e-7

@@ -1,11 +1,14 @@
-"""What every command shares with the terminal: messages, one-line errors, progress."""
+"""Terminal output that all commands share: messages, one-line errors, progress bars."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, NoReturn
 
+import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import (
@@ -22,6 +25,7 @@ err_console = Console(stderr=True)
 
 
 def fail(message: str) -> None:
+    """Print an error as one line on stderr, if there is one, and exit with code 2."""
     if message:
         err_console.print(
             f"[bold red]commensal:[/] {_escape(' '.join(message.split()))}",
@@ -31,6 +35,31 @@ def fail(message: str) -> None:
     sys.exit(2)
 
 
+def note(message: str) -> None:
+    """Print a remark that is not an error."""
+    err_console.print(f"commensal: {message}", soft_wrap=True, highlight=False, markup=False)
+
+
+def wrote(path: Any, console: Console = out_console) -> None:
+    """Tell the user which file was written."""
+    console.print(f"wrote {path}", soft_wrap=True, highlight=False, markup=False)
+
+
+def stopped(kept: bool) -> NoReturn:
+    """Say that the work was interrupted, and whether the same command resumes it; exit with 130."""
+    more = "; finished chunks are kept, the same command goes on from them" if kept else ""
+    err_console.print(f"stopped{more}", soft_wrap=True)
+    raise typer.Exit(130) from None
+
+
+def say_next(*command: Any) -> None:
+    """Suggest a command that works on the results of this one, ready to be copied."""
+    line = shlex.join(["commensal", *map(str, command)])
+    err_console.print(
+        f"next: {line}", soft_wrap=True, highlight=False, markup=False, style="bright_black"
+    )
+
+
 def _escape(text: str) -> str:
     from rich.markup import escape
 
@@ -38,11 +67,17 @@ def _escape(text: str) -> str:
 
 
 def in_one_line(error: ValidationError) -> str:
+    """Describe the first error of a pydantic validation in one line."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
     message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = message.replace("Extra inputs are not permitted", "there is no such setting")
     given = first.get("input")
     told = "got " in message or isinstance(given, (dict, list, tuple))
+    # what stands in a wrong place may be a server's key
+    told = told or first["type"] == "extra_forbidden"
+    told = told or ("endpoint" in first["loc"] and isinstance(given, str))
     shown = "" if told else f", got {given}"
     more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
     return f"{where}: {message}{shown}{more}" if where else f"{message}{more}"
@@ -50,8 +85,12 @@ def in_one_line(error: ValidationError) -> str:
 
 @contextmanager
 def progress_bar(
-    label: str, console: Console = err_console
+    label: str, console: Console = err_console, *, waiting: str = ""
 ) -> Iterator[Callable[[float, float], None]]:
+    """Yield a progress bar that appears with the first report, which tells what is already done.
+
+    ``waiting`` is shown until more is done than at the start: what takes so long.
+    """
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -61,11 +100,15 @@ def progress_bar(
         TimeRemainingColumn(),
     )
     bar = Progress(*columns, console=console)
-    task = bar.add_task(label, total=None)
+    task = bar.add_task(waiting or label, total=None)
+    at_start: float | None = None
 
     def update(done: float | int, total: float | int) -> None:
+        nonlocal at_start
         bar.start()  # only once there is work, so that bad input leaves one line and no bar
-        bar.update(task, completed=done, total=total)
+        at_start = done if at_start is None else at_start
+        text = waiting if waiting and done <= at_start < total else label
+        bar.update(task, completed=done, total=total, description=text)
 
     try:
         yield update

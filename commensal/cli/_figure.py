@@ -1,67 +1,67 @@
-"""`commensal figure`: draw again what a file of this project holds."""
+"""`commensal figure`: draw the figures of a sweep's or a simulation's file again."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
-from commensal.cli._console import out_console
-from commensal.cli._simulate_ecosystem import draw_perplexities
-from commensal.cli._simulate_gaussian import draw_lineages, draw_populations
-from commensal.cli._simulate_mixture import draw_disagreements
-from commensal.cli._sweep import draw_maps
+from commensal.cli._console import in_one_line, say_next, wrote
+from commensal.cli._sweep import draw_maps, pictures
+
+# what no picture shows
+_LARGE = ("mspe", "estimate", "covariance", "covariance_standard_error", "weights")
 
 
 def figure(
     file: Annotated[
-        Path, typer.Argument(help="What `commensal sweep` or `commensal simulate` wrote.")
+        Path,
+        typer.Argument(help="Sweep or simulation file to draw (NetCDF).", show_default=False),
     ],
 ) -> None:
-    """Draw the figures of a finished sweep, or of a simulation, beside its file."""
-    drawn = _draw_simulation(file)
-    if drawn is None:
-        from commensal import sweep
+    """Draw the figures of a finished sweep, or of a simulation, beside its file.
 
-        with sweep.load(file) as dataset:
-            drawn = draw_maps(dataset, file)
-    for path in drawn:
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    commensal figure sweep.nc
+    """
+    from commensal import sweep
+    from commensal._checkpoint import check_target, read_netcdf
 
-
-def _draw_simulation(file: Path) -> list[Path] | None:
-    """None where the file is no simulation, for the sweeps' reader to say what is wrong with it."""
-    import xarray as xr
-
+    dataset = read_netcdf(file, leave_out=_LARGE)
+    simulation = "process" in dataset.attrs
+    if not simulation:
+        sweep.load(file).close()  # which says what is wrong with it
+    places = [file.with_suffix(".png")] if simulation else pictures(file)
+    for place in places:
+        if place == file:
+            raise ValueError(
+                f"{str(file)!r} is where its picture would go: rename it to end in .nc"
+            )
+        check_target(place, (".png",))
+    paper = "interactive"
     try:
-        runs = xr.open_dataset(file, engine="h5netcdf")
-    except (OSError, ValueError):
-        return None
-    with runs:
-        if "replicate" not in runs.dims or "config" not in runs.attrs:
-            return None
-        return _by_content(runs, file.with_suffix(".png"))
+        if simulation:
+            paper = _draw_simulation(dataset, file, places[0])
+        else:
+            draw_maps(dataset, file)
+    except ValidationError as error:
+        said = in_one_line(error)
+        raise ValueError(f"{str(file)!r} has settings that cannot be read: {said}") from None
+    except KeyError as error:
+        raise ValueError(f"{str(file)!r} lacks what its picture shows: {error}") from None
+    for place in places:
+        wrote(place)
+    say_next("check", "--paper", paper)
 
 
-def _by_content(runs: Any, path: Path) -> list[Path] | None:
-    settings = runs.attrs["config"]
-    if "disagreement" in runs:
-        from commensal.sims.mixture import Config
+def _draw_simulation(runs: Any, file: Path, picture: Path) -> str:
+    """Draw a simulation as its process requires, and name the paper that the process is from."""
+    from commensal import sims
 
-        draw_disagreements(Config.model_validate_json(settings), runs, path)
-    elif "model_perplexity" in runs:
-        from commensal.sims.ecosystem import Config
-
-        draw_perplexities(Config.model_validate_json(settings), runs, path)
-    elif "w2_best" in runs:
-        from commensal.sims.gaussian import PopulationConfig
-
-        draw_populations(PopulationConfig.model_validate_json(settings), runs, path)
-    elif "log_variance" in runs or "log_determinant" in runs:
-        from commensal.sims.gaussian import Config
-
-        draw_lineages(Config.model_validate_json(settings), runs, path)
-    else:
-        return None
-    return [path]
+    process = str(runs.attrs["process"]).split(" ")[0]
+    if process not in sims.__all__:
+        raise ValueError(f"{str(file)!r} holds nothing that commensal draws")
+    import_module(f"commensal.cli._simulate_{process}").draw(runs, picture)
+    return str(runs.attrs["paper"]).split(",")[0]

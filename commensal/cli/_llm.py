@@ -1,31 +1,40 @@
-"""`commensal llm`: runs of language models."""
+"""`commensal llm`: run experiments with language models."""
 
 from __future__ import annotations
 
+import signal
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
-from commensal.cli._console import err_console, out_console, progress_bar
+from commensal.cli._console import err_console, out_console, progress_bar, say_next, wrote
+from commensal.cli._help import Command, Group
+from commensal.cli._places import check_page
 from commensal.cli._torch import need_torch
 
 llm_app = typer.Typer(
-    help="Run language models that train on each other's output.", no_args_is_help=True
+    cls=Group, help="Run language models that train on each other's output.", no_args_is_help=True
 )
 
-Folder = Annotated[Path, typer.Argument(help="A run's folder.", show_default=False)]
+Folder = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, help="Settings run side by side. (default: as the processor has room)"),
+    typer.Option(
+        min=1, help="Number of grid points run side by side. (default: as the processor has room)"
+    ),
 ]
 
 
-@llm_app.command("run")
+@llm_app.command("run", cls=Command)
 def llm_run(
     config: Annotated[
-        str, typer.Argument(help="A preset's name, or a YAML file.", show_default=False)
+        str, typer.Argument(help="Preset's name, or YAML file of settings.", show_default=False)
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the run. (default: runs/<name of the config>)")
@@ -37,69 +46,161 @@ def llm_run(
     ] = None,
     workers: Workers = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only check the settings, and print them all.")
+        bool,
+        typer.Option(
+            "--dry-run", help="Print all settings, and only check that a run with them can begin."
+        ),
     ] = False,
 ) -> None:
-    """Run an experiment; go on where it was if it was interrupted."""
+    """Run an experiment; go on where it was if it was interrupted.
+
+    commensal llm run demo --out runs/demo
+    commensal llm run demo --set training.steps=200 --dry-run
+    """
     from commensal.llm.presets import read_config
 
     changes = [*(change or []), *([] if seed is None else [f"seed={seed}"])]
     settings = read_config(config, changes)
-    if dry_run:
-        import yaml
-
-        text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
-        out_console.print(text, markup=False, highlight=False, soft_wrap=True)
-        return
     folder = out or Path("runs") / Path(config).stem
+    if dry_run:
+        _try(settings, folder)
+        return
     _go(settings, folder, workers)
 
 
-@llm_app.command("resume")
+@llm_app.command("resume", cls=Command)
 def llm_resume(folder: Folder, workers: Workers = None) -> None:
-    """Go on with a run that was interrupted."""
-    from commensal.llm.results import config_of
+    """Resume a run that was interrupted.
+
+    commensal llm resume runs/demo
+    """
+    from commensal.llm.records.results import config_of
 
     _go(config_of(folder), folder, workers)
 
 
-@llm_app.command("presets")
-def llm_presets() -> None:
-    """List the presets, and what each is."""
-    from commensal.llm.presets import description, preset_names
+@llm_app.command("presets", cls=Command)
+def llm_presets(
+    show: Annotated[
+        str | None, typer.Option(help="Print one preset's YAML, to start a file of your own from.")
+    ] = None,
+) -> None:
+    """List the presets with their descriptions.
 
+    commensal llm presets
+    commensal llm presets --show demo
+    """
+    from commensal.llm.presets import description, preset_names, preset_text
+
+    if show is not None:
+        out_console.print(preset_text(show), end="", markup=False, highlight=False, soft_wrap=True)
+        return
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in preset_names():
         table.add_row(name, description(name))
     out_console.print(table)
 
 
-@llm_app.command("report")
+@llm_app.command("report", cls=Command)
 def llm_report(
     folder: Folder,
     out: Annotated[
-        Path | None, typer.Option(help="HTML file. (default: report.html in the run's folder)")
+        Path | None,
+        typer.Option(help="HTML file to write. (default: report.html in the run's folder)"),
     ] = None,
 ) -> None:
-    """Write a run's report: one HTML file with all figures in it."""
-    from commensal.llm.report import write_report
+    """Write a run's report: one HTML file with all figures in it.
 
-    path = write_report(folder, out)
-    out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    commensal llm report runs/demo
+    """
+    from commensal.llm.reports import write_report
+
+    if out is not None:
+        check_page(out, "--out")
+    wrote(write_report(folder, out))
+    say_next(*(("pair", folder) if _can_be_paired(folder) else ("llm", "presets")))
+
+
+def _can_be_paired(folder: Path) -> bool:
+    from commensal.llm.records.results import config_of
+
+    config: Any = config_of(folder)
+    if config.process == "regression":
+        return config.generations > 0 and config.human_share == 0
+    return config.process == "mixture"
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    """Print each warning once, on a line of its own, without the place in the code."""
+    from commensal.llm.corpora import CorpusWarning
+
+    said: set[str] = set()
+
+    def say(message: Warning | str, *_: object) -> None:
+        if str(message) not in said:
+            said.add(str(message))
+            err_console.print(
+                f"commensal: {message}", soft_wrap=True, highlight=False, markup=False
+            )
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CorpusWarning)
+        warnings.showwarning = say
+        yield
+
+
+def _try(settings, folder: Path) -> None:
+    import yaml
+
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False)
+    out_console.print(text, markup=False, highlight=False, soft_wrap=True)
+    need_torch()
+    from commensal.llm.checks import dry_run
+
+    with _warnings_as_lines():
+        missed = dry_run(settings, folder)
+    found = "# a run can begin"
+    if missed:
+        found += f"; not looked at, as it would be downloaded: {', '.join(missed)}"
+    out_console.print(found, markup=False, highlight=False, soft_wrap=True)
 
 
 def _go(settings, folder: Path, workers: int | None) -> None:
     need_torch()
-    from commensal.llm.run import run
+    from commensal.llm import run
+    from commensal.llm.records.results import diverged
 
     try:
-        with progress_bar("generations") as update:
+        with _stoppable(), progress_bar("generations") as update, _warnings_as_lines():
             metrics = run(settings, folder, workers=workers, progress=update)
-    except KeyboardInterrupt:
-        err_console.print(
-            f"interrupted; go on with: commensal llm resume {folder}",
-            soft_wrap=True,
-            highlight=False,
-        )
-        raise typer.Exit(130) from None
-    out_console.print(f"wrote {folder} ({len(metrics):,} numbers)", soft_wrap=True, highlight=False)
+    except KeyboardInterrupt as stop:
+        # by Ctrl-C, or by SIGTERM, whose number it brings
+        number = stop.args[0] if stop.args else signal.SIGINT
+        _say(err_console, f"interrupted; go on with: commensal llm resume {folder}")
+        raise typer.Exit(128 + number) from None
+    _say(out_console, f"wrote {folder} ({len(metrics):,} numbers)")
+    stopped = diverged(folder)
+    for name, stop in stopped.items():
+        _say(err_console, f"diverged: {name} stops at generation {stop.generation}: {stop.why}")
+    if stopped:
+        raise typer.Exit(1)
+    say_next("llm", "report", folder)
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, which batch systems send before they kill, end a run as Ctrl-C does."""
+
+    def stop(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, soft_wrap=True, highlight=False, markup=False)

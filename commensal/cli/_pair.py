@@ -1,4 +1,4 @@
-"""`commensal pair`: the linear theory laid over language models."""
+"""`commensal pair`: compare the linear theory with language models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from commensal.cli._console import out_console, progress_bar
+from commensal.cli._console import out_console, progress_bar, say_next, wrote
+from commensal.cli._places import check_folder
 from commensal.cli._torch import need_torch
 
 _DESIGNS, _DIM, _LAYER, _TEXTS = 16, 16, -1, 1000
@@ -18,39 +19,55 @@ def pair(
         str,
         typer.Argument(
             metavar="RUN|published",
-            help="A run's folder, or the word published: the losses that the paper prints.",
+            help="Folder of a run, or the word published: the losses that the paper prints.",
             show_default=False,
         ),
     ],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the report. (default: pair in the run's; none for published)"),
+        typer.Option(
+            help="Folder of the report. (default: pair in the run's folder; none for published)"
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of random designs and of the bootstrap.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of random designs and of the bootstrap.")
+    ] = 0,
     dim: Annotated[
-        int | None, typer.Option(min=1, help=f"Run: dimensions of features. (default: {_DIM})")
+        int | None, typer.Option(min=1, help=f"Dimension of features, for a run. (default: {_DIM})")
     ] = None,
     layer: Annotated[
-        int | None, typer.Option(help=f"Run: which hidden states. (default: {_LAYER}, the last)")
+        int | None,
+        typer.Option(help=f"Layer of hidden states, for a run. (default: {_LAYER}, the last)"),
     ] = None,
     texts: Annotated[
-        int | None, typer.Option(min=1, help=f"Run: texts per dataset. (default: {_TEXTS:,})")
+        int | None,
+        typer.Option(min=1, help=f"Number of texts per dataset, for a run. (default: {_TEXTS:,})"),
     ] = None,
     refit: Annotated[
-        bool, typer.Option("--refit", help="published: fit the four scalars again; minutes.")
+        bool,
+        typer.Option("--refit", help="Fit the four scalars again, for published; takes minutes."),
     ] = False,
     designs: Annotated[
-        int | None, typer.Option(min=1, help=f"published: random designs. (default: {_DESIGNS})")
+        int | None,
+        typer.Option(min=1, help=f"Number of random designs, for published. (default: {_DESIGNS})"),
     ] = None,
 ) -> None:
-    """Lay the theory over a run of language models, or over the paper's losses."""
+    """Compare the theory with a run of language models, or with the paper's losses.
+
+    commensal pair runs/demo
+    commensal pair published --out published
+    """
+    if out is not None:
+        check_folder(out)
     run_only = {"dim": dim, "layer": layer, "texts": texts}
     if what == "published":
         _refuse(run_only, "a run's folder")
         _published(out, seed, _DESIGNS if designs is None else designs, refit)
+        say_next("llm", "run", "demo", "--out", "runs/demo")
         return
     _refuse({"designs": designs, "refit": refit or None}, "published")
     _run(Path(what), out, seed, dim or _DIM, _LAYER if layer is None else layer, texts or _TEXTS)
+    say_next("llm", "report", what)
 
 
 def _refuse(options: dict[str, int | bool | None], goes_with: str) -> None:
@@ -70,17 +87,17 @@ def _published(out: Path | None, seed: int, designs: int, refit: bool) -> None:
 
 
 def _run(folder: Path, out: Path | None, seed: int, dim: int, layer: int, texts: int) -> None:
-    from commensal.llm.config import WebRun
-    from commensal.llm.results import config_of, experiment_of
+    from commensal.llm.config import TrainedConfig
+    from commensal.llm.records.results import config_of
 
-    if isinstance(experiment_of(folder), WebRun):
+    if config_of(folder).process == "mixture":
         from commensal.pairing import pair_web
 
         found = pair_web(folder)
         _say(found.text)
         _write(found, out or folder / "pair", folder.resolve().name)
         return
-    config_of(folder)  # a line about the folder comes before one about torch
+    config_of(folder, TrainedConfig)  # a line about the folder comes before one about torch
     need_torch()
     from commensal.pairing import pair_run
 
@@ -98,4 +115,4 @@ def _write(found, out: Path, name: str) -> None:
     from commensal.pairing import write_pairing
 
     for path in write_pairing(found, out, name)[:1]:
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        wrote(path)

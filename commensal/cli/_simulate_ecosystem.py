@@ -1,104 +1,74 @@
-"""`commensal simulate ecosystem`: models on segmented data, beside their closed forms."""
+"""`commensal simulate ecosystem`: models on segmented data, compared with their closed forms."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.table import Table
 
-from commensal.cli._console import out_console, progress_bar
-from commensal.cli._settings import ConfigFile, Seed, settings_of
-from commensal.cli._simulate import check_folder, some_generations, write
+from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._simulate import simulate, simulate_app, some_generations
+from commensal.saving import save_figure
 
-_ROWS = 12  # fits in the table: it should fit a small terminal
+_ROWS = 12  # generations in the table: it should fit a small terminal
 
 
+@configured(simulate_app, "ecosystem", "commensal.sims.ecosystem", "EcosystemConfig")
 def simulate_ecosystem(
-    out: Annotated[Path | None, typer.Option(help="NetCDF file for every run.")] = None,
-    models: Annotated[int | None, typer.Option(help="M, on equal segments. (default: 4)")] = None,
-    tokens: Annotated[int | None, typer.Option(help="N, of all models. (default: 16000)")] = None,
-    sizes: Annotated[
-        str | None, typer.Option(help="Tokens of each model, in their place: a,b,c.")
-    ] = None,
-    hold: Annotated[
-        float | None, typer.Option(help="λ, tokens that a model's own law counts for. (5000)")
-    ] = None,
-    sharpening: Annotated[
-        float | None, typer.Option(help="τ: text is drawn from the law to this power. (1)")
-    ] = None,
-    fits: Annotated[int | None, typer.Option(help="T. (default: 10)")] = None,
-    types: Annotated[int | None, typer.Option(help="V, word types. (default: 2000)")] = None,
-    exponent: Annotated[float | None, typer.Option(help="Zipf's. (default: 1)")] = None,
-    flatness: Annotated[
-        float | None, typer.Option(help="The pretrained law is the true one to this. (0.7)")
-    ] = None,
-    replicates: Annotated[int | None, typer.Option(help="Independent runs. (default: 8)")] = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    plot: Annotated[bool, typer.Option("--plot", help="Also draw the figure.")] = False,
+    settings: dict[str, Any],
+    out: Out = None,
+    plot: Plot = False,
+    overwrite: Overwrite = False,
+    yes: Yes = False,
 ) -> None:
-    """Write, pool, shuffle, deal out, refit; see what the number of models is worth.
+    """Write, pool, shuffle, deal out and refit; compare numbers of models.
 
     Beside the runs: the closed form, and in closed form one model on N/M tokens, and one on all
-    tokens that moves as little. Laws of your own are settings of --config.
+    tokens that moves as little.
+
+    commensal simulate ecosystem --models 4 --tokens 16000 --hold 5000
+    commensal simulate ecosystem --sizes 8000,4000,4000 --plot --out ecosystem.nc
     """
-    settings = settings_of(
-        config,
-        models=models,
-        tokens=tokens,
-        sizes=None if sizes is None else _counts(sizes),
-        hold=hold,
-        sharpening=sharpening,
-        fits=fits,
-        types=types,
-        exponent=exponent,
-        flatness=flatness,
-        replicates=replicates,
-        seed=seed,
-    )
     from commensal.sims import ecosystem
 
-    check_folder(out)
-    for name in settings:
-        if name not in ecosystem.Config.model_fields:
-            raise ValueError(f"unknown setting {name!r}")
-    wanted = ecosystem.Config(**settings)
-    with progress_bar(f"{wanted.replicates:,} runs") as progress:
-        runs = ecosystem.simulate(wanted, progress=progress)
-    out_console.print(_table(wanted, runs))
-    write(runs, out)
-    if plot:
-        path = Path("ecosystem.png") if out is None else out.with_suffix(".png")
-        draw_perplexities(wanted, runs, path)
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    wanted = ecosystem.EcosystemConfig(**settings)
+    at_once = min(wanted.chunk, wanted.replicates) * (wanted.models * wanted.types + wanted.tokens)
+    simulate(
+        "ecosystem",
+        "diversity",
+        wanted.replicates,
+        "runs",
+        1.0 * wanted.replicates * wanted.generations * (wanted.models + 4) + 3 * at_once,
+        run=partial(ecosystem.simulate, wanted),
+        table=partial(_table, wanted),
+        draw=draw,
+        out=out,
+        plot=plot,
+        overwrite=overwrite,
+        yes=yes,
+    )
 
 
-def draw_perplexities(config: Any, runs: Any, path: Path) -> None:
+def draw(runs: Any, path: Path) -> None:
+    """Draw the perplexities of a run over the generations."""
     from commensal import plots
 
-    label = f"M = {config.models}"
-    plots.ecosystem_perplexities({label: runs}).savefig(path)
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"--sizes takes whole numbers separated by commas, got {text!r}") from None
+    label = f"M = {runs.sizes['model']}"
+    save_figure(plots.ecosystem_perplexities({label: runs}), path)
 
 
 def _theory(config: Any) -> dict[str, Any]:
-    """Perplexities after each fit; empty where there is no closed form."""
+    """Compute the perplexities after each fit; empty where there is no closed form."""
     import numpy as np
 
-    from commensal.theory import diversity as theory
+    from commensal.theory import ecosystem as theory
 
     if config.sharpening != 1 or config.hold == 0:
         return {}
     vocabulary = theory.Vocabulary(*config.laws)
-    each = theory.segment_cross_entropies(vocabulary, config.sizes, config.hold, config.fits)
+    each = theory.segment_cross_entropies(vocabulary, config.sizes, config.hold, config.generations)
     found = {"theory": np.exp(each).mean(axis=1)}
     equal = len(set(config.sizes)) == 1
     if config.models > 1 and equal:
@@ -106,7 +76,7 @@ def _theory(config: Any) -> dict[str, Any]:
         controls = {"one, N/M tokens": (share, config.hold), "one, hold Mλ": (config.tokens, held)}
         for name, (n, h) in controls.items():
             if n >= 2:
-                nats = theory.expected_cross_entropy(vocabulary, n, 1, h, config.fits)
+                nats = theory.expected_cross_entropy(vocabulary, n, 1, h, config.generations)
                 found[name] = np.exp(nats)
     return found
 
@@ -119,11 +89,14 @@ def _table(config: Any, runs: Any) -> Table:
     table = Table(
         title=f"Mean perplexity of {config.models} models, Hill-Shannon diversity {diversity:.3g}"
     )
-    for name in ("fit", "simulated", "± s.e.", "pool", *laws):
+    for name in ("generation", "simulated", "± s.e.", "pool", *laws):
         table.add_column(name, justify="right")
     count = runs.sizes["replicate"]
-    rows = [(str(t), runs.sel(fit=t), t - 1) for t in some_generations(runs["fit"].values, _ROWS)]
-    rows.append(("mean", runs.mean("fit"), slice(None)))
+    rows = [
+        (str(t), runs.sel(generation=t), t - 1)
+        for t in some_generations(runs["generation"].values, _ROWS)
+    ]
+    rows.append(("mean", runs.mean("generation"), slice(None)))
     for name, part, at in rows:
         values = part["perplexity"].values
         error = values.std(ddof=1) / np.sqrt(count) if count > 1 else np.nan

@@ -2,158 +2,89 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.table import Table
 
-from commensal.cli._console import out_console, progress_bar
-from commensal.cli._settings import ConfigFile, Seed, settings_of
-from commensal.cli._simulate import check_folder, some_generations, write
+from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._simulate import simulate, simulate_app, some_generations
+from commensal.saving import save_figure
 
 _ROWS = 12  # generations in the table: it should fit a small terminal
 _POINTS = 60  # generations of a theory's curve in the figure
 
 
+@configured(
+    simulate_app,
+    "gaussian",
+    "commensal.sims.gaussian",
+    "GaussianConfig",
+    "PopulationConfig",
+    switch="population",
+)
 def simulate_gaussian(
-    out: Annotated[Path | None, typer.Option(help="NetCDF file for every run.")] = None,
-    samples: Annotated[
-        int | None, typer.Option(help="n, points per generation. (default: 100)")
-    ] = None,
-    dim: Annotated[int | None, typer.Option(help="d. (default: 1)")] = None,
-    generations: Annotated[
-        int | None, typer.Option(help="T. (default: 100; populations 1000)")
-    ] = None,
-    replicates: Annotated[
-        int | None,
-        typer.Option(help="Independent lineages, or populations. (default: 1000; 100)"),
-    ] = None,
-    workflow: Annotated[
-        str | None,
-        typer.Option(help="replace, accumulate, or accumulate_subsample. (default: replace)"),
-    ] = None,
-    estimator: Annotated[
-        str | None, typer.Option(help="unbiased, or mle. (default: unbiased)")
-    ] = None,
-    human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh real points (replace). (default: 0)")
-    ] = None,
-    truth: Annotated[
-        str | None,
-        typer.Option(
-            help="gaussian, laplace, student_t, exponential, or uniform. (default: gaussian)"
-        ),
-    ] = None,
-    method: Annotated[
-        str | None,
-        typer.Option(help="statistics (cost free of n), samples, or auto. (default: auto)"),
-    ] = None,
-    mean: Annotated[float | None, typer.Option(help="Of the truth. (default: 0)")] = None,
-    variance: Annotated[float | None, typer.Option(help="Of the truth. (default: 1)")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the draws: float32, or float64. (default: float32)")
-    ] = None,
-    population: Annotated[
-        int | None, typer.Option(help="N, a square: populations in place of single lineages.")
-    ] = None,
-    parents: Annotated[
-        int | None, typer.Option(help="k, how many are selected. (default: square root of N)")
-    ] = None,
-    crossover: Annotated[
-        str | None,
-        typer.Option(help="pairs (parameters of i, data of j), or none. (default: pairs)"),
-    ] = None,
-    inheritance: Annotated[
-        float | None, typer.Option(help="Weight of inherited parameters. (default: 0.5)")
-    ] = None,
-    mutation: Annotated[
-        float | None, typer.Option(help="Size of mutations, in σ. (default: 0.01)")
-    ] = None,
-    signal: Annotated[
-        str | None,
-        typer.Option(help="oracle, noisy_oracle, validation, or none. (default: oracle)"),
-    ] = None,
-    signal_noise: Annotated[
-        float | None, typer.Option(help="Of the noisy oracle, in σ. (default: 0)")
-    ] = None,
-    held_out: Annotated[
-        int | None, typer.Option(help="Real points for validation. (default: 100)")
-    ] = None,
-    fresh_held_out: Annotated[
-        bool | None,
-        typer.Option("--fresh-held-out/--fixed-held-out", help="New ones each generation."),
-    ] = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    plot: Annotated[bool, typer.Option("--plot", help="Also draw the figure.")] = False,
+    settings: dict[str, Any],
+    out: Out = None,
+    plot: Plot = False,
+    overwrite: Overwrite = False,
+    yes: Yes = False,
 ) -> None:
     """Draw points, refit a Gaussian, draw from it, refit: one lineage, or a population.
 
-    Single lineages are laid beside their closed form.
+    Single lineages are laid beside their closed form. With --population there are populations of
+    models in their place, which select, mutate and cross over.
+
+    commensal simulate gaussian --samples 20 --generations 200 --plot
+    commensal simulate gaussian --memory accumulate --replicates 10000 --out lineages.nc
+    commensal simulate gaussian --population 16 --signal validation --generations 200 --plot
     """
-    settings = settings_of(
-        config,
-        samples=samples,
-        dim=dim,
-        generations=generations,
-        replicates=replicates,
-        workflow=workflow,
-        estimator=estimator,
-        human_share=human_share,
-        truth=truth,
-        method=method,
-        mean=mean,
-        variance=variance,
-        dtype=dtype,
-        population=population,
-        parents=parents,
-        crossover=crossover,
-        inheritance=inheritance,
-        mutation=mutation,
-        signal=signal,
-        signal_noise=signal_noise,
-        held_out=held_out,
-        fresh_held_out=fresh_held_out,
-        seed=seed,
-    )
     from commensal.sims import gaussian
 
-    check_folder(out)
     populations = "population" in settings
-    kind = gaussian.PopulationConfig if populations else gaussian.Config
-    _refuse_others(settings, kind, gaussian, populations)
-    wanted = kind(**settings)
+    kind = gaussian.PopulationConfig if populations else gaussian.GaussianConfig
+    _refuse_others(settings, kind, populations)
+    wanted: Any = kind(**settings)
+    kept = len(wanted.record or ()) if populations else len(wanted.recorded())
+    # what one recorded generation of one run leaves; on the way also its factor, d × d
+    each = 9 if populations else 4 + (wanted.dim**2 if wanted.dim > 1 else 0)
+    numbers = 1.0 * wanted.replicates * kept * each
+    if populations:
+        numbers += 4.0 * min(wanted.replicates, wanted.chunk) * wanted.population
+    elif wanted.resolved_method == "samples":
+        numbers += 2.0 * min(wanted.replicates, 64) * wanted.samples * wanted.dim
     run = gaussian.simulate_populations if populations else gaussian.simulate
-    what = "populations" if populations else "lineages"
-    with progress_bar(f"{wanted.replicates:,} {what}") as progress:
-        runs = run(wanted, progress=progress)  # pyright: ignore[reportArgumentType]
-    out_console.print(_population_table(runs) if populations else _lineage_table(wanted, runs))
-    write(runs, out)
-    if plot:
-        path = Path("gaussian.png") if out is None else out.with_suffix(".png")
-        draw = draw_populations if populations else draw_lineages
-        draw(wanted, runs, path)
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+    simulate(
+        "gaussian",
+        "pollination",
+        wanted.replicates,
+        "populations" if populations else "lineages",
+        numbers,
+        run=partial(run, wanted),
+        table=_population_table if populations else partial(_lineage_table, wanted),
+        draw=draw,
+        out=out,
+        plot=plot,
+        overwrite=overwrite,
+        yes=yes,
+    )
 
 
-def _refuse_others(settings: dict[str, Any], kind: Any, gaussian: Any, populations: bool) -> None:
-    """Say which of the two kinds of run a setting belongs to."""
+def _refuse_others(settings: dict[str, Any], kind: Any, populations: bool) -> None:
+    """Refuse settings that belong to the other of the two kinds of run."""
     for name in settings:
-        if name in kind.model_fields:
-            continue
-        if name in gaussian.Config.model_fields or name in gaussian.PopulationConfig.model_fields:
-            if populations:
-                raise ValueError(f"{name} is for single lineages, and population asks for others")
+        if name not in kind.model_fields and populations:
+            raise ValueError(f"{name} is for single lineages, and population asks for others")
+        if name not in kind.model_fields:
             raise ValueError(f"{name} is for populations: give population, their number of models")
-        raise ValueError(f"unknown setting {name!r}")
 
 
 def _lineage_table(config: Any, runs: Any) -> Table:
-    """Medians and mean logarithms: what a sample of lineages can tell (means of σ² it cannot)."""
+    """Build a table of medians and mean logarithms, as sample means of σ² do not converge."""
     import numpy as np
 
-    table = Table(title=f"{config.workflow}, {config.estimator}: n = {config.samples}")
+    table = Table(title=f"{config.memory}, {config.estimator}: n = {config.samples}")
     at = some_generations(runs["generation"].values, _ROWS)
     if config.dim > 1:
         names = ("mean_squared_error", "log_trace", "log_determinant", "w2")
@@ -194,13 +125,13 @@ def _shown(value: Any) -> str:
 
 
 def _theory(config: Any, generations: Any) -> Any:
-    """Curves of the closed forms, NaN where there is none."""
+    """Compute the curves of the closed forms, NaN where there is none."""
     import numpy as np
     import xarray as xr
 
     from commensal.theory import gaussian as theory
 
-    t, n, kind = np.asarray(generations), config.samples, (config.workflow, config.estimator)
+    t, n, kind = np.asarray(generations), config.samples, (config.memory, config.estimator)
     sigma = np.sqrt(config.variance)
     nothing = np.full(t.shape, np.nan)
 
@@ -244,18 +175,20 @@ def _population_table(runs: Any) -> Table:
     return table
 
 
-def draw_populations(config: Any, runs: Any, path: Path) -> None:
+def draw(runs: Any, path: Path) -> None:
+    """Draw the course of lineages, with the closed forms in one dimension, or of populations."""
     from commensal import plots
+    from commensal.sims.gaussian import GaussianConfig, PopulationConfig
 
-    label = f"population of {config.population}, signal: {config.signal}"
-    plots.populations_over_time({label: runs}, {label: 0}).savefig(path)
-
-
-def draw_lineages(config: Any, runs: Any, path: Path) -> None:
-    from commensal import plots
-
+    settings = runs.attrs["config"]
+    if "w2_best" in runs:
+        config = PopulationConfig.model_validate_json(settings)
+        label = f"population of {config.population}, signal: {config.signal}"
+        save_figure(plots.populations_over_time({label: runs}, {label: 0}), path)
+        return
+    config = GaussianConfig.model_validate_json(settings)
     # a quantile of an accumulating lineage is a third of a second's work
-    points = _POINTS if config.workflow == "replace" else _ROWS
+    points = _POINTS if config.memory == "replace" else _ROWS
     at = some_generations(runs["generation"].values, points)
     curves = _theory(config, at) if config.dim == 1 else None
-    plots.lineages(runs, curves).savefig(path)
+    save_figure(plots.lineages(runs, curves), path)

@@ -1,116 +1,87 @@
-"""`commensal simulate mixture`: a web of Gaussian mixtures, beside its moments in closed form."""
+"""`commensal simulate mixture`: a web of Gaussian mixtures, compared with its exact moments."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from commensal.cli._console import out_console, progress_bar
-from commensal.cli._settings import ConfigFile, Seed, settings_of
-from commensal.cli._simulate import check_folder, some_generations, write
+from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._simulate import simulate, simulate_app, some_generations
+from commensal.saving import save_figure
 
 _ROWS = 12  # generations in the table: it should fit a small terminal
 
 
+@configured(simulate_app, "mixture", "commensal.sims.mixture", "MixtureConfig")
 def simulate_mixture(
-    out: Annotated[Path | None, typer.Option(help="NetCDF file for every run.")] = None,
-    models: Annotated[int | None, typer.Option(help="n. (default: 3)")] = None,
-    components: Annotated[int | None, typer.Option(help="B. (default: 2)")] = None,
+    settings: dict[str, Any],
     spacing: Annotated[
-        float | None, typer.Option(help="Between neighbouring means on a line. (default: 10)")
+        float | None,
+        typer.Option(
+            metavar="FLOAT",
+            rich_help_panel="System",
+            help="Distance of neighbouring means on a line, at least 0. (default: 10)",
+        ),
     ] = None,
-    covariance: Annotated[
-        float | None, typer.Option(help="Variance of every component. (default: 1)")
-    ] = None,
-    posts: Annotated[
-        int | None, typer.Option(help="L, points per model and generation. (default: 3)")
-    ] = None,
-    fraction: Annotated[
-        float | None, typer.Option(help="β, share of the web that a model draws. (default: 0.5)")
-    ] = None,
-    points: Annotated[
-        int | None, typer.Option(help="Points on the web before anyone posts. (default: 20)")
-    ] = None,
-    concentration: Annotated[
-        float | None, typer.Option(help="Of the initial weights' Dirichlet law. (default: 1)")
-    ] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option(help="α, constant. (default: 1/k_t)")
-    ] = None,
-    prior: Annotated[float | None, typer.Option(help="c, constant. (default: 1/(k_t B²))")] = None,
-    epsilon: Annotated[
-        float | None, typer.Option(help="ε of the positivity step. (default: 1e-6)")
-    ] = None,
-    replacement: Annotated[
-        bool | None, typer.Option("--replacement/--no-replacement", help="How points are drawn.")
-    ] = None,
-    generations: Annotated[int | None, typer.Option(help="T. (default: 200)")] = None,
-    replicates: Annotated[int | None, typer.Option(help="Independent runs. (default: 100)")] = None,
-    dtype: Annotated[
-        str | None, typer.Option(help="float64, or float32. (default: float64)")
-    ] = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    plot: Annotated[bool, typer.Option("--plot", help="Also draw the figure.")] = False,
+    out: Out = None,
+    plot: Plot = False,
+    overwrite: Overwrite = False,
+    yes: Yes = False,
 ) -> None:
-    """Post points, draw from the web, update the weights; see how far apart the models stay.
+    """Post points, draw from the web, update the weights; measure how far the models stay apart.
 
-    Means, covariances, initial weights, graphs and human posts are settings of --config.
+    Means, covariance matrices, initial weights and graphs are settings of --config.
+
+    commensal simulate mixture --models 3 --components 2 --generations 100 --plot
+    commensal simulate mixture --read-share 0.2 --posts 5 --out mixture.nc
     """
-    settings = settings_of(
-        config,
-        models=models,
-        components=components,
-        covariance=covariance,
-        posts=posts,
-        fraction=fraction,
-        points=points,
-        concentration=concentration,
-        learning_rate=learning_rate,
-        prior=prior,
-        epsilon=epsilon,
-        replacement=replacement,
-        generations=generations,
-        replicates=replicates,
-        dtype=dtype,
-        seed=seed,
-    )
     from commensal.sims import mixture
 
-    check_folder(out)
-    for name in settings:
-        if name not in mixture.Config.model_fields:
-            raise ValueError(f"unknown setting {name!r}")
     if spacing is not None:
         if "means" in settings:
             raise ValueError("spacing and means both say where the components are: give one")
         if not spacing >= 0:
             raise ValueError(f"spacing must be at least 0, got {spacing:g}")
-        count = settings.get("components", mixture.Config.model_fields["components"].default)
-        settings["means"] = [spacing * (b - (count - 1) / 2) for b in range(count)]
-    wanted = mixture.Config(**settings)
-    with progress_bar(f"{wanted.replicates:,} runs") as progress:
-        runs = mixture.simulate(wanted, progress=progress)
-    law = _theory(wanted)
-    out_console.print(_table(wanted, runs, law))
-    write(runs, out)
-    if plot:
-        path = Path("mixture.png") if out is None else out.with_suffix(".png")
-        draw_disagreements(wanted, runs, path)
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+        count = settings.get("components", mixture.MixtureConfig.model_fields["components"].default)
+        settings["means"] = [spacing * (b - (count - 1) / 2) for b in range(min(count, 65_535))]
+    wanted = mixture.MixtureConfig(**settings)
+    each = len(wanted.record) * (1 + wanted.components)
+    if wanted.keep == "weights":
+        each += len(wanted.record) * wanted.models * wanted.components
+    # the web at the end, of the replicates that are under way
+    web = wanted.points + wanted.generations * wanted.models * wanted.posts
+    at_once = min(wanted.replicates, 64) * (wanted.components + wanted.models)
+    simulate(
+        "mixture",
+        "webdynamics",
+        wanted.replicates,
+        "runs",
+        1.0 * wanted.replicates * each + 1.0 * web * at_once,
+        run=partial(mixture.simulate, wanted),
+        table=lambda runs: _table(runs, _theory(wanted)),
+        draw=draw,
+        out=out,
+        plot=plot,
+        overwrite=overwrite,
+        yes=yes,
+    )
 
 
-def draw_disagreements(config: Any, runs: Any, path: Path) -> None:
+def draw(runs: Any, path: Path) -> None:
+    """Draw the models' disagreement over the generations."""
     from commensal import plots
+    from commensal.sims.mixture import MixtureConfig
 
-    plots.disagreements(runs, _theory(config)).savefig(path)
+    config = MixtureConfig.model_validate_json(runs.attrs["config"])
+    save_figure(plots.disagreements(runs, _theory(config)), path)
 
 
 def _theory(config: Any) -> Any:
-    """Root mean square of ‖D‖_F for separated components; None where the theory has no law."""
+    """Compute the root mean square of ‖D‖_F for separated components; None outside the theory."""
     import numpy as np
     import xarray as xr
 
@@ -122,7 +93,7 @@ def _theory(config: Any) -> Any:
         config.models,
         config.components,
         config.posts,
-        config.fraction,
+        config.read_share,
         config.points,
         weights=None if config.weights is None else np.array(config.weights),
         concentration=config.concentration,
@@ -137,7 +108,7 @@ def _theory(config: Any) -> Any:
     return xr.DataArray(np.sqrt(moments.disagreement), {"generation": t})
 
 
-def _table(config: Any, runs: Any, law: Any) -> Table:
+def _table(runs: Any, law: Any) -> Table:
     import numpy as np
 
     table = Table(title="Root mean square of ‖D‖_F; theory: separated components")

@@ -1,98 +1,76 @@
-"""`commensal simulate regression`."""
+"""`commensal simulate regression`: interactive regression, compared with its closed form."""
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.table import Table
 
-from commensal.cli._console import out_console, progress_bar
-from commensal.cli._settings import (
-    ConfigFile,
-    DesignName,
-    Dim,
-    Noise,
-    Prompts,
-    PublicRank,
-    Rank,
-    Seed,
-    settings_of,
-)
-from commensal.cli._simulate import check_folder, write
+from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._simulate import simulate, simulate_app
 
 
+@configured(simulate_app, "regression", "commensal.sims.regression", "RegressionConfig")
 def simulate_regression(
-    out: Annotated[
-        Path | None, typer.Option(help="NetCDF file for means, covariances and errors.")
-    ] = None,
-    entities: Annotated[int | None, typer.Option(help="K. (default: 4)")] = None,
-    dim: Dim = None,
-    rank: Rank = None,
-    public_rank: PublicRank = None,
-    design: DesignName = None,
-    prompts: Prompts = None,
-    strength: Annotated[
-        float | None, typer.Option(help="Size of private data, misaligned design.")
-    ] = None,
-    alpha: Annotated[float | None, typer.Option(help="Weight of new data. (default: 0.5)")] = None,
-    beta: Annotated[
-        float | None, typer.Option(help="Weight of private data. (default: 0.5)")
-    ] = None,
-    initial_beta: Annotated[
-        float | None, typer.Option(help="Weight of private data at t = 0. (default: as --beta)")
-    ] = None,
-    human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh human data in new data. (default: 0)")
-    ] = None,
-    noise: Noise = None,
-    generations: Annotated[int | None, typer.Option(help="T. (default: 15)")] = None,
-    replicates: Annotated[
-        int | None, typer.Option(help="Independent runs. (default: 2000)")
-    ] = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
+    settings: dict[str, Any],
+    out: Out = None,
+    plot: Plot = False,
+    overwrite: Overwrite = False,
+    yes: Yes = False,
 ) -> None:
-    """Draw responses, refit every model, publish, repeat; compare with the closed form."""
-    settings = settings_of(
-        config,
-        entities=entities,
-        dim=dim,
-        rank=rank,
-        public_rank=public_rank,
-        design=design,
-        prompts=prompts,
-        strength=strength,
-        alpha=alpha,
-        beta=beta,
-        initial_beta=initial_beta,
-        human_share=human_share,
-        noise=noise,
-        generations=generations,
-        replicates=replicates,
-        seed=seed,
-    )
+    """Draw responses, refit every model, publish, repeat; compare with the closed form.
+
+    commensal simulate regression --models 4 --alpha 0.4 --beta 0.7 --plot
+    commensal simulate regression --alpha 0.5,0.6,0.7 --generations 3 --out regression.nc
+    commensal simulate regression --grams grams.npz
+    """
     from commensal.sims import regression as sims
 
-    check_folder(out)
-    wanted = sims.Config(**settings)
-    with progress_bar(f"{wanted.replicates:,} replicates") as progress:
-        runs = sims.moments(wanted, progress=progress)
-    out_console.print(_comparison(wanted, runs))
-    write(runs, out)
+    wanted = sims.RegressionConfig(**settings)
+    k, d = float(wanted.models), wanted.dim
+    rows = wanted.rank if wanted.design == "gaussian" and wanted.grams is None else d
+    features = cache(lambda: sims.draw_designs(wanted))
+    simulate(
+        "regression",
+        "interactive",
+        wanted.replicates,
+        "replicates",
+        # moments of each generation, and what turns a model's responses into its estimate
+        k * d * (4 * d * (wanted.generations + 1) + rows * (2 + k)),
+        prepare=features,
+        run=partial(_beside_theory, wanted, features),
+        table=_comparison,
+        draw=draw,
+        out=out,
+        plot=plot,
+        overwrite=overwrite,
+        yes=yes,
+    )
 
 
-def _comparison(config: Any, runs: Any) -> Table:
-    """MSE per generation, simulated and in closed form."""
+def draw(runs: Any, path: Path) -> None:
+    """Draw the errors of the runs over the generations."""
+    from commensal import plots
+
+    plots.regression_errors(runs).savefig(path)
+
+
+def _beside_theory(config: Any, features: Any, out: Path | None, **options: Any) -> Any:
+    """Run the replicates, and add to them the errors that the closed form predicts."""
     import numpy as np
 
     from commensal import designs
     from commensal.sims import regression as sims
+    from commensal.sims._simulate import write_netcdf
     from commensal.theory import regression as theory
 
-    w = theory.Workflow(
-        **sims.draw_designs(config).grams(),
+    runs = sims.moments(config, out=out, **options)
+    if "mse_theory" in runs:  # a finished file, which is only read
+        return runs
+    w = theory.RegressionWorkflow(
+        **features().grams(),
         alpha=config.alpha,
         beta=config.beta,
         noise=config.noise,
@@ -101,11 +79,29 @@ def _comparison(config: Any, runs: Any) -> Table:
     )
     theta = designs.truth(w.dim, config.seed)
     expected = theory.mse(theory.trajectory(w, theta, config.generations), theta)
+    pooled = np.asarray(w.private).sum(axis=0) + np.asarray(w.public)
+    known = np.linalg.matrix_rank(pooled, hermitian=True) == w.dim
+    best = config.noise**2 * np.trace(np.linalg.inv(pooled)) if known else np.nan
+    units = runs["mse"].attrs
+    runs = runs.assign(
+        mse_theory=(runs["mse"].dims, np.asarray(expected), units),
+        pooled_mse=((), best, units),
+    )
+    if out is not None:
+        write_netcdf(runs, out)
+    return runs
+
+
+def _comparison(runs: Any) -> Table:
+    """Build a table of the mean squared error per generation, simulated and in closed form."""
+    import numpy as np
+
     simulated, error = runs["mse"].values, runs["mse_standard_error"].values
+    expected = runs["mse_theory"].values
     table = Table(title="Mean squared error of the models")
     for name in ("t", "simulated", "theory", "largest |z|"):
         table.add_column(name, justify="right", no_wrap=True)
-    for t in range(config.generations + 1):
+    for t in range(len(simulated)):
         # no noise, no error to compare with: a difference then is a difference
         apart = np.abs(simulated[t] - expected[t])
         z = np.where(error[t] > 0, apart / np.where(error[t] > 0, error[t], 1), apart)

@@ -1,4 +1,4 @@
-"""`commensal sweep` and `commensal figure`."""
+"""`commensal sweep`: evaluate the theory on grids of settings."""
 
 from __future__ import annotations
 
@@ -6,144 +6,170 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from commensal.cli._console import err_console, out_console, progress_bar
-from commensal.cli._settings import (
-    ConfigFile,
-    DesignName,
-    Dim,
-    Noise,
-    Prompts,
-    PublicRank,
-    Rank,
-    Seed,
-    Strength,
-    parse_counts,
-    parse_grid,
-    settings_of,
+from commensal.cli._console import note, out_console, progress_bar, say_next, stopped, wrote
+from commensal.cli._help import Group
+from commensal.cli._options import Overwrite, Plot, Yes, configured
+from commensal.cli._size import size_of
+from commensal.saving import save_figure
+
+_ROWS = 16  # β rows that are solved together, about
+_MAPS = ("efficiency", "stability", "consensus")
+
+sweep_app = typer.Typer(
+    cls=Group, help="Sweep a grid and keep it as named arrays.", no_args_is_help=True
 )
 
-sweep_app = typer.Typer(help="Sweep a grid and keep it as named arrays.", no_args_is_help=True)
 
-
-@sweep_app.command("regression")
+@configured(sweep_app, "regression", "commensal.sweep", "RegressionSweep")
 def sweep_regression(
-    out: Annotated[Path, typer.Option(help="NetCDF file to write.")] = Path("sweep.nc"),
-    alpha: Annotated[
-        str | None,
-        typer.Option(help="Weights of new data: start:stop:count or a,b,c. (default: 0:1:51)"),
-    ] = None,
-    beta: Annotated[
-        str | None, typer.Option(help="Weights of private data, likewise. (default: 0:1:51)")
-    ] = None,
-    entities: Annotated[
-        str | None, typer.Option(help="Numbers of models K: a,b,c. (default: 2,4,8)")
-    ] = None,
-    dim: Dim = None,
-    rank: Rank = None,
-    public_rank: PublicRank = None,
-    design: DesignName = None,
-    prompts: Prompts = None,
-    strength: Strength = None,
-    noise: Noise = None,
-    human_share: Annotated[
-        float | None, typer.Option(help="Share of fresh human data in new data. (default: 0)")
-    ] = None,
-    grams: Annotated[
-        Path | None,
-        typer.Option(help="Gram matrices of your own (.npz: private, public, synthetic[, human])."),
-    ] = None,
-    tasks: Annotated[
-        bool | None, typer.Option("--tasks/--no-tasks", help="Keep mspe, model by task.")
-    ] = None,
-    seed: Seed = None,
-    config: ConfigFile = None,
-    plot: Annotated[bool, typer.Option("--plot", help="Also draw the figures.")] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Discard what the output holds.")
-    ] = False,
+    settings: dict[str, Any],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE", rich_help_panel="Output", help="NetCDF file to write.")
+    ] = Path("sweep.nc"),
+    plot: Plot = False,
+    overwrite: Overwrite = False,
+    yes: Yes = False,
 ) -> None:
     """Stability, error and efficiency of K models that train on each other's output.
 
-    Interrupted sweeps go on where they were when the same command is given again.
-    """
-    settings = settings_of(
-        config,
-        alpha=None if alpha is None else parse_grid(alpha),
-        beta=None if beta is None else parse_grid(beta),
-        entities=None if entities is None else parse_counts(entities),
-        dim=dim,
-        rank=rank,
-        public_rank=public_rank,
-        design=design,
-        prompts=prompts,
-        strength=strength,
-        noise=noise,
-        human_share=human_share,
-        grams=grams,
-        tasks=tasks,
-        seed=seed,
-    )
-    from commensal import sweep
+    A GRID is start:stop:count, both ends included, or numbers separated by commas. Interrupted
+    sweeps go on where they were when the same command is given again.
 
-    if grams is not None and "entities" not in settings:
-        settings["entities"] = (sweep.read_grams(grams)["private"].shape[0],)
+    commensal sweep regression --alpha 0:1:101 --beta 0:1:101 --models 2,4,8 --plot
+    commensal sweep regression --alpha 0.5 --human-share 0.1 --out half.nc
+    commensal sweep regression --grams grams.npz --out grams.nc
+    """
+    from commensal import sweep
+    from commensal._checkpoint import check_target
+
     wanted = sweep.RegressionSweep(**settings)
+    check_target(out)
+    if plot:
+        for picture in pictures(out):
+            check_target(picture, (".png",))
+    size = _size(wanted, out, plot, yes)
     try:
-        with progress_bar(f"{wanted.cells:,} cells") as progress:
-            dataset = sweep.regression(wanted, out, overwrite=overwrite, progress=progress)
+        with progress_bar(_cells(wanted), waiting="compiling") as progress:
+
+            def started(done: float, total: float) -> None:
+                nonlocal size
+                if size and done < total:  # what is wrong with the output was found before
+                    note(size)
+                size = ""
+                progress(done, total)
+
+            dataset = sweep.regression(wanted, out, overwrite=overwrite, progress=started)
     except KeyboardInterrupt:
-        err_console.print(
-            "stopped; finished chunks are kept, the same command goes on from them",
-            soft_wrap=True,
-        )
-        raise typer.Exit(130) from None
+        stopped(kept=True)
     with dataset:
         out_console.print(_summary(dataset))
-        written = [out]
+        out_console.print(_LEGEND, highlight=False)
+        for path in [out, *(draw_maps(dataset, out) if plot else ())]:
+            wrote(path)
         if plot:
-            written += draw_maps(dataset, out)
-    for path in written:
-        out_console.print(f"wrote {path}", soft_wrap=True, highlight=False)
+            say_next(*_best_cell(wanted, dataset))
+        else:
+            say_next("figure", out)
+
+
+def _size(wanted: Any, out: Path, plot: bool, yes: bool) -> str:
+    """Describe a sweep's size in words; raise ValueError where the machine is too small for it."""
+    from commensal._cores import available_cores
+
+    cores, each = available_cores(), len(wanted.alpha) * len(wanted.beta)
+    numbers, in_flight, seconds = 0.0, 0.0, 0.0
+    for k in wanted.models:
+        d = k if wanted.design == "misaligned" else wanted.dim
+        per_cell = 3 + 3 * k + (k * k if wanted.tasks else 0)
+        numbers += per_cell * each
+        in_flight = max(in_flight, per_cell * len(wanted.alpha) * min(_ROWS, len(wanted.beta)))
+        # about what benchmarks/sweep_regression.py measures on two cores for d = 15
+        seconds += 2.7e-6 * (4 + k) * (max(d, 5) / 15) ** 2.5 * each * 2 / cores
+    largest = max(wanted.models)
+    memory = 8 * (each * largest + 2 * (cores + 2) * in_flight) + 2**29
+    if plot:
+        memory += 8 * each * len(wanted.models) * (3 + 2 * largest)
+    disk = 2 * 8 * numbers  # finished chunks, and the file that they become
+    time = seconds + 10 * -(-len(wanted.models) // cores)  # to compile, for each K
+    return size_of(
+        _cells(wanted), memory=memory, seconds=time, disk=disk, folder=out.parent, yes=yes
+    )
+
+
+def _cells(wanted: Any) -> str:
+    return f"{wanted.cells:,} cell{'s' * (wanted.cells != 1)}"
+
+
+def _best_cell(wanted: Any, dataset: Any) -> list[Any]:
+    """Return the command that simulates the best mix of the most models, or else the first cell."""
+    k = max(wanted.models)
+    best = dataset.sel(models=k, objective="mean")
+    found = float(best["optimal_alpha"]), float(best["optimal_beta"])
+    alpha, beta = found if found[0] == found[0] else (wanted.alpha[0], wanted.beta[0])
+    grid = {"alpha", "beta", "models", "tasks"}
+    given = wanted.model_dump(mode="json", exclude_unset=True, exclude=grid)
+    options = {"models": k, "alpha": alpha, "beta": beta} | given
+    flags = [(f"--{n.replace('_', '-')}", v) for n, v in options.items() if v is not None]
+    return ["simulate", "regression", *(part for flag in flags for part in flag)]
+
+
+_OPTIMUM = tuple(f"optimal_{name}" for name in ("alpha", "beta", "relative_efficiency"))
+_LEGEND = (
+    "best: the mix with the smallest error, mean over models, among those that leave no model "
+    "biased for ever (if there is none, among the least biased). "
+    "stable: share of the grid's cells where errors shrink (ρ < 1); only these have a limit. "
+    "efficiency: 1 would be what all real data together give, at (½, ½) in the paper's mix. "
+    "consensus: how far apart the models end (0: all alike). "
+    "-: not defined, as no such cell is on the grid, or some model has no unbiased limit there."
+)
 
 
 def _summary(dataset: Any) -> Table:
-    """A line per K: how much of the grid is stable, and where it is best."""
+    """Print one line per K: the stable share of the grid, and its best point."""
     import numpy as np
 
-    table = Table(title="Where errors are smallest on the grid (mean over models)")
+    table = Table(
+        title="The best mix of each K on the grid",
+        box=SIMPLE_HEAD,
+        padding=0,  # 60 columns hold it
+    )
     for name in ("K", "stable", "best α", "best β", "efficiency", "at (½, ½)", "consensus"):
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(name, justify="right", overflow="fold")
     half = dataset.sel(alpha=0.5, beta=0.5, method="nearest")
     near_half = abs(half.alpha - 0.5) < 0.01 and abs(half.beta - 0.5) < 0.01
-    for i, k in enumerate(dataset.entities.values):
-        of_k = dataset[["stable", "optimal_alpha", "optimal_beta"]].isel(entities=i)
+    for i, k in enumerate(dataset.models.values):
+        of_k = dataset[["stable", *_OPTIMUM]].isel(models=i)
         alpha, beta = (float(of_k[f"optimal_{n}"].sel(objective="mean")) for n in ("alpha", "beta"))
-        best = dataset.isel(entities=i)
+        best = dataset.isel(models=i)
         row = [str(k), f"{float(of_k.stable.mean()):.0%}"]
         if np.isnan(alpha):
             table.add_row(*row, "-", "-", "-", "-", "-")
             continue
         best = best.sel(alpha=alpha, beta=beta)
-        at_half = half.relative_efficiency.isel(entities=i).mean() if near_half else np.nan
-        numbers = (best.relative_efficiency.mean(), at_half, best.consensus_distance)
+        at_half = np.nan
+        if near_half:
+            of_models = half.relative_efficiency.isel(models=i, model=slice(0, int(k)))
+            at_half = of_models.mean(skipna=False)
+        efficiency = of_k.optimal_relative_efficiency.sel(objective="mean")
+        numbers = (efficiency, at_half, best.consensus_distance)
         shown = ["-" if np.isnan(float(x)) else f"{float(x):.3f}" for x in numbers]
         table.add_row(*row, f"{alpha:.2f}", f"{beta:.2f}", *shown)
     return table
 
 
+def pictures(out: Path) -> list[Path]:
+    """Return the paths of the maps of a sweep that is written to ``out``."""
+    return [out.with_name(f"{out.stem}_{name}.png") for name in _MAPS]
+
+
 def draw_maps(dataset: Any, out: Path) -> list[Path]:
+    """Draw the maps of a sweep beside its file, and return their paths."""
     from commensal import plots
 
-    drawn = {
-        "efficiency": plots.efficiency_map,
-        "stability": plots.stability_map,
-        "consensus": plots.consensus_map,
-    }
-    written = []
-    for name, draw in drawn.items():
-        path = out.with_name(f"{out.stem}_{name}.png")
-        draw(dataset).savefig(path)
-        written.append(path)
-    return written
+    drawn = pictures(out)
+    for name, path in zip(_MAPS, drawn, strict=True):
+        save_figure(getattr(plots, f"{name}_map")(dataset), path)
+    return drawn

@@ -1,10 +1,10 @@
-"""What commands of language models need."""
+"""Check that the packages for language models are installed."""
 
 from __future__ import annotations
 
 
 def need_torch() -> None:
-    """Say what is missing in one line.
+    """Report in one line which packages are missing.
 
     Raises
     ------

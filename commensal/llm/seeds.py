@@ -1,4 +1,4 @@
-"""Seeds of everything that is drawn, from the run's one seed and the name of what is drawn."""
+"""Seeds derived from the run's one seed and the name of what is drawn."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 
 def seed_of(seed: int, *names: str | int) -> int:
-    """A seed for one purpose, independent of every other purpose's and of the order of use.
+    """Return a seed for one purpose, independent of every other purpose's and of the order of use.
 
     Parameters
     ----------
     seed : int
         The run's seed.
     *names : str or int
-        What is drawn: ``"data", generation, entity`` and the like.
+        What is drawn: ``"data", generation, model`` and the like.
 
     Returns
     -------
@@ -34,5 +34,5 @@ def seed_of(seed: int, *names: str | int) -> int:
 
 
 def generator(seed: int, *names: str | int) -> np.random.Generator:
-    """NumPy's generator on :func:`seed_of`."""
+    """Return NumPy's generator with the seed of :func:`seed_of`."""
     return np.random.default_rng(seed_of(seed, *names))

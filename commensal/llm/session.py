@@ -1,9 +1,9 @@
-"""One session of work on a run: alone, quiet, on known threads, and noted."""
+"""Environment of one session of work on a run: device, threads, memory, log messages."""
 
 from __future__ import annotations
 
-import fcntl
 import platform
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,13 @@ import torch
 import transformers
 
 import commensal
-from commensal.llm.config import Experiment
-from commensal.llm.directory import RunDirectory, RunDirectoryError
+from commensal.llm.config import ExperimentConfig
+
+_OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 
-def device_of(config: Experiment) -> torch.device:
-    """Where the run computes.
+def device_of(config: ExperimentConfig) -> torch.device:
+    """Return the device on which the run computes.
 
     Raises
     ------
@@ -37,8 +38,8 @@ def device_of(config: Experiment) -> torch.device:
     return device
 
 
-def environment(config: Experiment, device: torch.device) -> dict[str, Any]:
-    """What this session runs on."""
+def environment(config: ExperimentConfig, device: torch.device) -> dict[str, Any]:
+    """Describe the versions and the machine of this session."""
     return {
         "commensal": commensal.__version__,
         "commit": _commit(),
@@ -54,7 +55,7 @@ def environment(config: Experiment, device: torch.device) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Of the source that runs, where it is a git checkout."""
+    """Return the commit of the running source code, None outside a git checkout."""
     folder = Path(commensal.__file__).parent
     try:
         found = subprocess.run(
@@ -69,20 +70,42 @@ def _commit() -> str | None:
     return found.stdout.strip()
 
 
+class OutOfMemory(MemoryError):
+    """Memory ran out; what was finished before is whole."""
+
+
 @contextmanager
-def alone(directory: RunDirectory) -> Iterator[None]:
-    """Only one process at a time works on a run; the lock goes with the process."""
-    with (directory.path / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise RunDirectoryError(f"another process is running {str(directory.path)!r}") from None
+def memory(path: Path) -> Iterator[None]:
+    """Raise OutOfMemory with advice in one line where memory does not suffice.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+
+    Raises
+    ------
+    OutOfMemory
+    """
+    try:
         yield
+    except OutOfMemory:
+        raise
+    except (MemoryError, RuntimeError) as error:  # torch has an error of its own on a GPU only
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
+        where = "the GPU's memory" if isinstance(error, torch.cuda.OutOfMemoryError) else "memory"
+        raise OutOfMemory(
+            f"{where} ran out; what was finished before is whole. Free some, or go on with fewer "
+            f"settings side by side: commensal llm resume {path} --workers 1. If one alone is too "
+            "large, start a new run with a smaller training.batch_size (and more "
+            "training.accumulation), measurement.batch_size and sampling.batch_size"
+        ) from error
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """With so many of torch's threads."""
+    """Set the number of torch's threads inside a block."""
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
@@ -93,7 +116,7 @@ def threads(count: int) -> Iterator[None]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without transformers' own bars and hints, which would break our bar."""
+    """Silence transformers' own bars and hints, which would break our progress bar."""
     logging = transformers.utils.logging
     shown, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()

@@ -3,16 +3,25 @@
 :func:`published_losses` are the losses that `interactive` prints; :func:`predict` what interactive
 linear regression with finite training says of them, :func:`fit` finds its four scalars,
 :func:`agreement` says how good a prediction is against predicting nothing, :func:`ceilings` how
-good any could be, and :func:`pair_published` does all of it. :func:`pair_run` lays the theory over
+good any could be, :func:`table_of_means` and :func:`rule` what can be said without any theory,
+and :func:`pair_published` does all of it. :func:`pair_run` lays the theory over
 a run of language models, whose own features it takes for the datasets.
 """
 
-from commensal.pairing._agreement import CONSTANT, Agreement, Score, Scores, agreement, direction
+from commensal.pairing._agreement import (
+    CONSTANT,
+    Agreement,
+    AgreementScore,
+    Scores,
+    agreement,
+    direction,
+)
+from commensal.pairing._baselines import rule, table_of_means
 from commensal.pairing._ceilings import Ceilings, ceilings
-from commensal.pairing._curves import Curves, System, curves
+from commensal.pairing._curves import ErrorCurves, RunSystem, curves
 from commensal.pairing._fit import Fit, fit, fitted
 from commensal.pairing._fit_run import RunFit, RunScalars
-from commensal.pairing._judge_run import Lead, RunScores
+from commensal.pairing._judge_run import RunScores
 from commensal.pairing._pair_published import Judged, PublishedPairing, pair_published
 from commensal.pairing._pair_run import RunPairing, pair_losses, pair_run
 from commensal.pairing._pair_web import WebPairing, pair_web
@@ -23,20 +32,19 @@ from commensal.pairing._report import write_pairing
 __all__ = [
     "CONSTANT",
     "Agreement",
+    "AgreementScore",
     "Ceilings",
-    "Curves",
+    "ErrorCurves",
     "Fit",
     "Judged",
-    "Lead",
     "PublishedPairing",
     "RunFit",
     "RunPairing",
     "RunScalars",
     "RunScores",
+    "RunSystem",
     "Scalars",
-    "Score",
     "Scores",
-    "System",
     "WebPairing",
     "agreement",
     "ceilings",
@@ -50,5 +58,7 @@ __all__ = [
     "pair_web",
     "predict",
     "published_losses",
+    "rule",
+    "table_of_means",
     "write_pairing",
 ]

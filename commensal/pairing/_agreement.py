@@ -1,4 +1,4 @@
-"""How well predicted changes of losses agree with measured ones, whatever was measured."""
+"""Agreement of predicted with measured changes of losses, whatever was measured."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
 CONSTANT = 0.1
-"""Nats per token: `interactive` counts a change of at most so much as none (its Table 2)."""
+"""Largest change, in nats per token, that `interactive` counts as none (its Table 2)."""
 
 
-class Score(NamedTuple):
+class AgreementScore(NamedTuple):
     """One measure of agreement.
 
     Attributes
@@ -32,36 +32,36 @@ class Score(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """The measures, of one prediction.
+    """All measures of agreement of one prediction.
 
     Attributes
     ----------
-    rank_correlation : Score
-        Spearman's, over the settings of a cell, mean over the cells in which both vary.
-    pooled : Score
-        Spearman's over all rows at once: cells and settings.
-    sign : Score
+    rank_correlation : AgreementScore
+        Spearman's, over the grid points of a cell, mean over the cells in which both vary.
+    pooled : AgreementScore
+        Spearman's over all rows at once: cells and grid points.
+    sign : AgreementScore
         Share of rows whose direction (rise, fall, none) is predicted.
-    r_squared : Score
+    r_squared : AgreementScore
         1 - Σ(observed - predicted)² / Σ observed²: against predicting no change, not the mean.
     """
 
-    rank_correlation: Score
-    pooled: Score
-    sign: Score
-    r_squared: Score
+    rank_correlation: AgreementScore
+    pooled: AgreementScore
+    sign: AgreementScore
+    r_squared: AgreementScore
 
 
 class Agreement(NamedTuple):
-    """Of a prediction with what was measured, and of two baselines (without intervals).
+    """Agreement of a prediction, and of two baselines (without intervals), with the measurements.
 
     Attributes
     ----------
     prediction : Scores
     no_change : Scores
         Of predicting that nothing happens; has no ranks (NaN), and R² = 0.
-    mean_over_settings : Scores
-        Of predicting each cell's own mean change, whatever the setting; taken from what was
+    mean_over_points : Scores
+        Of predicting each cell's own mean change, whatever the grid point; taken from what was
         measured, so it starts with an advantage. Has no ranks within cells (NaN).
     designs, cells, rows : int
         How many of each were compared.
@@ -69,7 +69,7 @@ class Agreement(NamedTuple):
 
     prediction: Scores
     no_change: Scores
-    mean_over_settings: Scores
+    mean_over_points: Scores
     designs: int
     cells: int
     rows: int
@@ -93,8 +93,8 @@ def agreement(
     predicted : array of shape (rows,) or (designs, rows)
         Their prediction; each design is judged by itself.
     cells : sequence of length rows
-        Which rows differ in the setting alone (one model on one task): ranks are compared within
-        a cell, and cells are what the bootstrap draws, because settings share a starting model.
+        Which rows differ in the grid point alone (one model on one task): ranks are compared within
+        a cell, and cells are what the bootstrap draws, because grid points share a starting model.
     constant : float
         A change of at most so much, up or down, counts as none.
     resamples : int
@@ -113,7 +113,7 @@ def agreement(
 
     Examples
     --------
-    A prediction twice too large in one of two cells ranks all settings right:
+    A prediction twice too large in one of two cells ranks all grid points right:
 
     >>> found = agreement([1.0, 0.0, -1.0, 0.5], [2.0, 0.0, -1.0, 0.5], ["a", "a", "b", "b"])
     >>> found.prediction.rank_correlation.value, found.prediction.sign.value
@@ -122,7 +122,7 @@ def agreement(
     (0.556, 0.25)
     """
     observed, predicted = np.asarray(observed, float), np.asarray(predicted, float)
-    where = _cells(cells)
+    where = cells_of(cells)
     _check(observed, predicted, len(cells))
     mean = np.empty_like(observed)
     for rows in where:
@@ -135,7 +135,7 @@ def agreement(
     return Agreement(
         prediction=score(designs, resamples),
         no_change=score(np.zeros((1, observed.size)), 0),
-        mean_over_settings=score(mean[None], 0),
+        mean_over_points=score(mean[None], 0),
         designs=len(designs),
         cells=len(where),
         rows=observed.size,
@@ -143,7 +143,7 @@ def agreement(
 
 
 def direction(change: Any, constant: float = CONSTANT) -> Float[np.ndarray, "..."]:
-    """1 for a rise, -1 for a fall, 0 for a change of at most ``constant``.
+    """Return 1 for a rise, -1 for a fall, and 0 for a change of at most ``constant``.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def direction(change: Any, constant: float = CONSTANT) -> Float[np.ndarray, "...
 def rank_correlations(
     a: Float[np.ndarray, "#designs n"], b: Float[np.ndarray, "#designs n"]
 ) -> Float[np.ndarray, "designs"]:
-    """Spearman's along the last axis; NaN where either side is constant."""
+    """Return Spearman correlations along the last axis; NaN where either side is constant."""
     # equal but for rounding (α = 1 hears no β; 3.8 - 3.7 is not 2.1 - 2.0) is equal: ties
     x, y = (rankdata(np.round(r, 9), axis=-1) for r in (a, b))
     x, y = (r - r.mean(axis=-1, keepdims=True) for r in (x, y))
@@ -166,7 +166,14 @@ def rank_correlations(
     return (x * y).sum(axis=-1) / np.where(norm > 0, norm, np.nan)
 
 
-def _cells(labels: Sequence[Any]) -> list[Int[np.ndarray, "n"]]:
+def cells_of(labels: Sequence[Any]) -> list[Int[np.ndarray, "n"]]:
+    """Return the rows of each cell, in the order in which cells first appear.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in cells_of(["a", "b", "a"])]
+    [[0, 2], [1]]
+    """
     rows: dict[Any, list[int]] = {}
     for i, label in enumerate(labels):
         rows.setdefault(label, []).append(i)
@@ -226,7 +233,7 @@ def _scores(
     first, last = _middle(each.T)
     return Scores(
         *(
-            Score(float(m.mean()), (float(a), float(b)), (float(f), float(g)))
+            AgreementScore(float(m.mean()), (float(a), float(b)), (float(f), float(g)))
             for m, a, b, f, g in zip(each, low, high, first, last, strict=True)
         )
     )
@@ -258,7 +265,7 @@ def _per_cell(
 
 
 def _middle(values: Float[np.ndarray, "n measures"]) -> Float[np.ndarray, "2 measures"]:
-    """2.5 and 97.5 % of each column, of what is defined; NaN where nothing is."""
+    """Return the 2.5 and 97.5 % quantiles of each column's finite values; NaN if it has none."""
     out = np.full((2, values.shape[1]), np.nan)
     for i, column in enumerate(values.T):
         column = column[np.isfinite(column)]

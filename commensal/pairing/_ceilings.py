@@ -1,4 +1,4 @@
-"""How good any prediction could be, given how the measurements were printed."""
+"""Ceilings: how good any prediction could be, given how the measurements were printed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from commensal.pairing._published import CELL
 
 
 class Ceilings(NamedTuple):
-    """Of rank correlation within cells and of agreement of sign.
+    """Ceilings of the rank correlation within cells and of the agreement of sign.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Ceilings(NamedTuple):
     rounding_sign_interval : (float, float)
         The middle 95 % of it.
     alike_rank, alike_sign : float
-        Of the best prediction that tells own task from others', and settings, but not one task
+        Of the best prediction that tells own task from others', and grid points, but not one task
         from another: which is what random designs, all of one law, can do.
     edge : float
         Share of rows whose printed change is ``CONSTANT``, up or down: which side of it the true
@@ -40,7 +40,7 @@ class Ceilings(NamedTuple):
 def ceilings(
     losses: pd.DataFrame, *, step: float = 0.1, resamples: int = 500, seed: int = 0
 ) -> Ceilings:
-    """What limits agreement with rounded losses, whatever predicts them.
+    """Compute the limits that rounding of the losses sets to the agreement of any prediction.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def ceilings(
         Rows as in :func:`published_losses`; no cell twice.
     step : float
         To which losses are rounded: true losses are drawn uniformly from half a step around
-        those printed, the initial loss of a cell once for all its settings.
+        those printed, the initial loss of a cell once for all its grid points.
     resamples : int
         Draws.
     seed : int
@@ -89,7 +89,7 @@ def ceilings(
 def _alike(
     frame: pd.DataFrame, observed: Float[np.ndarray, "rows"]
 ) -> tuple[Float[np.ndarray, "rows"], Float[np.ndarray, "rows"]]:
-    """Mean ranks (the order that agrees best with several) and commonest directions."""
+    """Return the mean ranks (the order that agrees best with several) and commonest directions."""
     cells = frame.assign(
         own=frame.model == frame.task, change=observed.round(9), direction=direction(observed)
     )
@@ -99,8 +99,8 @@ def _alike(
     ranks -= ranks.groupby([cells[c] for c in CELL]).transform("mean")
     size = (ranks**2).groupby([cells[c] for c in CELL]).transform("sum") ** 0.5
     cells["rank"] = (ranks / size.where(size > 0)).fillna(0.0)
-    settings = cells.groupby([*kind, "alpha", "beta"])
+    points = cells.groupby([*kind, "alpha", "beta"])
     return (
-        settings["rank"].transform("mean").to_numpy(float),
-        settings["direction"].transform(lambda d: d.mode().iloc[0]).to_numpy(float),
+        points["rank"].transform("mean").to_numpy(float),
+        points["direction"].transform(lambda d: d.mode().iloc[0]).to_numpy(float),
     )

@@ -1,4 +1,4 @@
-"""Errors over the generations of given datasets, known by the second moments of their features."""
+"""Errors over the generations, for datasets given by the second moments of their features."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
 from commensal.pairing._errors import error_parts
-from commensal.theory.regression import Filters, Workflow, dependence
+from commensal.theory.regression import Filters, RegressionWorkflow, dependence
 
 
-class System(NamedTuple):
-    """What the theory takes from a run; no loss is among it.
+class RunSystem(NamedTuple):
+    """Inputs that the theory takes from a run; no loss is among them.
 
     Attributes
     ----------
@@ -23,10 +24,10 @@ class System(NamedTuple):
         Gram matrices per token of the tasks; their mean with the public one is the identity,
         where features are whitened.
     public : Float[numpy.ndarray, "d d"]
-    synthetic : Float[numpy.ndarray, "settings K d d"]
+    synthetic : Float[numpy.ndarray, "points K d d"]
         Of what the models wrote at t = 0, for each setting's start.
-    alpha, beta, initial_beta : Float[numpy.ndarray, "settings"]
-        Of each setting.
+    alpha, beta, initial_beta : Float[numpy.ndarray, "points"]
+        Of each grid point.
     generations : int
         T.
     truths : Float[numpy.ndarray, "datasets datasets"]
@@ -35,42 +36,42 @@ class System(NamedTuple):
 
     private: Float[np.ndarray, "K d d"]
     public: Float[np.ndarray, "d d"]
-    synthetic: Float[np.ndarray, "settings K d d"]
-    alpha: Float[np.ndarray, "settings"]
-    beta: Float[np.ndarray, "settings"]
-    initial_beta: Float[np.ndarray, "settings"]
+    synthetic: Float[np.ndarray, "points K d d"]
+    alpha: Float[np.ndarray, "points"]
+    beta: Float[np.ndarray, "points"]
+    initial_beta: Float[np.ndarray, "points"]
     generations: int
     truths: Float[np.ndarray, "datasets datasets"]
 
 
-class Curves(NamedTuple):
-    """Errors per token: setting × generation × model × dataset (the public one last).
+class ErrorCurves(NamedTuple):
+    """Errors per token by grid point, generation, model and dataset (the public one last).
 
     Attributes
     ----------
-    expected : Float[numpy.ndarray, "settings time K datasets"]
+    expected : Float[numpy.ndarray, "points time K datasets"]
         Of models that learn from responses without noise.
-    variance : Float[numpy.ndarray, "settings time K datasets"]
+    variance : Float[numpy.ndarray, "points time K datasets"]
         What noise of unit variance adds.
     """
 
-    expected: Float[np.ndarray, "settings time K datasets"]
-    variance: Float[np.ndarray, "settings time K datasets"]
+    expected: Float[np.ndarray, "points time K datasets"]
+    variance: Float[np.ndarray, "points time K datasets"]
 
 
-def curves(system: System, training: float, initial_training: float) -> Curves:
-    """Errors of every model on every dataset at t = 0..T.
+def curves(system: RunSystem, training: float, initial_training: float) -> ErrorCurves:
+    """Compute the errors of every model on every dataset at t = 0..T.
 
     Parameters
     ----------
-    system : System
+    system : RunSystem
     training, initial_training : float
         τ, step size times steps of a generation, at t >= 1 and at t = 0, of gradient steps so
         small that they flow; ``inf`` is the minimiser that `interactive` assumes.
 
     Returns
     -------
-    Curves
+    ErrorCurves
         Over d, so that a base that knows nothing has an error of about 1.
 
     Examples
@@ -79,17 +80,17 @@ def curves(system: System, training: float, initial_training: float) -> Curves:
 
     >>> import numpy as np
     >>> eye, half = np.eye(2), np.array([1.0])
-    >>> s = System(eye[None], eye, eye[None, None], 0 * half, half, half, 1, np.eye(2))
+    >>> s = RunSystem(eye[None], eye, eye[None, None], 0 * half, half, half, 1, np.eye(2))
     >>> curves(s, np.inf, 1.0).expected[0, :, 0].round(2)
     array([[0.14, 1.4 ],
            [0.  , 2.  ]])
     """
     rates = np.array([initial_training, training])
-    settings = [
+    points = [
         _filters_of(system, *at, rates)
         for at in zip(system.alpha, system.beta, system.initial_beta, system.synthetic, strict=True)
     ]
-    kept, gain = (np.stack(part) for part in zip(*settings, strict=True))
+    kept, gain = (np.stack(part) for part in zip(*points, strict=True))
     mix = np.stack([system.alpha, system.beta, system.initial_beta], axis=1)
     found = _curves(
         system.private,
@@ -101,18 +102,18 @@ def curves(system: System, training: float, initial_training: float) -> Curves:
         system.truths,
         system.generations,
     )
-    return Curves(*(np.asarray(x) / system.public.shape[-1] for x in found))
+    return ErrorCurves(*(np.asarray(x) / system.public.shape[-1] for x in found))
 
 
 def _filters_of(
-    system: System,
+    system: RunSystem,
     alpha: float,
     beta: float,
     initial_beta: float,
     synthetic: Float[np.ndarray, "K d d"],
     rates: Float[np.ndarray, "2"],
 ) -> tuple[Float[np.ndarray, "2 K d d"], Float[np.ndarray, "2 K d d"]]:
-    """H = exp(-τG) and (I - H) G⁺ of both rounds, for every model."""
+    """Return H = exp(-τG) and (I - H) G⁺ of both rounds, for every model."""
     web = synthetic.mean(axis=0)
     grams = np.stack(
         [
@@ -148,16 +149,16 @@ def _curves_impl(
     gain: Array,
     truths: Array,
     generations: int,
-) -> tuple[Float[AnyArray, "settings time K m"], Float[AnyArray, "settings time K m"]]:
+) -> tuple[Float[AnyArray, "points time K m"], Float[AnyArray, "points time K m"]]:
     tests = jnp.concatenate([private, public[None]])
 
     def one(synthetic: Array, mix: Array, kept: Array, gain: Array):
         alpha, beta, initial_beta = mix
-        w = Workflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
+        w = RegressionWorkflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
         return error_parts(w, dependence(w, Filters(kept, gain), generations), truths, tests)
 
     return jax.vmap(one)(synthetic, mix, kept, gain)
 
 
 # one program per shape: it takes seconds to compile, and hundredths of one to run
-_curves_jit = jax.jit(_curves_impl, static_argnums=7)
+_curves_jit = compiled(_curves_impl, static_argnums=7)

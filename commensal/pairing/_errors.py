@@ -19,19 +19,25 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal import designs
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
-from commensal.theory.regression import Dependence, Training, Workflow, dependence
+from commensal.theory.regression import (
+    Dependence,
+    RegressionTraining,
+    RegressionWorkflow,
+    dependence,
+)
 
 STEPS = 100
-"""Gradient steps per generation: Table 9 of `interactive`."""
+"""Number of gradient steps per generation in Table 9 of `interactive`."""
 
 _LONGEST = 15
 
 
 def errors(
-    settings: Sequence[tuple[float, float]],
+    points: Sequence[tuple[float, float]],
     generations: int,
-    entities: int,
+    models: int,
     seed: int,
     *,
     training: float,
@@ -40,17 +46,17 @@ def errors(
     correlation: float = 0.0,
     dim: int = 50,
     rank: int = 15,
-) -> Float[np.ndarray, "settings 2 K K"]:
-    r"""Errors of model k on task m before the first generation and after the last.
+) -> Float[np.ndarray, "points 2 K K"]:
+    r"""Compute the errors of model k on task m before the first generation and after the last.
 
     Parameters
     ----------
-    settings : sequence of (alpha, beta)
+    points : sequence of (alpha, beta)
         Weights of the web and of private data, for t >= 1.
     generations : int
         T.
-    entities : int
-        K; entity and task k share a private dataset.
+    models : int
+        K; model and task k share a private dataset.
     seed : int
         Of the random design: Gaussian features, ``rank`` rows per dataset (`interactive` fig. 4).
     training, initial_training : float
@@ -64,7 +70,7 @@ def errors(
 
     Returns
     -------
-    Float[np.ndarray, "settings 2 K K"]
+    Float[np.ndarray, "points 2 K K"]
         :math:`E\lVert X_m (\hat θ_k - θ_m) \rVert^2` over that of the base,
         :math:`E\lVert X_m θ_m \rVert^2`: 1 where nothing is known of the task. Not finite where
         the gradient steps diverge.
@@ -79,17 +85,17 @@ def errors(
     """
     if not 0 <= correlation <= 1:
         raise ValueError(f"correlation must lie between 0 and 1, got {correlation}")
-    # α = 1 hears neither dataset, so one β does for all; equal settings are computed once
-    asked = [(float(a), float(b) if a < 1 else 1.0) for a, b in settings]
+    # α = 1 hears neither dataset, so one β does for all; equal grid points are computed once
+    asked = [(float(a), float(b) if a < 1 else 1.0) for a, b in points]
     scalars = np.array([training / STEPS, initial_training / STEPS, noise * dim**0.5, correlation])
-    grams = _grams(entities, dim, rank, seed)
+    grams = _grams(models, dim, rank, seed)
     found = {(a, b): _errors(grams, np.array([a, b]), scalars, generations) for a, b in set(asked)}
     return np.stack([np.asarray(found[s]) for s in asked])
 
 
 @lru_cache(maxsize=64)
-def _grams(entities: int, dim: int, rank: int, seed: int) -> dict[str, np.ndarray]:
-    return designs.gaussian(entities, dim, rank, seed).grams()
+def _grams(models: int, dim: int, rank: int, seed: int) -> dict[str, np.ndarray]:
+    return designs.gaussian(models, dim, rank, seed).grams()
 
 
 @float64
@@ -102,12 +108,12 @@ def _errors_impl(
     grams, mix: Array, scalars: Array, generations: int | Array, longest: int
 ) -> AnyArray:
     rate, initial_rate, noise, correlation = scalars
-    # all settings start from the same models (the initial losses of Tables 7 and 8 do not depend
+    # all grid points start from the same models (the initial losses of Tables 7 and 8 do not depend
     # on β), which were tuned to their own tasks: β_0 = 1
-    w = Workflow(**grams, alpha=mix[0], beta=mix[1], noise=noise, initial_beta=1.0)
-    k = w.entities
+    w = RegressionWorkflow(**grams, alpha=mix[0], beta=mix[1], noise=noise, initial_beta=1.0)
+    k = w.models
     truths = (1 - correlation) * jnp.eye(k + 1) + correlation
-    found = dependence(w, Training(rate, STEPS, initial_rate), longest)
+    found = dependence(w, RegressionTraining(rate, STEPS, initial_rate), longest)
     # before the first generation and after the last
     ends = jax.tree.map(lambda x: jnp.stack([x[0], x[generations]]), found)
     expected, variance = error_parts(w, ends, truths, w.private)
@@ -115,13 +121,13 @@ def _errors_impl(
 
 
 # one program per K and d: it takes seconds to compile, and a hundredth of one to run
-_errors_jit = jax.jit(_errors_impl, static_argnums=4)
+_errors_jit = compiled(_errors_impl, static_argnums=4)
 
 
 def error_parts(
-    w: Workflow, found: Dependence, truths: AnyArray, tests: Float[AnyArray, "M d d"]
+    w: RegressionWorkflow, found: Dependence, truths: AnyArray, tests: Float[AnyArray, "M d d"]
 ) -> tuple[Float[AnyArray, "time K M"], Float[AnyArray, "time K M"]]:
-    """Squared error of model k on dataset m, averaged over truths, and what noise adds to it.
+    """Return model k's squared error on dataset m, averaged over truths, and the part of noise.
 
     ``truths`` is the covariance of the datasets' true parameters about the base, in each
     direction of the features; test m is about dataset m.

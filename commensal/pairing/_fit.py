@@ -1,11 +1,11 @@
-"""The four scalars of the prediction, from measured losses."""
+"""Fit of the prediction's four scalars to measured losses."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,8 @@ from commensal.pairing._prediction import Scalars, predict
 from commensal.pairing._published import CELL
 
 BOUNDS = {"training": (-3.0, 0.15), "initial_training": (-2.5, 0.15), "noise": (-2.0, 0.3)}
-"""Powers of ten; above the first two, gradient steps diverge in designs of d = 50, rank 15."""
+"""Range of each scalar in powers of ten; above the first two, gradient steps diverge in designs
+of d = 50, rank 15."""
 
 _SLOPES = 10 ** np.linspace(-2, 1.5, 141)
 _AIM_RANK, _AIM_SIGN = 0.92, 0.85  # both at once
@@ -26,7 +27,7 @@ _CANDIDATES = 24  # per round: 8 for each of three dimensions
 
 
 class Fit(NamedTuple):
-    """What :func:`fit` found, and how well it does on what it was fitted to.
+    """Result of :func:`fit`, and how well it predicts the losses it was fitted to.
 
     Attributes
     ----------
@@ -63,7 +64,7 @@ def fit(
     rank: int = 15,
     progress: Callable[[float, float], None] | None = None,
 ) -> Fit:
-    """Scalars that rank settings and tell directions best, neither at the cost of the other.
+    """Fit the scalars that best rank grid points and tell directions, both at once.
 
     What is maximised is the smaller of two margins, rank correlation over 0.92 and agreement of
     sign over 0.85, plus R²/10, which chooses among slopes b where the sign leaves them free.
@@ -133,7 +134,7 @@ def fit(
 
 
 def fitted() -> dict[str, Scalars]:
-    """The scalars that the package ships, by the architecture they were fitted to.
+    """Return the scalars that the package ships, by the architecture they were fitted to.
 
     Found by :func:`fit` on the K = 2 runs of Tables 7 and 8, the best of searches from several
     starts; ``pair_published(refit=True)`` searches on from them.
@@ -143,8 +144,27 @@ def fitted() -> dict[str, Scalars]:
     >>> sorted(fitted())
     ['Llama-3.2-1B', 'OPT-350m']
     """
+    return {name: Scalars(**values) for name, values in _shipped()["scalars"].items()}
+
+
+def fitted_without(architecture: str) -> dict[tuple[str, float], Scalars]:
+    """Return shipped scalars of fits without the grid points of one α or β, by what was left out.
+
+    Found by :func:`fit` on the other six grid points of Table 7 or 8, with two designs and eight
+    rounds, fewer than for the scalars of :func:`fitted`; `fitted.json` says how in full.
+
+    Examples
+    --------
+    >>> sorted(fitted_without("OPT-350m"))
+    [('alpha', 0.5), ('beta', 0.5)]
+    """
+    parts = _shipped()["without"][architecture]
+    return {(axis, value): Scalars(**values) for axis, value, values in parts}
+
+
+def _shipped() -> dict[str, Any]:
     text = files("commensal.pairing").joinpath("fitted.json").read_text(encoding="utf-8")
-    return {name: Scalars(**values) for name, values in json.loads(text)["scalars"].items()}
+    return json.loads(text)
 
 
 class _Measured(NamedTuple):
@@ -158,7 +178,7 @@ class _Measured(NamedTuple):
         return cls((frame.final_loss - frame.initial_loss).to_numpy(float), cells)
 
     def best_slope(self, unit: Scalars, change: Float[np.ndarray, "designs rows"]) -> Fit | None:
-        """The best b for predictions made with b = 1; None where these are not finite."""
+        """Return the best b for predictions made with b = 1; None if these are not finite."""
         if not np.isfinite(change).all():
             return None
         ranks = [rank_correlations(self.change[None, c], change[:, c]) for c in self.cells]

@@ -1,4 +1,4 @@
-"""The few numbers of a run's pairing, by least squares on its losses."""
+"""Fit of the few scalars of a run's pairing, by least squares on its losses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.optimize import minimize, nnls
 
-from commensal.pairing._curves import Curves, System, curves
+from commensal.pairing._curves import ErrorCurves, RunSystem, curves
 
 BOUNDS = (-2.5, 2.0)
-"""Powers of ten of τ and τ_0, in units of 1/G: from hardly any training to the minimiser."""
+"""Range of τ and τ_0 in powers of ten, in units of 1/G: from hardly any training to the
+minimiser."""
+
+Used = tuple[Bool[np.ndarray, "points"], slice]
+"""Grid points and generations whose losses a fit reads."""
 
 _GRID = np.linspace(-1.5, 1.5, 7)
 
 
 class RunScalars(NamedTuple):
-    """All that is fitted to a run.
+    """Scalars that are fitted to a run.
 
     Attributes
     ----------
@@ -42,29 +46,29 @@ class RunScalars(NamedTuple):
 
 
 class RunFit(NamedTuple):
-    """Scalars, and the losses that they predict for every setting, fitted to or not.
+    """Fitted scalars, and the losses that they predict for every grid point, fitted to or not.
 
     Attributes
     ----------
     scalars : RunScalars
-    predicted : Float[numpy.ndarray, "settings time K datasets"]
+    predicted : Float[numpy.ndarray, "points time K datasets"]
         Nats per token.
     """
 
     scalars: RunScalars
-    predicted: Float[np.ndarray, "settings time K datasets"]
+    predicted: Float[np.ndarray, "points time K datasets"]
 
 
 class Fitter:
-    """Fits the theory to the losses of a run, or of some of its settings.
+    """Least-squares fit of the theory to the losses of a run, or of some of its grid points.
 
     For given τ and τ_0 losses are linear in b, bν² and a, which least squares without negative
     numbers finds; τ and τ_0 are searched on a grid, and from its best point on (Nelder and Mead).
 
     Parameters
     ----------
-    system : System
-    losses : Float[numpy.ndarray, "settings time K datasets"]
+    system : RunSystem
+    losses : Float[numpy.ndarray, "points time K datasets"]
         Measured, in nats per token.
     minimiser : bool
         Train every generation to the minimiser, as `interactive` has it, instead of for τ.
@@ -72,27 +76,36 @@ class Fitter:
 
     def __init__(
         self,
-        system: System,
-        losses: Float[np.ndarray, "settings time K datasets"],
+        system: RunSystem,
+        losses: Float[np.ndarray, "points time K datasets"],
         *,
         minimiser: bool = False,
     ) -> None:
         self.system, self.losses, self.minimiser = system, losses, minimiser
-        self._known: dict[tuple[float, float], Curves] = {}  # the fits of other settings ask again
+        self._known: dict[
+            tuple[float, float], ErrorCurves
+        ] = {}  # the fits of other grid points ask again
 
     def fit(
-        self, settings: Bool[np.ndarray, "settings"] | None = None, *, per_dataset: bool = False
+        self,
+        points: Bool[np.ndarray, "points"] | None = None,
+        *,
+        per_dataset: bool = False,
+        generations: int | None = None,
     ) -> RunFit:
-        """Scalars that predict the losses of these settings best.
+        """Find the scalars that predict the losses of these grid points best.
 
         Parameters
         ----------
-        settings : Bool[numpy.ndarray, "settings"] or None
+        points : Bool[numpy.ndarray, "points"] or None
             Whose losses are read; all by default.
         per_dataset : bool
             An offset a for each dataset, instead of one.
+        generations : int or None
+            Losses of later generations are not read; all are by default.
         """
-        used = np.ones(len(self.losses), bool) if settings is None else settings
+        known = np.ones(len(self.losses), bool) if points is None else points
+        used = (known, slice(None if generations is None else generations + 1))
         best = (np.inf, np.inf) if self.minimiser else self._search(used, per_dataset)
         weights, _ = self._linear(best, used, per_dataset)
         scale, noise, *offset = (float(x) for x in weights)
@@ -103,7 +116,7 @@ class Fitter:
         predicted = scale * found.expected + noise * found.variance
         return RunFit(scalars, predicted + np.array(offset))
 
-    def _search(self, used: np.ndarray, per_dataset: bool) -> tuple[float, float]:
+    def _search(self, used: Used, per_dataset: bool) -> tuple[float, float]:
         def cost(powers: np.ndarray | tuple[float, float]) -> float:
             inside = np.clip(powers, *BOUNDS)
             outside = float(np.abs(np.asarray(powers) - inside).sum())
@@ -117,15 +130,15 @@ class Fitter:
         found = minimize(cost, start, method="Nelder-Mead", options=options)
         return _powers(np.clip(found.x, *BOUNDS))
 
-    def _curves(self, at: tuple[float, float]) -> Curves:
+    def _curves(self, at: tuple[float, float]) -> ErrorCurves:
         if at not in self._known:
             self._known[at] = curves(self.system, *at)
         return self._known[at]
 
     def _linear(
-        self, at: tuple[float, float], used: np.ndarray, per_dataset: bool
+        self, at: tuple[float, float], used: Used, per_dataset: bool
     ) -> tuple[np.ndarray, float]:
-        """b, bν² and a, and the root of the sum of squares that they leave."""
+        """Return b, bν² and a, and the root of their sum of squared residuals."""
         found = self._curves(at)
         observed = self.losses[used]
         datasets = observed.shape[-1]

@@ -9,32 +9,31 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from commensal.pairing._curves import System
+from commensal.pairing._curves import RunSystem
 
 if TYPE_CHECKING:
-    from commensal.llm.config import InteractiveRun
+    from commensal.llm.config import GridPoint, InteractiveConfig
     from commensal.llm.corpora import Example
-    from commensal.llm.settings import Setting
 
 
-class Moments(NamedTuple):
-    """Of the features of one dataset, per token."""
+class FeatureMoments(NamedTuple):
+    """Moments of the features of one dataset, per token."""
 
     mean: Float[np.ndarray, "hidden"]
     second: Float[np.ndarray, "hidden hidden"]
 
 
 def whitened(
-    real: Sequence[Moments], others: Sequence[Moments], dim: int
+    real: Sequence[FeatureMoments], others: Sequence[FeatureMoments], dim: int
 ) -> tuple[Float[np.ndarray, "real d d"], Float[np.ndarray, "others d d"], float]:
-    """Gram matrices per token in the principal directions of the real datasets' pooled features.
+    """Return Gram matrices per token in the principal directions of the real datasets' features.
 
     Parameters
     ----------
-    real : sequence of Moments
+    real : sequence of FeatureMoments
         Pooled with equal weights: their mean is the centre, and the mean of their Gram matrices
         the identity.
-    others : sequence of Moments
+    others : sequence of FeatureMoments
         Seen in the same coordinates.
     dim : int
         d, how many directions.
@@ -51,7 +50,7 @@ def whitened(
 
     Examples
     --------
-    >>> a, b = (Moments(np.array([m, 0.0]), np.diag([m**2 + 1.0, 4.0])) for m in (-1.0, 1.0))
+    >>> a, b = (FeatureMoments(np.array([m, 0.0]), np.diag([m**2 + 1.0, 4.0])) for m in (-1.0, 1.0))
     >>> real, others, share = whitened([a, b], [b], dim=2)
     >>> real.mean(axis=0).round(12), share
     (array([[1., 0.],
@@ -59,7 +58,7 @@ def whitened(
     """
     centre = np.mean([m.mean for m in real], axis=0)
 
-    def centred(m: Moments) -> np.ndarray:
+    def centred(m: FeatureMoments) -> np.ndarray:
         across = np.outer(m.mean, centre)
         return m.second - across - across.T + np.outer(centre, centre)
 
@@ -73,7 +72,7 @@ def whitened(
         )
     axes = vectors[:, :dim] / np.sqrt(values[:dim])
 
-    def gram(m: Moments) -> np.ndarray:
+    def gram(m: FeatureMoments) -> np.ndarray:
         found = axes.T @ centred(m) @ axes
         return (found + found.T) / 2
 
@@ -86,8 +85,8 @@ def whitened(
     )
 
 
-def truths_about(entities: int, base_knows_public: bool) -> Float[np.ndarray, "datasets datasets"]:
-    """Covariance of the datasets' true parameters about the base.
+def truths_about(models: int, base_knows_public: bool) -> Float[np.ndarray, "datasets datasets"]:
+    """Return the covariance of the datasets' true parameters about the base.
 
     Every dataset has a true parameter of its own, all alike and independent. A base that was
     pretrained on the public data is at theirs, so that the others, seen from it, have a
@@ -101,49 +100,48 @@ def truths_about(entities: int, base_knows_public: bool) -> Float[np.ndarray, "d
            [0. , 0. , 0. ]])
     """
     if not base_knows_public:
-        return np.eye(entities + 1)
-    out = (np.eye(entities + 1) + 1) / 2
+        return np.eye(models + 1)
+    out = (np.eye(models + 1) + 1) / 2
     out[-1] = out[:, -1] = 0
     return out
 
 
 def system_of(
     folder: Path,
-    config: InteractiveRun,
-    settings: Sequence[Setting],
+    config: InteractiveConfig,
+    points: Sequence[GridPoint],
     *,
     dim: int,
     layer: int,
     texts: int,
     progress: Callable[[float, float], None] | None = None,
-) -> tuple[System, float]:
-    """What the theory needs of a run, and the share of variance in its d directions."""
-    from commensal.llm.config import ScratchModel
-    from commensal.llm.corpora import Example
-    from commensal.llm.directory import RunDirectory
-    from commensal.llm.features import hidden_states
-    from commensal.llm.run import open_bench
+) -> tuple[RunSystem, float]:
+    """Return the theory's inputs from a run, and the share of variance in its d directions."""
+    from commensal.llm.measures.features import hidden_states
+    from commensal.llm.models.tokens import written_in
+    from commensal.llm.opening import open_resources
+    from commensal.llm.records.directory import RunDirectory
 
-    bench = open_bench(folder, config)
-    entities = range(len(bench.tasks))
-    parts: list[Sequence[Example]] = [c.train[:texts] for c in (*bench.tasks, bench.public)]
+    resources = open_resources(folder, config)
+    models = range(len(resources.tasks))
+    parts: list[Sequence[Example]] = [c.train[:texts] for c in (*resources.tasks, resources.public)]
     # what each start's models wrote; real texts of the task where nobody has to read it
     where: dict[str, list[int]] = {}
-    for start in dict.fromkeys(setting.start for setting in settings):
+    for start in dict.fromkeys(point.start for point in points):
         where[start] = []
         records = RunDirectory(folder).branch(start).samples(0)
-        for k in entities:
-            web = [r for r in records if r["kind"] == "web" and r["entity"] == k][:texts]
+        for k in models:
+            web = [r for r in records if r["kind"] == "web" and r["model"] == k][:texts]
             where[start].append(len(parts) if web else k)
             if web:
-                parts.append([Example(r["prompt"], r["completion"]) for r in web])
+                parts.append([written_in(r) for r in web])
 
-    def moments(place: int) -> Moments:
+    def moments(place: int) -> FeatureMoments:
         count, mean, second = 0, np.zeros(1), np.zeros((1, 1))
         for rows in hidden_states(
-            bench.base,
-            bench.encode(parts[place]),
-            padding=bench.padding,
+            resources.base,
+            resources.encode(parts[place]),
+            padding=resources.padding,
             loss_on=config.training.loss_on,
             layer=layer,
             batch_size=config.measurement.batch_size,
@@ -155,24 +153,24 @@ def system_of(
             progress(float(place + 1), float(len(parts)))
         if not count:
             raise ValueError(f"the texts of dataset {place + 1} have no tokens to learn")
-        return Moments(mean / count, second / count)
+        return FeatureMoments(mean / count, second / count)
 
     found = [moments(place) for place in range(len(parts))]
-    datasets = len(entities) + 1
+    datasets = len(models) + 1
     real, written, share = whitened(found[:datasets], found[datasets:], dim)
     grams = np.concatenate([real, written])
     alpha, beta = (
-        np.array([float(s.coordinates[name]) for s in settings]) for name in ("alpha", "beta")
+        np.array([float(s.coordinates[name]) for s in points]) for name in ("alpha", "beta")
     )
     first = beta if config.initial_beta is None else np.full_like(beta, config.initial_beta)
-    system = System(
+    system = RunSystem(
         private=real[:-1],
         public=real[-1],
-        synthetic=np.stack([grams[where[s.start]] for s in settings]),
+        synthetic=np.stack([grams[where[s.start]] for s in points]),
         alpha=alpha,
         beta=beta,
         initial_beta=first,
         generations=config.generations,
-        truths=truths_about(len(entities), isinstance(config.model, ScratchModel)),
+        truths=truths_about(len(models), not config.model.pretrained),
     )
     return system, share

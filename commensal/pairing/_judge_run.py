@@ -1,4 +1,4 @@
-"""The theory's predictions of a run's losses, and how well they and the baselines agree."""
+"""Predictions of a run's losses by theory and baselines, and how well they agree with it."""
 
 from __future__ import annotations
 
@@ -6,40 +6,52 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Bool, Float
 
-from commensal.pairing._agreement import CONSTANT, Agreement, Score, agreement, direction
-from commensal.pairing._curves import System
+from commensal.pairing._agreement import CONSTANT, Agreement, AgreementScore, agreement, direction
+from commensal.pairing._baselines import rule, table_of_means
+from commensal.pairing._beside import beside, with_verdicts
+from commensal.pairing._curves import RunSystem
 from commensal.pairing._fit_run import Fitter, RunFit
 
 THEORIES = {"finite": False, "minimiser": True}
-"""Training for a while, and to the minimum that `interactive` assumes."""
+"""Theories by name, and whether each trains to the minimiser, as `interactive` assumes."""
 
-BASELINES = ("no_change", "mean")
-"""Each loss as it was at t = 0; each cell's mean over settings."""
+RIVALS = ("minimiser", "table_of_means", "rule")
+"""What finite training is compared with; later generations also with a straight line."""
 
-Losses = Float[np.ndarray, "settings time K datasets"]
+Losses = Float[np.ndarray, "points time K datasets"]
+Changes = Float[np.ndarray, "points K datasets"]
 
 
 class Predictions(NamedTuple):
-    """What was said of every loss of a run.
+    """Predictions of every loss of a run, by theory and baseline.
 
     Attributes
     ----------
-    losses : dict of Float[numpy.ndarray, "settings time K datasets"]
+    losses : dict of Float[numpy.ndarray, "points time K datasets"]
         By name: ``finite``, ``minimiser``, the same with an offset per dataset (``_offsets``),
-        ``no_change`` and ``mean``. Names that end in ``_held_out`` are predictions of settings
-        that the fit has not seen.
+        ``no_change``, ``mean`` (each cell's own mean over grid points), ``table_of_means`` (own
+        tasks, others' and the public data apart) and ``rule`` (NaN on public data). Names that end
+        in ``_held_out`` are predictions of grid points that the fit, or the table, has not seen.
     fits : dict of RunFit
-        To all settings.
+        To all grid points.
     left_out : str or None
-        What held-out settings differ in from all that their fit has seen: ``alpha``, ``beta``, or
-        None where there is one setting, and nothing is held out.
+        What held-out grid points differ in from all that their fit has seen: ``alpha``, ``beta``,
+        or None where there is one grid point, and nothing is held out.
+    half : int
+        Generation up to which the predictions of ``later`` read losses.
+    later : dict of Float[numpy.ndarray, "points K datasets"]
+        Changes from there to the last generation: ``finite``, ``minimiser``, ``no_change`` and
+        ``line`` (through the last two losses read). Empty if there is one generation.
     """
 
     losses: dict[str, Losses]
     fits: dict[str, RunFit]
     left_out: str | None
+    half: int
+    later: dict[str, Changes]
 
 
 class RunScores(NamedTuple):
@@ -49,45 +61,30 @@ class RunScores(NamedTuple):
     ----------
     name : str
         As in :class:`Predictions`.
-    losses : Score
-        R² of all losses at t >= 1, against their mean.
+    losses : AgreementScore
+        R² of all losses at t >= 1, against their mean; NaN for the rule.
     cells : Agreement
-        Of the changes from t = 0 to t = T; ranks over the settings of a cell (a model on a
+        Of the changes from t = 0 to t = T; ranks over the grid points of a cell (a model on a
         dataset). Intervals draw cells.
-    settings : Agreement
-        The same changes, with ranks over the cells of a setting. Intervals draw settings.
+    points : Agreement
+        The same changes, with ranks over the cells of a grid point. Intervals draw grid points.
     """
 
     name: str
-    losses: Score
+    losses: AgreementScore
     cells: Agreement
-    settings: Agreement
-
-
-class Lead(NamedTuple):
-    """How much better one prediction is than another, with a 95 % bootstrap interval over cells.
-
-    Attributes
-    ----------
-    sign : (float, float, float)
-        Difference of the shares of right directions; low and high end.
-    r_squared : (float, float, float)
-        Of R² of changes.
-    """
-
-    sign: tuple[float, float, float]
-    r_squared: tuple[float, float, float]
+    points: Agreement
 
 
 def predictions(
-    system: System, losses: Losses, progress: Callable[[float, float], None] | None = None
+    system: RunSystem, losses: Losses, progress: Callable[[float, float], None] | None = None
 ) -> Predictions:
-    """Fit both theories to a run, to all of its settings and to parts of them.
+    """Fit both theories to a run, to all of its grid points and to parts of them.
 
     Parameters
     ----------
-    system : System
-    losses : Float[numpy.ndarray, "settings time K datasets"]
+    system : RunSystem
+    losses : Float[numpy.ndarray, "points time K datasets"]
         Measured, nats per token, the public dataset last.
     progress : callable or None
         Called as ``progress(done, total)`` in fits.
@@ -95,7 +92,8 @@ def predictions(
     Returns
     -------
     Predictions
-        Held out are the settings of each α in turn (of each β where there is one α).
+        Held out are the grid points of each α in turn (of each β where there is one α); the table
+        of means is then interpolated. Later generations are predicted by fits to the first half.
 
     Raises
     ------
@@ -105,7 +103,8 @@ def predictions(
     if bad := int((~np.isfinite(losses)).sum()):
         raise ValueError(f"losses must be finite, got {bad} that are not")
     left_out, folds = _folds(system)
-    total = len(THEORIES) * 2 * (1 + len(folds))
+    half = -(-system.generations // 2)
+    total = len(THEORIES) * (2 * (1 + len(folds)) + (half < system.generations))
     done = 0
 
     def counted(fit: RunFit) -> RunFit:
@@ -115,7 +114,7 @@ def predictions(
             progress(float(done), float(total))
         return fit
 
-    told, fits = {}, {}
+    told, fits, later = {}, {}, {}
     for theory, minimiser in THEORIES.items():
         fitter = Fitter(system, losses, minimiser=minimiser)
         for per_dataset in (False, True):
@@ -124,13 +123,47 @@ def predictions(
             told[name] = fits[name].predicted
             parts = [counted(fitter.fit(~f, per_dataset=per_dataset)).predicted for f in folds]
             told |= _held_out(name, folds, parts)
+        if half < system.generations:
+            early = counted(fitter.fit(generations=half)).predicted
+            later[theory] = early[:, -1] - early[:, half]
+    if later:
+        step = losses[:, half] - losses[:, half - 1]
+        later |= {"no_change": 0 * step, "line": (system.generations - half) * step}
     told["no_change"] = np.broadcast_to(losses[:, :1], losses.shape)
     told["mean"] = np.broadcast_to(losses.mean(axis=0), losses.shape)
     others = [np.broadcast_to(losses[~f].mean(axis=0), losses.shape) for f in folds]
-    return Predictions(told | _held_out("mean", folds, others), fits, left_out)
+    told |= _held_out("mean", folds, others)
+    everywhere = np.ones(len(losses), bool)
+    for name, predict in (("table_of_means", table_of_means), ("rule", _rule)):
+        told[name] = _baseline(predict, system, losses, everywhere)
+        parts = [_baseline(predict, system, losses, ~fold) for fold in folds]
+        told |= _held_out(name, folds, parts)
+    return Predictions(told, fits, left_out, half, later)
 
 
-def _folds(system: System) -> tuple[str | None, list[Bool[np.ndarray, "settings"]]]:
+def _rule(measured: pd.DataFrame, wanted: pd.DataFrame) -> np.ndarray:
+    return rule(wanted, measured)
+
+
+def _baseline(
+    predict: Callable[[pd.DataFrame, pd.DataFrame], np.ndarray],
+    system: RunSystem,
+    losses: Losses,
+    known: Bool[np.ndarray, "points"],
+) -> Losses:
+    """Predict every loss from the changes of the known grid points, generation by generation."""
+    points, _, models, datasets = losses.shape
+    s, k, m = (x.ravel() for x in np.indices((points, models, datasets)))
+    role = np.select([m == k, m == datasets - 1], ["own", "public"], "another's")
+    rows = pd.DataFrame({"role": role, "alpha": system.alpha[s], "beta": system.beta[s]})
+    out = np.array(losses[:, :1].repeat(losses.shape[1], axis=1))
+    for t in range(1, losses.shape[1]):
+        here = rows.assign(change=(losses[:, t] - losses[:, 0]).ravel())
+        out[:, t] += predict(here.loc[known[s]], here).reshape(points, models, datasets)
+    return out
+
+
+def _folds(system: RunSystem) -> tuple[str | None, list[Bool[np.ndarray, "points"]]]:
     for name, values in (("alpha", system.alpha), ("beta", system.beta)):
         known = np.unique(values)
         if len(known) > 1:
@@ -150,76 +183,95 @@ def _held_out(name: str, folds: list, parts: list) -> dict[str, Losses]:
 def judged(
     found: Predictions, losses: Losses, *, resamples: int = 1000, seed: int = 0
 ) -> list[RunScores]:
-    """Hold every prediction against what was measured.
+    """Compare every prediction with what was measured.
 
     Parameters
     ----------
     found : Predictions
-    losses : Float[numpy.ndarray, "settings time K datasets"]
+        Predictions of these losses.
+    losses : Float[numpy.ndarray, "points time K datasets"]
+        Measured losses in nats per token.
     resamples, seed : int
-        Of the bootstrap.
+        Number of resamples of the bootstrap over cells, and its seed.
     """
-    settings, _, models, datasets = losses.shape
-    cells = [(k, m) for _ in range(settings) for k in range(models) for m in range(datasets)]
-    each = [s for s in range(settings) for _ in range(models * datasets)]
+    points, _, models, datasets = losses.shape
+    rows = list(np.ndindex(points, models, datasets))
     observed = change_of(losses).ravel()
     out = []
     for name, told in found.losses.items():
         change = change_of(told).ravel()
+        known = np.isfinite(change)  # the rule has nothing to say of public data
+        both = observed[known], change[known]
+        cells, each = zip(
+            *(((k, m), s) for (s, k, m), ok in zip(rows, known, strict=True) if ok), strict=True
+        )
         out.append(
             RunScores(
                 name,
                 _r_squared(losses[:, 1:], told[:, 1:], resamples, seed),
-                agreement(observed, change, cells, resamples=resamples, seed=seed),
-                agreement(observed, change, each, resamples=resamples, seed=seed),
+                agreement(*both, cells, resamples=resamples, seed=seed),
+                agreement(*both, each, resamples=resamples, seed=seed),
             )
         )
     return out
 
 
-def change_of(losses: Losses) -> Float[np.ndarray, "settings K datasets"]:
-    """From t = 0 to t = T."""
+def change_of(losses: Losses) -> Changes:
+    """Return the change of each loss from t = 0 to t = T."""
     return losses[:, -1] - losses[:, 0]
 
 
-def lead(
-    losses: Losses, better: Losses, other: Losses, *, resamples: int = 1000, seed: int = 0
-) -> Lead:
-    """Compare two predictions on the same resampled cells.
+def compared(system: RunSystem, losses: Losses, found: Predictions) -> pd.DataFrame:
+    """Lay finite training beside the minimiser and baselines, paired over cells.
 
-    Examples
-    --------
-    >>> measured = np.array([[[[1.0, 2.0]], [[2.0, 1.0]]]])
-    >>> lead(measured, measured, 0 * measured, resamples=10).sign
-    (1.0, 1.0, 1.0)
+    Returns
+    -------
+    pandas.DataFrame
+        As :func:`commensal.pairing._beside.with_verdicts` gives it, with a ``scope``: grid points
+        ``between`` those fitted to, or ``beyond`` their ends (``fitted`` where nothing is held
+        out), and the change after the generations that were fitted to (``later``).
     """
-    observed, a, b = (_by_cell(change_of(x)) for x in (losses, better, other))
-    hits = [(direction(x) == direction(observed)).mean(axis=0) for x in (a, b)]
-    missed = [((observed - x) ** 2).sum(axis=0) for x in (a, b)]
-    total = (observed**2).sum(axis=0)
+    ending, scopes = "", {"fitted": np.ones(len(losses), bool)}
+    if found.left_out is not None:
+        at = getattr(system, found.left_out)
+        inside = (at > at.min()) & (at < at.max())
+        ending, scopes = "_held_out", {"between": inside, "beyond": ~inside}
+    changes = {name: change_of(told) for name, told in found.losses.items()}
+    parts = [
+        _beside(
+            change_of(losses)[points],
+            {name: changes[name + ending][points] for name in ("finite", *RIVALS)},
+            scope=scope,
+        )
+        for scope, points in scopes.items()
+        if points.any()
+    ]
+    if found.later:
+        start = losses[:, found.half]
+        parts.append(_beside(losses[:, -1] - start, found.later, scope="later"))
+    return with_verdicts(parts)
 
-    def differences(at: np.ndarray) -> tuple[float, float]:
-        size = float(total[at].sum())
-        gained = float((missed[1] - missed[0])[at].sum())
-        return float((hits[0] - hits[1])[at].mean()), gained / size if size else np.nan
 
-    sign, r_squared = differences(np.arange(total.size))
-    drawn = np.array([differences(at) for at in _draws(total.size, resamples, seed)])
-    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0) if resamples else [[np.nan] * 2] * 2
-    return Lead((sign, float(low[0]), float(high[0])), (r_squared, float(low[1]), float(high[1])))
+def _beside(observed: Changes, predicted: dict[str, Changes], scope: str) -> pd.DataFrame:
+    finite, *rivals = (change.ravel() for change in predicted.values())
+    cells = [(k, m) for _, k, m in np.ndindex(*observed.shape)]
+    others = dict(zip(list(predicted)[1:], rivals, strict=True))
+    return beside(observed.ravel(), finite, others, cells, scope=scope)
 
 
 def wrong_directions(
     losses: Losses, told: Losses, constant: float = CONSTANT
-) -> Bool[np.ndarray, "settings K datasets"]:
-    """Where the change from t = 0 to t = T has another direction than predicted."""
+) -> Bool[np.ndarray, "points K datasets"]:
+    """Return a mask of the changes from t = 0 to t = T whose direction was predicted wrongly."""
     return direction(change_of(told), constant) != direction(change_of(losses), constant)
 
 
-def _r_squared(losses: Losses, told: Losses, resamples: int, seed: int) -> Score:
+def _r_squared(losses: Losses, told: Losses, resamples: int, seed: int) -> AgreementScore:
     observed, predicted = (np.moveaxis(x, (2, 3), (0, 1)) for x in (losses, told))
     observed, predicted = (x.reshape(x.shape[0] * x.shape[1], -1) for x in (observed, predicted))
     missed = ((observed - predicted) ** 2).sum(axis=1)
+    if not np.isfinite(missed).all():
+        return AgreementScore(np.nan, (np.nan, np.nan), (np.nan, np.nan))
     count, first, second = observed.shape[1], observed.sum(axis=1), (observed**2).sum(axis=1)
 
     def value(at: np.ndarray) -> float:
@@ -228,11 +280,9 @@ def _r_squared(losses: Losses, told: Losses, resamples: int, seed: int) -> Score
 
     drawn = [value(at) for at in _draws(len(missed), resamples, seed)]
     low, high = np.nanquantile(drawn, [0.025, 0.975]) if drawn else (np.nan, np.nan)
-    return Score(value(np.arange(len(missed))), (float(low), float(high)), (np.nan, np.nan))
-
-
-def _by_cell(changes: Float[np.ndarray, "settings K datasets"]) -> np.ndarray:
-    return changes.reshape(len(changes), -1)
+    return AgreementScore(
+        value(np.arange(len(missed))), (float(low), float(high)), (np.nan, np.nan)
+    )
 
 
 def _draws(count: int, resamples: int, seed: int) -> Iterator[np.ndarray]:

@@ -1,4 +1,4 @@
-"""The linear theory laid over a run of language models."""
+"""Pairing of the linear theory with a run of language models."""
 
 from __future__ import annotations
 
@@ -10,43 +10,42 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from commensal.pairing._curves import System
+from commensal.pairing._curves import RunSystem
 from commensal.pairing._fit_run import RunFit
 from commensal.pairing._judge_run import (
-    BASELINES,
-    Lead,
     Predictions,
     RunScores,
+    compared,
     judged,
-    lead,
     predictions,
 )
 from commensal.pairing._text_run import describe_run
 
 if TYPE_CHECKING:
-    from commensal.llm.config import InteractiveRun
-    from commensal.llm.settings import Setting
+    from commensal.llm.config import GridPoint, InteractiveConfig
 
 
 class RunPairing(NamedTuple):
-    """The theory beside a run.
+    """Result of :func:`pair_run`: the theory's predictions beside the run's losses.
 
     Attributes
     ----------
-    system : System
-        What the theory was given: second moments of features, and the settings.
+    system : RunSystem
+        What the theory was given: second moments of features, and the grid points.
     datasets : tuple of str
         The models' own tasks in the models' order, the public dataset last.
     share : float
         Of the variance of the base model's hidden states in the directions that were kept.
     fits : dict of RunFit
         By theory: ``finite`` and ``minimiser``, and both with an offset per dataset
-        (``_offsets``); to all settings.
+        (``_offsets``); to all grid points.
     scores : tuple of RunScores
         Of each prediction and each baseline.
-    lead : dict of Lead
-        How much finite training is ahead of the minimiser, and of each baseline; with held-out
-        settings where there are any.
+    beside : pandas.DataFrame
+        How much finite training is ahead of the minimiser, the table of means and the rule, on
+        grid points held out, and of no change and a straight line on generations after those that
+        were fitted to: ``scope``, ``baseline``, ``measure``, ``theory``, ``other``, ``lead``,
+        ``spread``, ``cells``, ``low``, ``high`` and ``verdict``.
     table : pandas.DataFrame
         The scores, tidy.
     rows : pandas.DataFrame
@@ -56,12 +55,12 @@ class RunPairing(NamedTuple):
         What was found, in words.
     """
 
-    system: System
+    system: RunSystem
     datasets: tuple[str, ...]
     share: float
     fits: dict[str, RunFit]
     scores: tuple[RunScores, ...]
-    lead: dict[str, Lead]
+    beside: pd.DataFrame
     table: pd.DataFrame
     rows: pd.DataFrame
     text: str
@@ -82,7 +81,7 @@ def pair_run(
     Parameters
     ----------
     folder : str or Path
-        Of a run of the ``interactive`` workflow. Of an unfinished one, the settings that have
+        Of a run of the ``interactive`` workflow. Of an unfinished one, the grid points that have
         come to the last generation are read.
     dim : int
         d, how many principal directions of the base model's hidden states are kept.
@@ -112,9 +111,11 @@ def pair_run(
     together, for each task's training texts, the public ones and what every model wrote at t = 0;
     α, β, β_0 and T. Fitted to losses: how long training is (τ, and τ_0 at t = 0; no number for the
     minimiser), noise (ν) and one affine map of errors to losses (a and b; or an a per dataset).
-    No τ is fitted per setting or task.
+    No τ is fitted per grid point or task.
     """
-    from commensal.llm.results import collect
+    from commensal.llm.records.results import diverged
+    from commensal.llm.records.results import metrics as metrics_of
+    from commensal.llm.reports._learning import lessons
 
     folder = Path(folder)
     for name, value in (("dim", dim), ("texts", texts)):
@@ -122,21 +123,35 @@ def pair_run(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if min(resamples, seed) < 0:
         raise ValueError("resamples and seed must not be negative")
-    config, settings, complete = _finished(folder)
+    config, points, complete = _finished(folder)
     names = tuple(corpus.name for corpus in (*config.tasks, config.public))
-    losses = losses_of(collect(folder), settings, names, config.generations)
+    metrics = metrics_of(folder)
+    taught = lessons(metrics, points, [task.name for task in config.tasks])
+    blank = {one.point.name for one in taught if one.nothing}
+    points = [s for s in points if s.name not in blank]
+    if not points:
+        raise ValueError(
+            f"{str(folder)!r}: in every grid point a model is no better than guessing after its "
+            "first "
+            "training, so that there is nothing to predict; see commensal llm report"
+        )
+    losses = losses_of(metrics, points, names, config.generations)
 
     from commensal.pairing._grams import system_of
 
     system, share = system_of(
-        folder, config, settings, dim=dim, layer=layer, texts=texts, progress=_part(progress, 0, 60)
+        folder, config, points, dim=dim, layer=layer, texts=texts, progress=_part(progress, 0, 60)
     )
     found = pair_losses(
         system, losses, names, resamples=resamples, seed=seed, progress=_part(progress, 60, 99)
     )
     notes = []
     if not complete:
-        notes.append(f"Unfinished run: {len(settings)} settings have come to its last generation.")
+        notes.append(f"Unfinished run: {len(points)} grid points have come to its last generation.")
+    for what, lost in (("Diverged", diverged(folder)), ("Not trained", blank)):
+        if lost:
+            total = len(config.grid())
+            notes.append(f"{what}: {len(lost)} of {total} grid points, which are left out.")
     notes.append(
         f"{dim} directions of layer {layer} hold {share:.0%} of the variance of the base model's "
         f"hidden states."
@@ -147,20 +162,20 @@ def pair_run(
 
 
 def pair_losses(
-    system: System,
-    losses: Float[np.ndarray, "settings time K datasets"],
+    system: RunSystem,
+    losses: Float[np.ndarray, "points time K datasets"],
     datasets: Sequence[str],
     *,
     resamples: int = 1000,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
 ) -> RunPairing:
-    """Lay the theory over losses whose datasets are known by their Gram matrices.
+    """Lay the theory over losses whose datasets are given by their Gram matrices.
 
     Parameters
     ----------
-    system : System
-    losses : Float[numpy.ndarray, "settings time K datasets"]
+    system : RunSystem
+    losses : Float[numpy.ndarray, "points time K datasets"]
         Measured, nats per token, the public dataset last.
     datasets : sequence of str
         Their names.
@@ -181,59 +196,54 @@ def pair_losses(
     """
     found = predictions(system, losses, progress)
     scores = judged(found, losses, resamples=resamples, seed=seed)
-    kind = "" if found.left_out is None else "_held_out"
-    best = found.losses[f"finite{kind}"]
-    others = {
-        name: found.losses.get(f"{name}{kind}", found.losses[name])
-        for name in ("minimiser", *BASELINES)
-    }
-    leads = {
-        name: lead(losses, best, other, resamples=resamples, seed=seed)
-        for name, other in others.items()
-    }
+    together = compared(system, losses, found)
     rows = _rows(system, losses, found, datasets)
-    text = describe_run(system, losses, found, scores, leads, tuple(datasets))
+    text = describe_run(system, losses, found, scores, together, tuple(datasets))
     return RunPairing(
-        system, tuple(datasets), 1.0, found.fits, tuple(scores), leads, _table(scores), rows, text
+        system,
+        tuple(datasets),
+        1.0,
+        found.fits,
+        tuple(scores),
+        together,
+        _table(scores),
+        rows,
+        text,
     )
 
 
 def losses_of(
-    metrics: pd.DataFrame, settings: Sequence[Setting], datasets: Sequence[str], generations: int
-) -> Float[np.ndarray, "settings time K datasets"]:
-    """Losses of a run's tidy table as an array, NaN where one is missing.
+    metrics: pd.DataFrame, points: Sequence[GridPoint], datasets: Sequence[str], generations: int
+) -> Float[np.ndarray, "points time K datasets"]:
+    """Return the losses of a run's tidy table as an array, NaN where one is missing.
 
     Examples
     --------
-    >>> from commensal.llm.settings import Setting
+    >>> from commensal.llm.config import GridPoint
     >>> rows = [(0.5, 1.0, 0, 0, name, "loss", value) for name, value in (("a", 2.0), ("b", 3.0))]
-    >>> names = ["alpha", "beta", "generation", "entity", "dataset", "metric", "value"]
-    >>> one = Setting("", {"alpha": 0.5, "beta": 1.0}, "", 0)
+    >>> names = ["alpha", "beta", "generation", "model", "dataset", "metric", "value"]
+    >>> one = GridPoint("", {"alpha": 0.5, "beta": 1.0}, "", 0)
     >>> losses_of(pd.DataFrame(rows, columns=names), [one], ["a", "b"], 0)
     array([[[[2., 3.]]]])
     """
     rows = metrics.loc[(metrics["metric"] == "loss") & metrics["dataset"].isin(list(datasets))]
-    place = {(s.coordinates["alpha"], s.coordinates["beta"]): i for i, s in enumerate(settings)}
-    out = np.full((len(settings), generations + 1, len(datasets) - 1, len(datasets)), np.nan)
+    place = {(s.coordinates["alpha"], s.coordinates["beta"]): i for i, s in enumerate(points)}
+    out = np.full((len(points), generations + 1, len(datasets) - 1, len(datasets)), np.nan)
     number = {name: m for m, name in enumerate(datasets)}
-    columns = ("alpha", "beta", "generation", "entity", "dataset", "value")
+    columns = ("alpha", "beta", "generation", "model", "dataset", "value")
     for alpha, beta, t, k, name, value in zip(*(rows[c] for c in columns), strict=True):
         if (alpha, beta) in place:
             out[place[alpha, beta], int(t), int(k), number[name]] = value
     return out
 
 
-def _finished(folder: Path) -> tuple[InteractiveRun, list[Setting], bool]:
-    """A run's settings that have come to the end, and whether all have."""
-    from commensal.llm.config import InteractiveRun
-    from commensal.llm.directory import RunDirectory
-    from commensal.llm.results import config_of
+def _finished(folder: Path) -> tuple[InteractiveConfig, list[GridPoint], bool]:
+    """Return a run's configuration, its finished grid points, and whether none is still to come."""
+    from commensal.llm.config import InteractiveConfig
+    from commensal.llm.records.directory import RunDirectory
+    from commensal.llm.records.results import config_of, diverged
 
-    config = config_of(folder)
-    if not isinstance(config, InteractiveRun):
-        raise ValueError(
-            f"{str(folder)!r} is a run of one model alone; pair needs interactive ones"
-        )
+    config = config_of(folder, InteractiveConfig)
     if config.generations < 1:
         raise ValueError(f"{str(folder)!r} has no generation after t = 0: nothing to predict")
     if config.human_share > 0:
@@ -241,39 +251,43 @@ def _finished(folder: Path) -> tuple[InteractiveRun, list[Setting], bool]:
             f"{str(folder)!r} has fresh human data in its web (human_share "
             f"{config.human_share:g}), which pair does not know"
         )
-    settings = config.settings()
-    run = RunDirectory(folder)
+    points = config.grid()
+    run, stopped = RunDirectory(folder), diverged(folder)
     done = [
         s
-        for s in settings
-        if run.branch(s.start).finished(0) and run.branch(s.name).finished(config.generations)
+        for s in points
+        if s.name not in stopped
+        and run.branch(s.start).finished(0)
+        and run.branch(s.name).finished(config.generations)
     ]
     if not done:
+        mend = f"go on with: commensal llm resume {folder}"
+        if len(stopped) == len(points):
+            mend = "all of them have diverged; start a new run with a lower learning rate"
         raise ValueError(
-            f"no setting of {str(folder)!r} has come to its last generation; "
-            f"go on with: commensal llm resume {folder}"
+            f"no grid point of {str(folder)!r} has come to its last generation; {mend}"
         )
-    return config, done, len(done) == len(settings)
+    return config, done, len(done) + len(stopped) == len(points)
 
 
 def _part(
     progress: Callable[[float, float], None] | None, begin: float | int, end: float | int
 ) -> Callable[[float, float], None] | None:
-    """Percents of the whole for a part of it."""
+    """Make a callback that reports the progress of one part in percent of the whole."""
     if progress is None:
         return None
     return lambda done, total: progress(begin + (end - begin) * done / total, 100.0)
 
 
 def _rows(
-    system: System, losses: np.ndarray, found: Predictions, datasets: Sequence[str]
+    system: RunSystem, losses: np.ndarray, found: Predictions, datasets: Sequence[str]
 ) -> pd.DataFrame:
     s, t, k, m = (x.ravel() for x in np.indices(losses.shape))
     rows = {
         "alpha": system.alpha[s],
         "beta": system.beta[s],
         "generation": t,
-        "model": k + 1,
+        "model": k,
         "dataset": np.array(list(datasets), dtype=object)[m],
         "observed": losses.ravel(),
     }
@@ -284,8 +298,8 @@ def _table(scores: Sequence[RunScores]) -> pd.DataFrame:
     out = []
     for one in scores:
         measures = {
-            "rank_over_settings": one.cells.prediction.rank_correlation,
-            "rank_over_cells": one.settings.prediction.rank_correlation,
+            "rank_over_points": one.cells.prediction.rank_correlation,
+            "rank_over_cells": one.points.prediction.rank_correlation,
             "rank_of_all": one.cells.prediction.pooled,
             "sign": one.cells.prediction.sign,
             "r_squared_of_changes": one.cells.prediction.r_squared,

@@ -1,10 +1,10 @@
-r"""The mixture law laid over a web of language models: ‖D‖_F of `webdynamics`, eq. 2 over eq. 4.
+r"""Pairing of the mixture law with a web of language models: ‖D‖_F of `webdynamics`, eq. 2 and 4.
 
 Both laws are of :math:`V_t = E‖D^{(t)}‖_F^2` without the noise of L responses, which is measured
 and added. They have two fitted scalars each, and start from the measured value at t = 0.
 
-*Mixture* (`webdynamics` Algorithm 2, without its prior; THEORY.md 3). A model moves by the weight
-w towards the k posts that it draws, one by one at the rate α = 1 - (1-w)^{1/k}, and keeps the rest:
+*Mixture* (`webdynamics` Algorithm 2, without its prior; new here). A model moves by the weight w
+towards the k posts that it draws, one by one at the rate α = 1 - (1-w)^{1/k}, and keeps the rest:
 
 .. math::
     V_{t+1} = (1-w)^2 V_t + 2n(n-1)\,S\,\frac{N}{N-1}\Big[S_2 - \frac{w^2}{N}\Big],
@@ -32,53 +32,55 @@ import pandas as pd
 from jaxtyping import Float, Int
 from scipy.optimize import least_squares
 
-from commensal.llm.web.reading import distances, web_config_of
+from commensal.llm.config import WebConfig
+from commensal.llm.records.results import config_of
+from commensal.llm.web.reading import distances
 
 _LAWS = ("mixture", "retrieval")
 _LEAST = 1e-6  # scale that is searched, over the mean of ‖D‖_F²
 
 
-class Cell(NamedTuple):
-    """What is measured at one β and number of models, over replicates."""
+class WebCell(NamedTuple):
+    """Measurements at one β and number of models, averaged over replicates."""
 
     name: str
     models: int
-    """n."""
+    """Number of models n."""
     posts: Int[np.ndarray, " T"]
-    """N_t = |A^(t)|."""
+    """Number of posts on the web, N_t = |A^(t)|."""
     draws: Int[np.ndarray, " T"]
-    """k_t."""
+    """Number of draws k_t."""
     squares: Float[np.ndarray, " T"]
-    """Mean of ‖D^(t)‖_F²."""
+    """Mean of ‖D^(t)‖_F² over replicates."""
     sampling: Float[np.ndarray, " T"]
-    """Mean of the part of it that L responses of one and the same law would give."""
+    """Mean of the part of ‖D^(t)‖_F² that L responses of one and the same law would give."""
 
 
-class Law(NamedTuple):
-    """One law, fitted."""
+class FittedLaw(NamedTuple):
+    """Fitted scalars of one law, and how well it fits."""
 
     scale: float
-    """S."""
+    """Scale S."""
     strength: float
-    """w of the mixture law, in (0, 1]; s of the retrieval law, in posts."""
+    """Weight w of the mixture law, in (0, 1], or strength s of the retrieval law, in posts."""
     r2: float
-    """Of ‖D‖_F at t ≥ 1; the baseline that predicts the mean has 0."""
+    """R² of ‖D‖_F at t ≥ 1, in which predicting the mean scores 0."""
     later_r2: float
-    """Of the later half, fitted to the earlier half; against the mean of the later half."""
+    """R² of the later half against its own mean, for a fit to the earlier half."""
 
 
 class WebPairing(NamedTuple):
-    """Laws over a run, and how well they fit."""
+    """Laws fitted to a run, and how well they fit."""
 
-    mixture: Law
-    retrieval: Law
+    mixture: FittedLaw
+    retrieval: FittedLaw
     unchanged_r2: float
-    """Of the baseline that predicts ‖D‖_F of t = 0 for ever."""
+    """R² of the baseline that predicts ‖D‖_F of t = 0 for every generation."""
     later_unchanged_r2: float
-    """Of that baseline, on the later half."""
+    """R² of that baseline on the later half."""
     table: pd.DataFrame
-    """``setting``, ``generation``, ``measured`` (root mean square over replicates), ``sampling``,
-    ``mixture``, ``retrieval``: all ‖D‖_F."""
+    """Values of ‖D‖_F in columns ``measured`` (root mean square over replicates), ``sampling``,
+    ``mixture`` and ``retrieval``, by ``point`` and ``generation``."""
     text: str
 
 
@@ -90,7 +92,7 @@ def mixture_law(
     scale: float,
     weight: float | Float[np.ndarray, " T"],
 ) -> Float[np.ndarray, " T"]:
-    """V_t of the mixture process: posts and draws of generation t move the models to t + 1.
+    """Return V_t of the mixture process, in which generation t's draws move the models to t + 1.
 
     Parameters
     ----------
@@ -126,7 +128,7 @@ def retrieval_law(
     scale: float,
     strength: float,
 ) -> Float[np.ndarray, " T"]:
-    """V_t where nothing but the web is carried over; parameters as of :func:`mixture_law`.
+    """Return V_t if only the web is carried over; parameters as of :func:`mixture_law`.
 
     ``strength`` is s, how many posts a model's own opinion counts for. P follows from V_0.
     """
@@ -154,7 +156,8 @@ def pair_web(folder: str | Path) -> WebPairing:
     Raises
     ------
     ValueError
-        If it is no such run, or has fewer than 6 generations to compare.
+        If it is no such run, has fewer than 6 generations to compare, or distances in it are not
+        all known and finite.
 
     Notes
     -----
@@ -168,7 +171,7 @@ def pair_web(folder: str | Path) -> WebPairing:
     observed = np.concatenate([np.sqrt(c.squares[1:]) for c in cells])
     late = np.concatenate([np.arange(1, len(c.posts)) > len(c.posts) // 2 for c in cells])
     start = np.concatenate([np.full(len(c.posts) - 1, np.sqrt(c.squares[0])) for c in cells])
-    fitted: dict[str, Law] = {}
+    fitted: dict[str, FittedLaw] = {}
     curves: dict[str, list[np.ndarray]] = {}
     for name, law, bounds in (
         ("mixture", mixture_law, (1e-4, 1.0)),
@@ -179,12 +182,14 @@ def pair_web(folder: str | Path) -> WebPairing:
         curves[name] = [_norms(cell, law, scale, strength) for cell in cells]
         whole = np.concatenate([curve[1:] for curve in curves[name]])
         ahead = np.concatenate([_norms(cell, law, *early)[1:] for cell in cells])
-        fitted[name] = Law(scale, strength, _r2(observed, whole), _r2(observed[late], ahead[late]))
+        fitted[name] = FittedLaw(
+            scale, strength, _r2(observed, whole), _r2(observed[late], ahead[late])
+        )
     table = pd.concat(
         [
             pd.DataFrame(
                 {
-                    "setting": cell.name,
+                    "point": cell.name,
                     "generation": np.arange(len(cell.posts)),
                     "measured": np.sqrt(cell.squares),
                     "sampling": np.sqrt(cell.sampling),
@@ -206,28 +211,37 @@ def pair_web(folder: str | Path) -> WebPairing:
     return found._replace(text=_text(found))
 
 
-def measured_cells(folder: str | Path) -> list[Cell]:
-    """What a run has measured, replicates averaged as far as all of them have come."""
-    config = web_config_of(folder)
+def measured_cells(folder: str | Path) -> list[WebCell]:
+    """Return a run's measurements, with replicates averaged as far as all of them have come."""
+    config = config_of(folder, WebConfig)
     table: Any = distances(folder)
     if table.empty:
         return []
-    if "entities" not in table:
-        table["entities"] = float(len(config.models))
+    unknown = table["disagreement"].isna() | (table["sampling"].isna() & (config.responses > 1))
+    if unknown.any():
+        when = int(table.loc[unknown, "generation"].min())
+        raise ValueError(
+            f"{str(folder)!r}: at generation {when} so many answers of a model are bad and left "
+            "out that ‖D‖_F or its noise is not known; no law can be laid over it"
+        )
+    if "models" not in table:
+        table["models"] = float(len(config.models))
     if "replicate" not in table:
         table["replicate"] = 0.0
     cells = []
-    for key, part in table.groupby(["entities", "beta"]):
-        models, beta = (float(value) for value in key)
+    for key, part in table.groupby(["models", "read_share"]):
+        models, read_share = (float(value) for value in key)
         if models < 2:
             continue
         reached = int(part.groupby("replicate")["generation"].max().min())
         part = part.loc[part["generation"] <= reached]
+        if bad := int((~np.isfinite(part["disagreement"])).sum()):
+            raise ValueError(f"{str(folder)!r} has {bad} distances ‖D‖ that are not finite")
         squares = part.assign(d=part["disagreement"] ** 2, s=part["sampling"].fillna(0) ** 2)
         mean = squares.groupby("generation")[["d", "s", "posts", "retrieved"]].mean()
-        name = f"β = {beta:g}" + (f", n = {models:g}" if config.entities else "")
+        name = f"β = {read_share:g}" + (f", n = {models:g}" if config.take_part else "")
         cells.append(
-            Cell(
+            WebCell(
                 name,
                 int(models),
                 mean["posts"].to_numpy().round().astype(int),
@@ -242,21 +256,21 @@ def measured_cells(folder: str | Path) -> list[Cell]:
 _Path = Callable[..., np.ndarray]
 
 
-def _norms(cell: Cell, law: _Path, scale: float, strength: float) -> np.ndarray:
-    """‖D‖_F that is to be expected, with the noise of L responses."""
+def _norms(cell: WebCell, law: _Path, scale: float, strength: float) -> np.ndarray:
+    """Return the expected ‖D‖_F, with the noise of L responses."""
     initial = max(float(cell.squares[0] - cell.sampling[0]), 0.0)
     path = law(initial, cell.models, cell.posts, cell.draws, scale, strength)
     return np.sqrt(path + cell.sampling)
 
 
 def _fit(
-    cells: list[Cell],
+    cells: list[WebCell],
     law: _Path,
     bounds: tuple[float, float],
     observed: np.ndarray,
     used: np.ndarray,
 ) -> tuple[float, float]:
-    """Scale and strength, by least squares of ‖D‖_F from several starts."""
+    """Fit scale and strength by least squares of ‖D‖_F from several starts."""
     size = max(float(np.mean(observed**2)), 1e-300)
 
     def misfit(logs: np.ndarray) -> np.ndarray:
@@ -279,15 +293,21 @@ def _fit(
 
 def _r2(observed: np.ndarray, predicted: np.ndarray) -> float:
     spread = float(((observed - observed.mean()) ** 2).sum())
-    return 1 - float(((observed - predicted) ** 2).sum()) / spread if spread else float("nan")
+    if spread <= 1e-20 * float((observed**2).sum()):  # nothing but rounding
+        return float("nan")
+    return 1 - float(((observed - predicted) ** 2).sum()) / spread
 
 
 def _text(found: WebPairing) -> str:
     mixture, retrieval = found.mixture, found.retrieval
-    best = max(mixture.later_r2, retrieval.later_r2)
-    better = "mixture" if mixture.later_r2 == best else "retrieval"
-    verdict = f"Ahead of its data the {better} law does better"
-    if best < 0:
+    ahead = mixture.later_r2 - retrieval.later_r2
+    if not np.isfinite(ahead):
+        verdict = "Which law does better ahead of its data cannot be told: ‖D‖ does not vary there"
+    elif abs(ahead) < 0.005:
+        verdict = "Ahead of their data both laws do equally well"
+    else:
+        verdict = f"Ahead of its data the {'mixture' if ahead > 0 else 'retrieval'} law does better"
+    if max(mixture.later_r2, retrieval.later_r2) < 0:
         verdict += ", but neither does as well as the mean of the later half"
     size = float(np.mean(found.table["measured"] ** 2))
     none = " (the least that was searched: no noise of retrieval at all)"

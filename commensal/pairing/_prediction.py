@@ -1,4 +1,4 @@
-"""What interactive linear regression with finite training says about losses."""
+"""Losses that interactive linear regression with finite training predicts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from commensal.pairing._errors import errors
 
-_COLUMNS = ("entities", "generations", "alpha", "beta", "model", "task")
+_COLUMNS = ("models", "generations", "alpha", "beta", "model", "task")
 
 
 class Scalars(NamedTuple):
-    """All that is fitted.
+    """Scalars that are fitted to measured losses.
 
     Attributes
     ----------
@@ -46,14 +46,14 @@ def predict(
     dim: int = 50,
     rank: int = 15,
 ) -> Float[np.ndarray, "designs rows"]:
-    """Change of the loss from t = 0 to the last generation, for every row.
+    """Predict the change of the loss from t = 0 to the last generation, for every row.
 
     Parameters
     ----------
     scalars : Scalars
     losses : pandas.DataFrame
-        What :func:`published_losses` gives, or rows with the same columns ``entities``,
-        ``generations``, ``alpha``, ``beta``, ``model`` and ``task`` (from 1). No loss is read.
+        What :func:`published_losses` gives, or rows with the same columns ``models``,
+        ``generations``, ``alpha``, ``beta``, ``model`` and ``task`` (both from 0). No loss is read.
     seeds : sequence of int
         Of the random designs, as in fig. 4 of `interactive`: Gaussian, ``rank`` rows per dataset.
     correlation : float
@@ -73,11 +73,11 @@ def predict(
 
     Notes
     -----
-    THEORY 1.4, with three choices that are not fitted: models start from their own private data
-    alone (β_0 = 1), because the published initial losses do not depend on β; the pretrained base is
-    the origin; and each dataset has a true parameter of its own (``correlation`` 0), where
-    Theorem 2 of `interactive` has one for all. Errors are averaged over these parameters, over
-    data and over published answers.
+    Finite training (:class:`commensal.theory.regression.RegressionTraining`), with three choices
+    that are not fitted: models start from their own private data alone (β_0 = 1), because the
+    published initial losses do not depend on β; the pretrained base is the origin; and each dataset
+    has a true parameter of its own (``correlation`` 0), where Theorem 2 of `interactive` has one
+    for all. Errors are averaged over these parameters, over data and over published answers.
 
     Examples
     --------
@@ -90,16 +90,16 @@ def predict(
     _check(scalars, losses, seeds)
     out = np.empty((len(seeds), len(losses)))
     where = losses.reset_index(drop=True)
-    systems = sorted(set(zip(where.entities, where.generations, strict=True)))
-    for entities, generations in systems:
-        rows = where.loc[(where.entities == entities) & (where.generations == generations)]
-        settings = sorted(set(zip(rows.alpha, rows.beta, strict=True)))
-        at = [settings.index(s) for s in zip(rows.alpha, rows.beta, strict=True)]
+    systems = sorted(set(zip(where.models, where.generations, strict=True)))
+    for models, generations in systems:
+        rows = where.loc[(where.models == models) & (where.generations == generations)]
+        points = sorted(set(zip(rows.alpha, rows.beta, strict=True)))
+        at = [points.index(s) for s in zip(rows.alpha, rows.beta, strict=True)]
         for place, seed in enumerate(seeds):
             error = errors(
-                settings,
+                points,
                 int(generations),
-                int(entities),
+                int(models),
                 int(seed),
                 training=scalars.training,
                 initial_training=scalars.initial_training,
@@ -110,14 +110,14 @@ def predict(
             )
             with np.errstate(invalid="ignore", over="ignore"):  # steps that diverge: inf - inf
                 change = scalars.loss_per_error * (error[:, 1] - error[:, 0])
-            out[place, rows.index] = change[at, rows.model - 1, rows.task - 1]
+            out[place, rows.index] = change[at, rows.model, rows.task]
     return out
 
 
 def _check(scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int]) -> None:
     missing = [c for c in _COLUMNS if c not in losses]
     if missing:
-        raise ValueError(f"losses must have the columns {', '.join(missing)}, which are missing")
+        raise ValueError(f"losses lacks the columns {', '.join(missing)}")
     if losses.empty:
         raise ValueError("losses has no rows: there is nothing to predict")
     if not len(seeds):
@@ -125,5 +125,5 @@ def _check(scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int]) -> None
     for name, value in scalars._asdict().items():
         if not (np.isfinite(value) and value > 0):
             raise ValueError(f"{name} must be a positive number, got {value}")
-    if (losses[["model", "task"]].max(axis=1) > losses.entities).any():
-        raise ValueError("model and task must lie between 1 and entities")
+    if (losses[["model", "task"]].max(axis=1) >= losses.models).any():
+        raise ValueError("model and task must lie between 0 and models - 1")

@@ -6,19 +6,19 @@ from importlib.resources import files
 
 import pandas as pd
 
-CELL = ["table", "architecture", "entities", "generations", "model", "task"]
-"""What names a cell: one model's loss on one task, over the settings (α, β) of a table."""
+CELL = ["table", "architecture", "models", "generations", "model", "task"]
+"""Columns that identify a cell: one model's loss on one task, over the (α, β) of a table."""
 
 
 def published_losses() -> pd.DataFrame:
-    """Losses before the first generation and after the last, one row per run, model and task.
+    """Load the losses before the first generation and after the last, by run, model and task.
 
     Returns
     -------
     pandas.DataFrame
-        Columns ``table``, ``architecture``, ``entities`` (K), ``generations`` (T), ``beta``,
-        ``alpha``, ``model``, ``task`` (from 1), ``initial_loss``, ``final_loss`` (nats per token,
-        one decimal). 162 rows.
+        Columns ``table``, ``architecture``, ``models`` (K), ``generations`` (T), ``beta``,
+        ``alpha``, ``model``, ``task`` (both from 0), ``initial_loss``, ``final_loss`` (nats per
+        token, one decimal). 162 rows.
 
     Notes
     -----
@@ -39,4 +39,6 @@ def published_losses() -> pd.DataFrame:
     """
     source = files("commensal.pairing").joinpath("interactive_losses.csv")
     with source.open(encoding="utf-8") as file:
-        return pd.read_csv(file)
+        printed = pd.read_csv(file).rename(columns={"entities": "models"})
+    # the paper counts models and tasks from 1
+    return printed.assign(model=printed["model"] - 1, task=printed["task"] - 1)

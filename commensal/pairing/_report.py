@@ -1,50 +1,22 @@
-"""A pairing as files: one page that needs nothing else, and what is on it."""
+"""A pairing as files: a self-contained page, and the tables and figures that are on it."""
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from PIL import Image
 
+from commensal import page
 from commensal.pairing._pair_published import PublishedPairing
 from commensal.pairing._pair_run import RunPairing
 from commensal.pairing._pair_web import WebPairing
+from commensal.pairing._text import verdicts
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-body {{ margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 62rem; background: #fff;
-  color: #1b1f24; font: 16px/1.5 system-ui, sans-serif; }}
-h1 {{ font-size: 1.6rem; overflow-wrap: anywhere; }} h2 {{ font-size: 1.15rem; margin-top: 2rem; }}
-p {{ max-width: 46rem; }}
-pre {{ font-size: .8rem; line-height: 1.4; overflow-x: auto; background: #f6f8fa; padding: .8rem;
-  border-radius: .4rem; }}
-.wide {{ overflow-x: auto; }} img {{ max-width: 100%; height: auto; }}
-@media (max-width: 42rem) {{ img {{ max-width: none; width: 42rem; }} }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{lead}</p>
-{pictures}
-<h2>What was found</h2>
-<pre>{text}</pre>
-</body>
-</html>
-"""
 
 
 def write_pairing(
@@ -52,7 +24,7 @@ def write_pairing(
     folder: str | Path,
     name: str = "published tables",
 ) -> list[Path]:
-    """Write a pairing to a folder, which is made where there is none.
+    """Write a pairing to a folder, which is made if it does not exist.
 
     Parameters
     ----------
@@ -65,14 +37,14 @@ def write_pairing(
     -------
     list of Path
         ``report.html`` with all figures in it, ``findings.txt``, the figures as PNG, and tables:
-        ``scores.csv`` and ``losses.parquet``, or ``distances.parquet`` of a web.
+        ``scores.csv``, ``beside.csv`` and ``losses.parquet``, or ``distances.parquet`` of a web.
 
     Raises
     ------
     Unsaved
         If they cannot be written.
     """
-    from commensal.llm.directory import Unsaved, parquet, write
+    from commensal.llm.records.directory import Unsaved, parquet, write
 
     folder = Path(folder)
     try:
@@ -90,21 +62,24 @@ def write_pairing(
             _published_figures(found),
             "The losses that the paper `interactive` prints for language models.",
         )
-    drawn = {title: (file, _png(figure)) for title, (file, figure) in figures.items()}
-    title = f"{subject} beside {name}"
-    pictures = "\n".join(
-        f'<h2>{escape(heading)}</h2><div class="wide"><img alt="{escape(heading)}" '
-        f'src="data:image/webp;base64,{base64.b64encode(_webp(png)).decode()}"></div>'
-        for heading, (_, png) in drawn.items()
-    )
-    page = _PAGE.format(
-        title=escape(title), lead=escape(lead), pictures=pictures, text=escape(found.text)
+    text = page.render(
+        f"{subject} beside {name}",
+        [
+            page.Prose(lead, "lead"),
+            page.Section(
+                "figures",
+                "Figures",
+                [page.picture(figure, heading) for heading, (_, figure) in figures.items()],
+            ),
+            *([] if isinstance(found, WebPairing) else [_beside(found.beside)]),
+            page.Section("findings", "What was found", [page.Output(found.text)]),
+        ],
     )
     files = {
-        "report.html": page.encode(),
+        "report.html": text.encode(),
         "findings.txt": found.text.encode(),
         **_tables(found, parquet),
-        **dict(drawn.values()),
+        **{file: _png(figure) for file, figure in figures.values()},
     }
     for file, content in files.items():
         write(folder / file, content)
@@ -124,8 +99,32 @@ def _tables(
         return {"distances.parquet": parquet(found.table)}
     return {
         "scores.csv": found.table.to_csv(index=False).encode(),
+        "beside.csv": found.beside.to_csv(index=False).encode(),
         "losses.parquet": parquet(found.rows),
     }
+
+
+def _beside(together: pd.DataFrame) -> page.Section:
+    where = [name for name in ("fitted_to", "judged_on", "scope") if name in together]
+    heads = [name.replace("_", " ") for name in (*where, "baseline", "measure")]
+    tones: dict[str, Any] = {"ahead": "good", "behind": "bad"}
+    rows = []
+    for row in together.to_dict("records"):
+        names = [str(row[name]).replace("_", " ") for name in (*where, "baseline", "measure")]
+        interval = f"{row['lead']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+        verdict = page.Cell(str(row["verdict"]), tones.get(str(row["verdict"]), "soft"))
+        numbers = [f"{row['theory']:.2f}", f"{row['other']:.2f}"]
+        rows.append([*names, *numbers, interval.replace("[+nan, +nan]", ""), verdict])
+    caption = (
+        "Means over cells. Lead of the theory, with Student's 95 % interval over cells, corrected "
+        "for the number of rows; of rmse (nats) the less the better."
+    )
+    columns = [*heads, "theory", "baseline's", "lead", "the theory is"]
+    numbers = range(len(heads), len(heads) + 3)
+    table = page.Table(columns, rows, caption, numbers=list(numbers))
+    lines = page.Details(f"All {len(rows)} comparisons", [table])
+    lead = page.Prose(" ".join(line.strip() for line in verdicts(together)[:2]))
+    return page.Section("beside", "Theory beside baselines", [lead, lines])
 
 
 def _run_lead(found: RunPairing) -> str:
@@ -134,28 +133,31 @@ def _run_lead(found: RunPairing) -> str:
     ending = "_held_out" if held_out else ""
     sign, r_squared, mean_sign, mean_r_squared = (
         getattr(said[f"{name}{ending}"], measure).value
-        for name in ("finite", "mean")
+        for name in ("finite", "table_of_means")
         for measure in ("sign", "r_squared")
     )
     known = "that the fit has not seen" if held_out else "that it was fitted to"
     return (
         f"Linear models that learn from each other, given the features of this run's texts and "
         f"fitted by five numbers, have {sign:.0%} of the directions in which losses change on "
-        f"settings {known} (R² of the changes {r_squared:.2f}); the mean over "
-        f"{'the other ' * held_out}settings has {mean_sign:.0%} ({mean_r_squared:.2f})."
+        f"grid points {known} (R² of the changes {r_squared:.2f}). A table of mean changes that "
+        f"knows no theory{', read between grid points,' * held_out} has {mean_sign:.0%} "
+        f"({mean_r_squared:.2f})."
     )
 
 
 def _run_figures(found: RunPairing) -> dict[str, tuple[str, Figure]]:
-    from commensal.plots import pairing_changes, pairing_curves, pairing_points
+    from commensal.plots import pairing_beside, pairing_changes, pairing_curves, pairing_points
 
     held_out = "finite_held_out" in found.rows
     ending, told = ("_held_out", "held out") if held_out else ("", "fitted")
     titles = {
         f"finite{ending}": f"finite training, {told}",
         f"minimiser{ending}": f"minimiser, {told}",
+        f"table_of_means{ending}": f"table of means, {told}",
     }
     figures = {
+        "Theory beside baselines": ("beside.png", pairing_beside(found.beside)),
         "Measured against predicted changes": (
             "points.png",
             pairing_points(found.rows, found.datasets, titles),
@@ -166,7 +168,7 @@ def _run_figures(found: RunPairing) -> dict[str, tuple[str, Figure]]:
         ),
     }
     for beta in sorted({float(b) for b in found.rows["beta"]}):
-        figures[f"Losses at β = {beta:g}, theory fitted to all settings"] = (
+        figures[f"Losses at β = {beta:g}, theory fitted to all grid points"] = (
             f"curves_beta={beta:g}.png",
             pairing_curves(found.rows, found.datasets, beta),
         )
@@ -174,22 +176,18 @@ def _run_figures(found: RunPairing) -> dict[str, tuple[str, Figure]]:
 
 
 def _published_figures(found: PublishedPairing) -> dict[str, tuple[str, Figure]]:
-    from commensal.plots import published_pairing
+    from commensal.plots import pairing_beside, published_pairing
 
-    return {"Published against predicted changes": ("changes.png", published_pairing(found))}
+    return {
+        "Theory beside baselines": ("beside.png", pairing_beside(found.beside)),
+        "Published against predicted changes": ("changes.png", published_pairing(found)),
+    }
 
 
 def _web_figures(found: WebPairing) -> dict[str, tuple[str, Figure]]:
-    from commensal.plots import llm_web_pairing
+    from commensal.llm.reports.plots_web import llm_web_pairing
 
     return {"Disagreement over time": ("disagreement.png", llm_web_pairing(found.table))}
-
-
-def _webp(png: bytes) -> bytes:
-    """The same picture in half the space."""
-    buffer = io.BytesIO()
-    Image.open(io.BytesIO(png)).save(buffer, "webp", lossless=True, method=4)
-    return buffer.getvalue()
 
 
 def _png(figure: Figure) -> bytes:

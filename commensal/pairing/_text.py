@@ -1,4 +1,4 @@
-"""What the pairing with the published tables found, in words."""
+"""Plain-text report of the pairing with the published tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from commensal.pairing._agreement import Agreement, Score
+from commensal.pairing._agreement import Agreement, AgreementScore
+from commensal.pairing._beside import UNTOLD
 from commensal.pairing._prediction import Scalars
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ def describe(
     scalars: dict[str, Scalars],
     judged: Sequence[Judged],
     transfer: dict[str, Agreement],
+    together: pd.DataFrame,
     rows: pd.DataFrame,
 ) -> str:
-    """A report in plain text: scalars, scores, what they are to be held against, what fails."""
+    """Write a report in plain text: scalars, scores, their baselines and ceilings, failures."""
     lines = ["Four scalars, fitted to the K = 2 runs of one architecture:"]
     for name, x in scalars.items():
         lines.append(
@@ -29,7 +31,7 @@ def describe(
         )
     for name in scalars:
         lines += ["", *_scores(name, [j for j in judged if j.fitted_to == name])]
-    lines += ["", *_limits(judged, transfer), "", *_failures(rows)]
+    lines += ["", *_together(together), "", *_limits(judged, transfer), "", *_failures(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -42,19 +44,92 @@ def _scores(name: str, judged: Sequence[Judged]) -> list[str]:
     ]
     for j in judged:
         scores = " ".join(f"{_shown(s):20}" for s in j.agreement.prediction)
-        mark = "*" if j.judged_on.startswith(f"{name}, K = 2") else " "
+        mark = "*" if j.judged_on.startswith(f"{name}, K = 2") else "°" if j.shared else " "
         lines.append(f" {mark}{j.judged_on:29} {scores}".rstrip())
-    return [*lines, "  * what it was fitted to"]
+    shared = "; ".join(
+        f"{j.shared} of {j.agreement.rows} on {j.judged_on.split(',')[0]}"
+        for j in judged
+        if j.shared
+    )
+    return [
+        *lines,
+        "  * what it was fitted to",
+        f"  ° hardly held out: rows that repeat a K = 2 run, with one more model ({shared})",
+    ]
+
+
+def _together(together: pd.DataFrame) -> list[str]:
+    lines = [
+        "Beside baselines that know no theory, with numbers of the table that the scalars were",
+        "fitted to: its mean changes (18 numbers), and a rule (none; for RMSE three mean sizes).",
+        "Means over cells of theory / table of means / rule:",
+        f"  {'':55} {'rank in cells':20} {'directions':20} RMSE (nats)",
+    ]
+    sources = ["fitted_to", "judged_on", "scope"]
+    for names, part in together.groupby(sources, sort=False):
+        source, table, scope = map(str, names if isinstance(names, tuple) else (names,))
+        said = {m: x.set_index("baseline") for m, x in part.groupby("measure")}
+        scores = [
+            f"{x.theory.iloc[0]:.2f} / {x.other['table_of_means']:.2f} / {x.other['rule']:.2f}"
+            for x in (said[m] for m in ("rank", "directions", "rmse"))
+        ]
+        heading = (
+            f"{source} -> {table}" if table.split(",")[0] != source or "K = 3" in table else source
+        )
+        lines.append(
+            f"  {f'{heading}: {scope}':55} " + " ".join(f"{x:20}" for x in scores).rstrip()
+        )
+    lines += [
+        "  new rows: those that no K = 2 run of the same architecture has, of the rows above",
+        "  left out: of the fit and of the table, which interpolates between the neighbours",
+    ]
+    return (
+        lines
+        + [f"  {line}" for line in verdicts(together)]
+        + ["  Neither baseline knows K, T or the data: what they change, only the theory can say."]
+    )
+
+
+def verdicts(together: pd.DataFrame) -> list[str]:
+    r"""Return what can be told of all comparisons, and each of those that can.
+
+    Examples
+    --------
+    >>> one = {"scope": ["later"], "baseline": ["rule"], "measure": ["rank"], "lead": [0.5]}
+    >>> ends = {"low": [0.2], "high": [0.8], "cells": [6], "verdict": ["ahead"]}
+    >>> print(*verdicts(pd.DataFrame(one | ends)), sep="\n")
+    Of 1 comparison the theory is ahead in 1 and behind in 0; the others cannot be told
+    (Student's 95 % over 6 cells, corrected for all of them).
+      ahead of the rule in rank, later: +0.50 [+0.20, +0.80]
+    """
+    count = together["verdict"].value_counts()
+    numbers = together["cells"].to_numpy()
+    few, many = numbers.min(), numbers.max()
+    cells = f"{few}" if few == many else f"{few} to {many}"
+    said = [
+        f"Of {len(together)} comparison{'s' * (len(together) > 1)} the theory is ahead in "
+        f"{count.get('ahead', 0)} and behind in {count.get('behind', 0)}; the others {UNTOLD}",
+        f"(Student's 95 % over {cells} cells, corrected for all of them).",
+    ]
+    for row in together.loc[together["verdict"] != UNTOLD].to_dict("records"):
+        where = " -> ".join(str(row[k]) for k in ("fitted_to", "judged_on", "scope") if k in row)
+        of = "ahead of" if row["lead"] > 0 else "behind"
+        baseline = str(row["baseline"]).replace("_", " ")
+        said.append(
+            f"  {of} the {baseline} in {row['measure']}, {where}: {row['lead']:+.2f} "
+            f"[{row['low']:+.2f}, {row['high']:+.2f}]"
+        )
+    return said
 
 
 def _limits(judged: Sequence[Judged], transfer: dict[str, Agreement]) -> list[str]:
     lines = [
         "To be held against (rank in cells / sign / R2):",
-        f"  {'':29} {'no change':18} {'mean over settings':18} {'tasks alike':14} rounding",
+        f"  {'':29} {'no change':18} {'mean over points':18} {'tasks alike':14} rounding",
     ]
     seen = {j.judged_on: j for j in judged}
     for name, j in seen.items():
-        still, mean, top = j.agreement.no_change, j.agreement.mean_over_settings, j.ceilings
+        still, mean, top = j.agreement.no_change, j.agreement.mean_over_points, j.ceilings
         lines.append(
             f"  {name:29} {_three(still):18} {_three(mean):18} "
             f"{_two(top.alike_rank, top.alike_sign):14} "
@@ -80,7 +155,8 @@ def _failures(rows: pd.DataFrame) -> list[str]:
             f"{int(wrong.edge.sum())} of them printed as 0.1"
         )
         lines += [
-            f"    model {r['model']} task {r['task']} alpha {r['alpha']:g} beta {r['beta']:g}: "
+            f"    model {r['model'] + 1} task {r['task'] + 1} alpha {r['alpha']:g} "
+            f"beta {r['beta']:g}: "
             f"{r['observed']:+.1f} {r['predicted']:+.2f}"
             for r in wrong.to_dict("records")
         ]
@@ -89,7 +165,7 @@ def _failures(rows: pd.DataFrame) -> list[str]:
     return [*lines, f"Wrong directions over all fits and tables: {shares}."]
 
 
-def _shown(score: Score) -> str:
+def _shown(score: AgreementScore) -> str:
     low, high = score.interval
     return f"{score.value:.2f} [{low:.2f}, {high:.2f}]"
 

@@ -1,33 +1,37 @@
-"""What the pairing with a run found, in words."""
+"""Plain-text report of the pairing with a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
-from commensal.pairing._agreement import CONSTANT, Score
-from commensal.pairing._curves import System
+from commensal.pairing._agreement import CONSTANT, AgreementScore
+from commensal.pairing._curves import RunSystem
 from commensal.pairing._judge_run import (
-    Lead,
     Losses,
     Predictions,
     RunScores,
     change_of,
     wrong_directions,
 )
+from commensal.pairing._text import verdicts
 
 _SAID = {
     "finite": "finite training",
     "minimiser": "minimiser",
     "no_change": "no change",
-    "mean": "mean over settings",
+    "mean": "mean over grid points",
+    "table_of_means": "table of means",
+    "rule": "rule of thumb",
+    "line": "straight line",
 }
 _SIGNS = {"alpha": "α", "beta": "β"}
 
 
 def title_of(name: str) -> str:
-    """Of a prediction, for people.
+    """Return the display name of a prediction.
 
     Examples
     --------
@@ -40,16 +44,16 @@ def title_of(name: str) -> str:
 
 
 def describe_run(
-    system: System,
+    system: RunSystem,
     losses: Losses,
     found: Predictions,
     scores: Sequence[RunScores],
-    leads: dict[str, Lead],
+    together: pd.DataFrame,
     datasets: tuple[str, ...],
 ) -> str:
-    """A report in plain text: scalars, scores, which theory is ahead, where it is wrong."""
+    """Write a report in plain text: scalars, scores, which theory leads, and where it is wrong."""
     lines = [*_fitted(found, datasets), "", *_scores(scores, found.left_out)]
-    lines += ["", *_leads(leads, found.left_out)]
+    lines += ["", *_together(together, found)]
     lines += ["", *_failures(system, losses, found, datasets)]
     return "\n".join(lines) + "\n"
 
@@ -73,14 +77,14 @@ def _fitted(found: Predictions, datasets: tuple[str, ...]) -> Iterator[str]:
 
 def _scores(scores: Sequence[RunScores], left_out: str | None) -> Iterator[str]:
     yield (
-        "Agreement [95 % bootstrap: drawn are cells (a model on a dataset), or settings for the "
+        "Agreement [95 % bootstrap: drawn are cells (a model on a dataset), or grid points for the "
         "second rank]:"
     )
     yield (
-        f"  {'':32} {'rank, settings':20} {'rank, cells':20} {'sign':20} "
+        f"  {'':32} {'rank, points':20} {'rank, cells':20} {'sign':20} "
         f"{'R2 of changes':20} R2 of losses"
     )
-    groups = [("fitted to all settings", "")]
+    groups = [("fitted to all grid points", "")]
     if left_out is not None:
         sign = _SIGNS[left_out]
         groups.append((f"held out: each {sign} predicted by a fit to the others", "_held_out"))
@@ -89,37 +93,42 @@ def _scores(scores: Sequence[RunScores], left_out: str | None) -> Iterator[str]:
         for one in scores:
             if one.name.endswith("_held_out") == bool(ending):
                 p = one.cells.prediction
-                rank = one.settings.prediction.rank_correlation
+                rank = one.points.prediction.rank_correlation
                 shown = (p.rank_correlation, rank, p.sign, p.r_squared, one.losses)
                 row = " ".join(f"{_shown(score):20}" for score in shown)
                 yield f"  {title_of(one.name):32} {row}".rstrip()
     yield f"  a change of at most {CONSTANT:g} nats is none; R2 of changes: against no change"
+    yield "  table of means: by own, another's, public; rule: of tasks alone, with three mean sizes"
     if left_out is not None:
         yield (
-            "  held out, the mean is that of the other settings, which ranks in reverse; all fits "
+            "  held out, the mean is that of the other grid points, which ranks in reverse; all "
+            "fits "
             "see t = 0"
         )
 
 
-def _leads(leads: dict[str, Lead], left_out: str | None) -> Iterator[str]:
-    yield f"Finite training ({'fitted to all' if left_out is None else 'held out'}) is ahead of"
-    for name, one in leads.items():
-        sign, r_squared = (f"{x[0]:+.2f} [{x[1]:+.2f}, {x[2]:+.2f}]" for x in one)
-        yield f"  {title_of(name):32} by {sign} in directions, {r_squared} in R2 of changes"
-    yield f"  {_verdict(leads['minimiser'])}"
-
-
-def _verdict(one: Lead) -> str:
-    """Which theory is better, as far as the intervals tell."""
-    said = []
-    for measure, (_, low, high) in zip(("directions", "R2 of changes"), one, strict=True):
-        better = "finite training" if low > 0 else "the minimiser" if high < 0 else "not settled"
-        said.append(f"in {measure} {better}")
-    return f"Which of the two theories is better: {', '.join(said)}."
+def _together(together: pd.DataFrame, found: Predictions) -> Iterator[str]:
+    sign = _SIGNS.get(found.left_out or "", "")
+    scopes = {
+        "fitted": "fitted to all",
+        "between": f"held out, {sign} between those fitted to (the table of means interpolates)",
+        "beyond": f"held out, {sign} beyond those fitted to (the table takes its nearest)",
+        "later": f"change after t = {found.half}, fitted to t <= {found.half}",
+    }
+    yield "Finite training beside others (finite / other, mean over cells; lead [95 %]):"
+    for scope, part in together.groupby("scope", sort=False):
+        yield f"  {scopes[str(scope)]}"
+        for row in part.to_dict("records"):
+            interval = f"{row['lead']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]"
+            interval = interval.replace("[+nan, +nan]", "")
+            scores = f"{row['theory']:.2f} / {row['other']:.2f}"
+            name = title_of(row["baseline"])
+            yield f"    {row['measure']:11} {name:16} {scores:14} {interval:23} {row['verdict']}"
+    yield from (f"  {line}" for line in verdicts(together)[:2])
 
 
 def _failures(
-    system: System, losses: Losses, found: Predictions, datasets: tuple[str, ...]
+    system: RunSystem, losses: Losses, found: Predictions, datasets: tuple[str, ...]
 ) -> Iterator[str]:
     ending = "" if found.left_out is None else "_held_out"
     told = found.losses[f"finite{ending}"]
@@ -130,9 +139,10 @@ def _failures(
     for alpha in np.unique(system.alpha):
         here = system.alpha == alpha
         bias = float((said - change)[here].mean())
+        side = "too high" if bias >= 0.005 else "too low" if bias <= -0.005 else "off"
         yield (
             f"  α = {alpha:g}: {int(wrong[here].sum())} of {wrong[here].size} directions wrong; "
-            f"changes are predicted {abs(bias):.2f} nats too {'high' if bias > 0 else 'low'} in "
+            f"changes are predicted {abs(bias):.2f} nats {side} in "
             f"the mean, off by {_rms((said - change)[here]):.2f} (root mean square; they are "
             f"{_rms(change[here]):.2f})"
         )
@@ -161,8 +171,8 @@ def _roles(wrong: np.ndarray, change: np.ndarray, said: np.ndarray) -> Iterator[
     yield f"  Wrong directions: {', '.join(shares)}."
 
 
-def _still(system: System, losses: Losses, found: Predictions) -> Iterator[str]:
-    """α = 0 with the weights of the start: the minimiser has nothing left to do."""
+def _still(system: RunSystem, losses: Losses, found: Predictions) -> Iterator[str]:
+    """Report on α = 0 with β as at the start, where the minimiser has nothing left to do."""
     here = (system.alpha == 0) & (system.beta == system.initial_beta)
     if not here.any():
         return
@@ -177,7 +187,7 @@ def _rms(values: np.ndarray) -> float:
     return float(np.sqrt((values**2).mean()))
 
 
-def _shown(score: Score) -> str:
+def _shown(score: AgreementScore) -> str:
     if np.isnan(score.value):
         return "-"
     return f"{score.value:.2f} [{score.interval[0]:.2f}, {score.interval[1]:.2f}]"

@@ -6,17 +6,11 @@ point along an axis, and any part of them, or all, may be unstable (NaN). Colour
 Okabe and Ito (2008), and colour maps that keep their order for colour-blind readers.
 """
 
-from commensal.plots._claims import evidence
 from commensal.plots._cost import PowerLaw, cost, power_law
 from commensal.plots._ecosystem import (
     ecosystem_gain,
     ecosystem_perplexities,
     ecosystem_phases,
-)
-from commensal.plots._fingerprint import (
-    influence_over_lags,
-    similarity_densities,
-    similarity_matrix,
 )
 from commensal.plots._gaussian_lineages import lineages
 from commensal.plots._gaussian_populations import (
@@ -25,31 +19,9 @@ from commensal.plots._gaussian_populations import (
     selection_ablation,
 )
 from commensal.plots._gaussian_tails import gaussian_tail_bounds
-from commensal.plots._llm import (
-    llm_changes,
-    llm_diversity,
-    llm_embeddings,
-    llm_losses,
-    llm_similarity,
-)
-from commensal.plots._llm_evolution import llm_evolution, llm_populations, llm_texts
-from commensal.plots._llm_remedies import llm_remedies, llm_remedies_forest
-from commensal.plots._llm_segmented import (
-    segmented_distributions,
-    segmented_optimum,
-    segmented_perplexity,
-    segmented_split,
-)
-from commensal.plots._llm_web import (
-    llm_web_disagreement,
-    llm_web_pairing,
-    llm_web_paths,
-    llm_web_responses,
-    llm_web_variety,
-)
 from commensal.plots._maps import consensus_map, efficiency_map, stability_map
 from commensal.plots._mixture import disagreements, mixture_histograms, sudden_falls
-from commensal.plots._pairing import published_pairing
+from commensal.plots._pairing import pairing_beside, published_pairing
 from commensal.plots._pairing_runs import pairing_changes, pairing_curves, pairing_points
 from commensal.plots._regression import (
     FIG2_BETAS,
@@ -58,6 +30,7 @@ from commensal.plots._regression import (
     optimal_mix,
     trajectories,
 )
+from commensal.plots._regression_runs import regression_errors
 from commensal.plots._style import PALETTE
 
 __all__ = [
@@ -72,28 +45,12 @@ __all__ = [
     "ecosystem_phases",
     "efficiency_map",
     "efficiency_over_alpha",
-    "evidence",
     "gaussian_tail_bounds",
     "human_share",
-    "influence_over_lags",
     "lineages",
-    "llm_changes",
-    "llm_diversity",
-    "llm_embeddings",
-    "llm_evolution",
-    "llm_losses",
-    "llm_populations",
-    "llm_remedies",
-    "llm_remedies_forest",
-    "llm_similarity",
-    "llm_texts",
-    "llm_web_disagreement",
-    "llm_web_pairing",
-    "llm_web_paths",
-    "llm_web_responses",
-    "llm_web_variety",
     "mixture_histograms",
     "optimal_mix",
+    "pairing_beside",
     "pairing_changes",
     "pairing_curves",
     "pairing_points",
@@ -101,13 +58,8 @@ __all__ = [
     "populations_over_time",
     "power_law",
     "published_pairing",
-    "segmented_distributions",
-    "segmented_optimum",
-    "segmented_perplexity",
-    "segmented_split",
+    "regression_errors",
     "selection_ablation",
-    "similarity_densities",
-    "similarity_matrix",
     "stability_map",
     "sudden_falls",
     "trajectories",

@@ -1,4 +1,4 @@
-"""Seconds against size, with fitted power laws."""
+"""Figure of seconds against size, with fitted power laws."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import (
-    FuncFormatter,
-    LogLocator,
-    NullFormatter,
-)
+from matplotlib.lines import Line2D
 
-from commensal.plots._style import MARKS, PALETTE, TEXT_SIZE, TITLE_SIZE, mark, new_figure
+from commensal.plots._style import (
+    MARKS,
+    PALETTE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    mark,
+    new_figure,
+    number_ticks,
+)
 
 
 class PowerLaw(NamedTuple):
-    """y = factor · x^exponent."""
+    """Power law y = factor · x^exponent."""
 
     factor: float
     exponent: float
 
 
 def cost(*timings: xr.DataArray, machine: str = "") -> Figure:
-    """Seconds against size, log-log, with fitted power laws.
+    """Plot seconds against size on logarithmic axes, with fitted power laws.
 
     Parameters
     ----------
@@ -33,12 +37,12 @@ def cost(*timings: xr.DataArray, machine: str = "") -> Figure:
         panel for each. The ``long_name`` of that coordinate is the axis's label, ``title`` among
         the attributes the panel's.
     machine : str
-        Where they were measured.
+        Name of the machine on which the times were measured.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Dashed lines and exponents are those of :func:`power_law`.
+        Figure whose dashed lines and exponents are those of :func:`power_law`.
     """
     fig, axes = new_figure(len(timings))
     for ax, seconds in zip(axes, timings, strict=True):
@@ -56,28 +60,31 @@ def cost(*timings: xr.DataArray, machine: str = "") -> Figure:
         ax.set_xlabel(seconds[size].attrs.get("long_name", size))
         ax.set_title(seconds.attrs.get("title", ""), fontsize=TITLE_SIZE)
         sizes = seconds[size].values
-        near = sizes.size > 0 and sizes.max() < 100 * sizes.min()
-        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if near else (1,)))
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_formatter(NullFormatter())
+        if sizes.size:
+            number_ticks(ax.xaxis, sizes.min(), sizes.max())
         ax.grid(alpha=0.25, lw=0.5)
-        ax.legend(loc="lower right", fontsize=TEXT_SIZE)
+        handles, _ = ax.get_legend_handles_labels()
+        if any(line.get_linestyle() == "--" for line in ax.lines):
+            fitted = "dashed: power law of the largest sizes"
+            handles.append(Line2D([], [], color="0.5", ls="--", lw=1, label=fitted))
+        place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.1)}
+        ax.legend(handles=handles, fontsize=TEXT_SIZE, frameon=False, **place)
     fig.suptitle(machine, fontsize=TEXT_SIZE)
     return fig
 
 
 def power_law(measured: xr.DataArray) -> PowerLaw | None:
-    """Least-squares line on log-log scales, over the sizes within a factor of 16 of the largest.
+    """Fit a line on log-log scales to the sizes within a factor of 16 of the largest.
 
     Parameters
     ----------
     measured : xarray.DataArray
-        One-dimensional, positive, without NaN.
+        Measurements over one dimension, positive, without NaN.
 
     Returns
     -------
     PowerLaw or None
-        None for fewer than two such sizes.
+        Fitted power law; None for fewer than two such sizes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Lineages of Gaussian estimation: bands over the generations, and the theory's curves on them."""
+"""Figure of lineages of Gaussian estimation: bands over the generations, with theory's curves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from commensal.plots._style import PALETTE, TITLE_SIZE, new_figure, say, shared_legend
+from commensal.plots._style import (
+    PALETTE,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    new_figure,
+    number_ticks,
+    say,
+    shared_legend,
+)
 
 _BANDS = ((0.05, 0.95, 0.16), (0.25, 0.75, 0.30))  # quantiles, opacity
 _STYLES: dict[str, dict[str, Any]] = {
@@ -23,17 +31,18 @@ _STYLES: dict[str, dict[str, Any]] = {
 
 class _Shown(NamedTuple):
     title: str
+    symbol: str
     log: bool
     values: xr.DataArray
 
 
 def lineages(runs: xr.Dataset, theory: xr.Dataset | None = None) -> Figure:
-    """What happens to the fitted variance, to the fitted mean, and to the distance from the truth.
+    """Plot the fitted variance, the fitted mean, and the distance from the truth over generations.
 
     Parameters
     ----------
     runs : xarray.Dataset
-        What :func:`commensal.sims.gaussian.simulate` gives, (replicate, generation).
+        Runs (replicate, generation), as :func:`commensal.sims.gaussian.simulate` gives them.
     theory : xarray.Dataset or None
         Curves over ``generation``, named by a panel and a statistic, such as ``std_median`` or
         ``w2_mean``: panels are ``std``, ``mean``, ``w2`` and, for more than one dimension,
@@ -50,7 +59,7 @@ def lineages(runs: xr.Dataset, theory: xr.Dataset | None = None) -> Figure:
     Examples
     --------
     >>> from commensal.sims import gaussian
-    >>> runs = gaussian.simulate(gaussian.Config(samples=20, generations=5, replicates=50))
+    >>> runs = gaussian.simulate(gaussian.GaussianConfig(samples=20, generations=5, replicates=50))
     >>> len(lineages(runs).axes)
     3
     """
@@ -69,10 +78,11 @@ def lineages(runs: xr.Dataset, theory: xr.Dataset | None = None) -> Figure:
                     ax.plot(at["generation"], -at, lw=1.4, **style)
                 drawn.add(statistic)
         ax.set_title(shown.title, fontsize=TITLE_SIZE)
-        ax.set_xlabel("generation")
+        ax.set_xlabel("generation t", fontsize=TEXT_SIZE)
+        ax.set_ylabel(shown.symbol, fontsize=TEXT_SIZE)
     known: list[Any] = [
         Line2D([], [], color=PALETTE[0], label="simulated: median"),
-        Patch(color=PALETTE[0], alpha=0.4, lw=0, label="5, 25, 75, 95 % of lineages"),
+        Patch(color=PALETTE[0], alpha=0.4, lw=0, label="bands: 50 and 90 % of lineages"),
     ]
     known += [Line2D([], [], lw=1.4, **_STYLES[s]) for s in _STYLES if s in drawn]
     shared_legend(fig, known)
@@ -83,19 +93,19 @@ def _panels(runs: xr.Dataset) -> dict[str, _Shown]:
     if "log_variance" in runs:
         std = xr.apply_ufunc(np.exp, 0.5 * runs["log_variance"])
         return {
-            "std": _Shown("standard deviation σ_t", True, std),
-            "mean": _Shown("mean μ_t", False, runs["mean"]),
-            "w2": _Shown("squared W₂ distance to the truth", True, runs["w2"]),
+            "std": _Shown("standard deviation", "σ$_t$ / σ", True, std),
+            "mean": _Shown("mean", "(μ$_t$ − μ) / σ", False, runs["mean"]),
+            "w2": _Shown("squared W₂ distance to the truth", "W₂² / σ²", True, runs["w2"]),
         }
     titles = {
-        "log_determinant": ("log determinant of Σ_t", False),
-        "log_trace": ("log trace of Σ_t", False),
-        "mean_squared_error": ("‖μ_t - μ‖²", True),
-        "w2": ("squared W₂ distance to the truth", True),
+        "log_determinant": ("log determinant of the covariance", "ln |Σ$_t$|", False),
+        "log_trace": ("log trace of the covariance", "ln tr Σ$_t$", False),
+        "mean_squared_error": ("squared error of the mean", "‖μ$_t$ − μ‖²", True),
+        "w2": ("squared W₂ distance to the truth", "W₂²", True),
     }
     return {
-        name: _Shown(title, log, runs[name])
-        for name, (title, log) in titles.items()
+        name: _Shown(title, symbol, log, runs[name])
+        for name, (title, symbol, log) in titles.items()
         if name in runs
     }
 
@@ -116,4 +126,6 @@ def _bands(ax: Axes, shown: _Shown) -> None:
         ax.fill_between(t, bottom, top, color=PALETTE[0], alpha=opacity, lw=0)
     ax.plot(t, quantiles.sel(quantile=0.5), color=PALETTE[0], lw=1.4)
     ax.set_yscale("log" if shown.log else "linear")
+    if shown.log:
+        number_ticks(ax.yaxis, *ax.get_ylim())
     ax.set_xlim(float(t.min()), max(float(t.max()), float(t.min()) + 1))

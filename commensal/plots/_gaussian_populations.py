@@ -1,4 +1,4 @@
-"""Populations of Gaussian models: over the generations, run by run, and by what selects."""
+"""Figures of populations of Gaussian models: over generations, run by run, and by selection."""
 
 from __future__ import annotations
 
@@ -13,123 +13,158 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from commensal.plots._style import DPI, MARKS, PALETTE, TEXT_SIZE, TITLE_SIZE, WIDTH, plain
+from commensal.plots._style import (
+    CLOSEST,
+    DPI,
+    HELD_OUT,
+    LINEAGE,
+    LINES,
+    MARKS,
+    NOBODY,
+    NOISY_ORACLE,
+    ORACLE,
+    PALETTE,
+    POPULATION,
+    TEXT_SIZE,
+    TITLE_SIZE,
+    TRUTH,
+    WIDTH,
+    plain,
+    shared_legend,
+)
 
 _BANDS = ((0.05, 0.95, 0.16), (0.25, 0.75, 0.30))  # quantiles, opacity
-_TRUTH: dict[str, Any] = {"color": "0.35", "lw": 0.8, "ls": "--", "zorder": 1}
+# Populations first, the lineage beside them second: apart also without colours.
+_LOOKS: tuple[dict[str, Any], ...] = (
+    {"color": POPULATION, "marker": "o"},
+    {"color": LINEAGE, "marker": "s"},
+)
+_LABELS = {
+    "mean_average": ("mean", "average μ (in units of the true σ)"),
+    "std_average": ("standard deviation", "average σ (in units of the true one)"),
+    "w2_median": ("squared W₂ distance to the truth", "W₂²"),
+}
+_WHO = {
+    "nobody selects": NOBODY,
+    "oracle selects": ORACLE,
+    "held-out real points select": HELD_OUT,
+    "100 held-out points select": HELD_OUT,
+    "noisy oracle selects": NOISY_ORACLE,
+}
 
 
 def populations_over_time(runs: Mapping[str, xr.Dataset], shown: Mapping[str, int]) -> Figure:
-    """Means and σ over the generations: one run of each kind, and bands of all of them.
+    """Plot means and σ over the generations: one run of each kind, and bands of all runs.
 
     Parameters
     ----------
     runs : mapping from str to xarray.Dataset
-        What :func:`commensal.sims.gaussian.simulate_populations` gives, by the legend's name.
+        Runs, as :func:`commensal.sims.gaussian.simulate_populations` gives them, by the legend's
+        name: populations, and single lineages (``population=1``), which have a colour of their own.
     shown : mapping from str to int
-        Which replicate of each is drawn as a line.
+        Replicate of each that is drawn as a line.
 
     Returns
     -------
     matplotlib.figure.Figure
         `pollination`, fig. 8, with the bands that it lacks: 5 to 95 % and 25 to 75 % of runs.
+        Colours are those of :func:`populations_by_run`.
     """
     fig = Figure(figsize=(WIDTH, 0.42 * WIDTH), dpi=DPI, layout="constrained")
     axes = [plain(ax) for ax in fig.subplots(1, 2)]
     for ax, name in zip(axes, ("mean_average", "std_average"), strict=True):
         for n, (label, ds) in enumerate(runs.items()):
-            color, t = PALETTE[-n % 2], ds["generation"].values
+            color, t = _LOOKS[n % 2]["color"], ds["generation"].values
             for low, high, opacity in _BANDS:
                 edges = ds[name].quantile([low, high], "replicate").values
                 ax.fill_between(t, *edges, color=color, alpha=opacity, lw=0)
             one = ds[name].isel(replicate=shown[label])
             ax.plot(t, one, color=color, lw=1.1)
             some = np.linspace(0, t.size - 1, 15).astype(int)
-            marker = "o" if name == "mean_average" else "s"
-            ax.plot(t[some], one[some], marker, color=color, ms=4)
+            ax.plot(t[some], one[some], ms=4.5, mec="white", mew=0.5, ls="none", **_LOOKS[n % 2])
         _truth(ax, name)
-        ax.set_xlabel("generation")
-    axes[0].set_title("average of the models' means μ", fontsize=TITLE_SIZE)
-    axes[1].set_title("average of the models' σ", fontsize=TITLE_SIZE)
+        ax.set_xlabel("generation", fontsize=TEXT_SIZE)
+        ax.set_ylabel(_LABELS[name][1], fontsize=TEXT_SIZE)
+        ax.set_title(_LABELS[name][0], fontsize=TITLE_SIZE)
     handles: list[Any] = [
-        Line2D([], [], color=PALETTE[-n % 2], marker="o", ms=4, label=f"{label}: one run")
+        Line2D([], [], ms=4.5, label=f"{label}: one run", **_LOOKS[n % 2])
         for n, label in enumerate(runs)
     ]
-    handles.append(Patch(color="0.4", alpha=0.4, lw=0, label="5, 25, 75, 95 % of all runs"))
-    handles.append(Line2D([], [], label="the truth", **_TRUTH))
-    fig.legend(
-        handles=handles,
-        loc="outside lower center",
-        ncols=2,
-        fontsize=TEXT_SIZE,
-        frameon=False,
-    )
+    handles.append(Patch(color="0.4", alpha=0.4, lw=0, label="bands: 50 and 90 % of all runs"))
+    handles.append(Line2D([], [], label="the truth", **TRUTH))
+    shared_legend(fig, handles)
     return fig
 
 
 def populations_by_run(
     evolved: xr.Dataset, lineages: xr.Dataset, replicates: Sequence[int]
 ) -> Figure:
-    """Mean, σ and W₂² over the generations, a row for each of some independent runs.
+    """Plot mean, σ and W₂² over the generations, in one row for each of some independent runs.
 
     Parameters
     ----------
     evolved, lineages : xarray.Dataset
-        What :func:`commensal.sims.gaussian.simulate_populations` gives, for populations and for
-        single lineages (``population=1``).
+        Runs of populations and of single lineages (``population=1``), as
+        :func:`commensal.sims.gaussian.simulate_populations` gives them.
     replicates : sequence of int
-        Which are drawn, one in a row.
+        Replicates that are drawn, one in a row.
 
     Returns
     -------
     matplotlib.figure.Figure
-        `pollination`, fig. 11. Of a population's distances both the closest model's and the
-        median model's are drawn.
+        `pollination`, fig. 11, in the colours of its fig. 8 (its fig. 11 has the lineage blue and
+        the population red). Of a population's distances both the closest model's and the median
+        model's are drawn.
     """
     height = 1.45 * len(replicates) + 0.9
     fig = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     grid = fig.subplots(len(replicates), 3, squeeze=False, sharex=True, sharey="col")
     names = ("mean_average", "std_average", "w2_median")
-    red, blue = PALETTE[1], PALETTE[0]
+    alone: dict[str, Any] = {"color": LINEAGE, "lw": 1.3, "ls": (0, (5, 1))}
     for axes, r in zip(grid, replicates, strict=True):
         for ax, name in zip(axes, names, strict=True):
             plain(ax)
-            for ds, color in ((lineages, blue), (evolved, red)):
-                ax.plot(ds["generation"], ds[name].isel(replicate=r), color=color, lw=0.9)
             if name == "w2_median":
-                best = evolved["w2_best"].isel(replicate=r)
-                ax.plot(evolved["generation"], best, color=PALETTE[4], lw=0.6, zorder=1)
+                best = _positive(evolved["w2_best"].isel(replicate=r))
+                ax.plot(evolved["generation"], best, color=CLOSEST, lw=0.6, zorder=1)
                 ax.set_yscale("log")
-                least = evolved["w2_best"].isel(
-                    replicate=list(replicates), generation=slice(1, None)
-                )
-                ax.set_ylim(bottom=float(least.quantile(0.01)))
+                ax.yaxis.set_major_locator(LogLocator(numticks=5))
+                ax.yaxis.set_minor_formatter(NullFormatter())
+            for ds, look in ((lineages, alone), (evolved, {"color": POPULATION, "lw": 0.9})):
+                values = ds[name].isel(replicate=r)
+                ax.plot(ds["generation"], _positive(values) if name in _LOG else values, **look)
             _truth(ax, name)
-        axes[0].set_ylabel(f"run {r}", fontsize=TEXT_SIZE)
-    titles = ("mean", "standard deviation", "squared W₂ distance to the truth")
-    for ax, title in zip(grid[0], titles, strict=True):
-        ax.set_title(title, fontsize=TITLE_SIZE)
+        for ax, symbol in zip(axes, ("average μ", "average σ", "W₂²"), strict=True):
+            ax.set_ylabel(symbol, fontsize=TEXT_SIZE)
+        axes[0].set_ylabel(f"run {r + 1}\naverage μ", fontsize=TEXT_SIZE)
+    for ax, name in zip(grid[0], names, strict=True):
+        ax.set_title(_LABELS[name][0], fontsize=TITLE_SIZE)
     for ax in grid[-1]:
         ax.set_xlabel("generation", fontsize=TEXT_SIZE)
-    fig.legend(
-        handles=[
-            Line2D([], [], color=red, label="population (average; median model's distance)"),
-            Line2D([], [], color=PALETTE[4], label="its closest model"),
-            Line2D([], [], color=blue, label="single lineage"),
-            Line2D([], [], label="the truth", **_TRUTH),
+    shared_legend(
+        fig,
+        [
+            Line2D([], [], color=POPULATION, label="population (average; W₂²: median model)"),
+            Line2D([], [], color=CLOSEST, label="its closest model"),
+            Line2D([], [], label="single lineage", **alone),
+            Line2D([], [], label="the truth", **TRUTH),
         ],
-        loc="outside lower center",
-        ncols=4,
-        fontsize=TEXT_SIZE,
-        frameon=False,
     )
     return fig
+
+
+_LOG = ("w2_median",)
+
+
+def _positive(values: xr.DataArray) -> xr.DataArray:
+    """Drop distances of 0, as at the start, which a logarithmic axis cannot show."""
+    return values.where(values > 0)
 
 
 def selection_ablation(
     settings: xr.Dataset, curves: Mapping[str, xr.Dataset], levels: Mapping[str, Any]
 ) -> Figure:
-    """How far populations end up from the truth, by what selects, mixes and teaches them.
+    """Plot how far populations end up from the truth, by selection, mixing and teaching.
 
     Parameters
     ----------
@@ -138,7 +173,8 @@ def selection_ablation(
         quantiles ``w2_low`` and ``w2_high``, and ``family``, which names the colour.
     curves : mapping from str to xarray.Dataset
         A panel for each, titled by its key: ``w2``, ``w2_low``, ``w2_high`` over (curve, x), with
-        ``x`` a positive coordinate whose ``long_name`` is the axis's label.
+        ``x`` a positive coordinate whose ``long_name`` is the axis's label. An attribute
+        ``family`` says that one and the same kind selects in all curves.
     levels : mapping from str to mapping from str to pair
         For a panel's key, lines of reference by name, as (x values, y values).
 
@@ -170,7 +206,7 @@ def _dots(ax: Axes, settings: xr.Dataset) -> None:
     for n, family in enumerate(families):
         of = settings["family"].values == family
         w2, low, high = (settings[x].values[of] for x in ("w2", "w2_low", "w2_high"))
-        color = PALETTE[n % len(PALETTE)]
+        color = _WHO.get(family, PALETTE[n % len(PALETTE)])
         ax.hlines(at[of], low, high, color=color, lw=3, alpha=0.35)
         ax.plot(w2, at[of], MARKS[n % 4], color=color, ms=5, label=family)
         for y, value in zip(at[of], w2, strict=True):
@@ -184,17 +220,25 @@ def _dots(ax: Axes, settings: xr.Dataset) -> None:
             )
     ax.set_yticks(at, settings["setting"].values.tolist(), fontsize=TEXT_SIZE - 0.5)
     ax.set(xscale="log", ylim=(-0.7, at.size - 0.3))
-    ax.set_xlabel("squared W₂ distance of the median model (at right: median over populations)")
+    ax.set_xlabel(
+        "squared W₂ distance of the median model (at right: median over populations)",
+        fontsize=TEXT_SIZE,
+    )
     ax.grid(axis="x", alpha=0.3, lw=0.5)
-    ax.legend(fontsize=TEXT_SIZE, loc="upper left", framealpha=0.9)
+    ax.legend(
+        fontsize=TEXT_SIZE, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, frameon=False
+    )
 
 
 def _levels(ax: Axes, ds: xr.Dataset, levels: Mapping[str, Any]) -> None:
-    x = ds["x"].values
+    x, family = ds["x"].values, ds.attrs.get("family")
     for n, curve in enumerate(ds["curve"].values.tolist()):
-        one, color = ds.sel(curve=curve), PALETTE[n % len(PALETTE)]
+        one, color = ds.sel(curve=curve), _WHO.get(family or curve, PALETTE[n % len(PALETTE)])
         ax.fill_between(x, one["w2_low"], one["w2_high"], color=color, alpha=0.15, lw=0)
-        ax.plot(x, one["w2"], marker=MARKS[n % 4], color=color, ms=4, lw=1.2, label=curve)
+        look: dict[str, Any] = {"color": color, "marker": MARKS[n % 4], "ms": 4, "lw": 1.2}
+        if family:  # marks and dashes alone tell them apart
+            look |= {"ls": LINES[n % 4], "mfc": (color, "white", "white", "white")[n % 4]}
+        ax.plot(x, one["w2"], label=curve, **look)
     for style, (label, (at, value)) in zip((":", "--", "-."), levels.items(), strict=False):
         ax.plot(at, value, style, color="0.2", lw=1, label=label)
     ax.set(xscale="log", yscale="log", xlabel=ds["x"].attrs.get("long_name", "x"))
@@ -210,4 +254,4 @@ def _levels(ax: Axes, ds: xr.Dataset, levels: Mapping[str, Any]) -> None:
 
 def _truth(ax: Axes, name: str) -> None:
     if name != "w2_median":
-        ax.axhline({"mean_average": 0, "std_average": 1}[name], **_TRUTH)
+        ax.axhline({"mean_average": 0, "std_average": 1}[name], **TRUTH)

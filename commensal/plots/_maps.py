@@ -1,4 +1,4 @@
-"""Maps over (α, β), one panel per K."""
+"""Figures that map a quantity over (α, β), one panel per K."""
 
 from __future__ import annotations
 
@@ -19,46 +19,54 @@ from commensal.plots._cells import (
     Best,
     argmax,
     at_half,
+    best_mix,
     cross_handle,
     each_map,
     largest,
     mean_efficiency,
     title_of,
 )
-from commensal.plots._style import GREY, TEXT_SIZE, new_figure, outermost, shared_legend
+from commensal.plots._style import (
+    ALPHA,
+    BETA,
+    GREY,
+    TEXT_SIZE,
+    new_figure,
+    outermost,
+    shared_legend,
+)
 
 # six steps below 1 and six above (the last one is open), finer near 1
 _GROWTH = (0, 0.25, 0.5, 0.75, 0.9, 0.98, 1, 1.01, 1.05, 1.2, 1.5, 2)
-_ALPHA = "α: weight of new data"
-_BETA = "β: weight of private data"
-_NO_LIMIT: dict[str, Any] = {
-    "hatch": "////",
-    "facecolor": GREY,
-    "edgecolor": "0.6",
-    "linewidth": 0,
+_PLAIN: dict[str, Any] = {"facecolor": GREY, "edgecolor": "0.6", "linewidth": 0}
+_WITHOUT: dict[str, dict[str, Any]] = {
+    "unstable": _PLAIN | {"hatch": "////", "label": "unstable (ρ ≥ 1): no limit"},
+    "untrusted": _PLAIN | {"hatch": "xxxx", "label": "spoilt by rounding: not known"},
 }
 
 
 class _Panel(NamedTuple):
     title: str
     values: xr.DataArray
-    unstable: xr.DataArray | None
+    without: dict[str, xr.DataArray | None]  # cells without a value, by reason
     best: Best | None
 
 
 def efficiency_map(ds: xr.Dataset) -> Figure:
-    """Mean relative efficiency over (α, β): how much of all real data the models make use of.
+    """Map the mean relative efficiency over (α, β): the share of all real data that models use.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        With ``relative_efficiency`` (entities, alpha, beta, model) and ``stable`` (entities,
+        Sweep with ``relative_efficiency`` (models, alpha, beta, model) and ``stable`` (models,
         alpha, beta), as :func:`commensal.sweep.regression` gives them.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per K. A star marks the best cell of the grid, a cross (0.5, 0.5).
+        Figure with a panel per K. A star marks the mix with the smallest mean error (the sweep's
+        ``optimal_alpha`` and ``optimal_beta``; without these the largest efficiency), a cross (0.5,
+        0.5).
 
     Notes
     -----
@@ -68,35 +76,35 @@ def efficiency_map(ds: xr.Dataset) -> Figure:
     Examples
     --------
     >>> from commensal import sweep
-    >>> ds = sweep.regression(alpha=(0.2, 0.5), beta=(0.3, 0.7), entities=(2,), dim=6, rank=3)
+    >>> ds = sweep.regression(alpha=(0.2, 0.5), beta=(0.3, 0.7), models=(2,), dim=6, rank=3)
     >>> len(efficiency_map(ds).axes)  # one panel and the colour bar
     2
     """
     panels = []
     for cells in each_map(ds, "stable"):
         values = mean_efficiency(cells)
-        best, half = argmax(values), at_half(values)
+        best, half = best_mix(cells), at_half(values)
         text = "no efficiency is defined on this grid"
         if best is not None:
             text = f"best {best.value:.3f} at ({best.alpha:.3g}, {best.beta:.3g})"
             text += "" if half is None else f"\n{half:.3f} at (0.5, 0.5)"
-        panels.append(_Panel(f"{title_of(cells)}\n{text}", values, ~cells["stable"], best))
+        panels.append(_Panel(f"{title_of(cells)}\n{text}", values, _without(cells), best))
     norm = Normalize(0, largest([p.values for p in panels]))
     return _maps(panels, "viridis", norm, "mean relative efficiency")
 
 
 def consensus_map(ds: xr.Dataset) -> Figure:
-    """How far apart the models end up over (α, β): 0 where they have become one model.
+    """Map how far apart the models end up over (α, β); at 0 they have become one model.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        With ``consensus_distance`` and ``stable`` (entities, alpha, beta).
+        Sweep with ``consensus_distance`` and ``stable`` (models, alpha, beta).
 
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per K; a cross marks (0.5, 0.5).
+        Figure with a panel per K; a cross marks (0.5, 0.5).
 
     Notes
     -----
@@ -108,25 +116,25 @@ def consensus_map(ds: xr.Dataset) -> Figure:
         values = cells["consensus_distance"]
         half = at_half(values)
         text = "" if half is None else f"\n{half:.3f} at (0.5, 0.5)"
-        panels.append(_Panel(title_of(cells) + text, values, ~cells["stable"], None))
+        panels.append(_Panel(title_of(cells) + text, values, _without(cells), None))
     norm = Normalize(0, largest([p.values for p in panels]))
     return _maps(panels, "cividis", norm, "consensus distance (0: all alike)")
 
 
 def stability_map(ds: xr.Dataset) -> Figure:
-    """Spectral radius over (α, β): the factor by which errors grow, or shrink, per generation.
+    """Map the spectral radius over (α, β), the growth factor of errors per generation.
 
     Parameters
     ----------
     ds : xarray.Dataset
-        With ``spectral_radius`` over alpha, beta and one more dimension, a panel for each of its
-        values: entities, or another, whose coordinate then has the panels' titles. A variable
+        Sweep with ``spectral_radius`` over alpha, beta and one more dimension, a panel for each of
+        its values: models, or another, whose coordinate then has the panels' titles. A variable
         ``stability_bound`` along that dimension is told in the titles.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With a contour where ρ(Q) = 1; a cross marks (0.5, 0.5).
+        Figure with a contour where ρ(Q) = 1; a cross marks (0.5, 0.5).
 
     Notes
     -----
@@ -141,9 +149,26 @@ def stability_map(ds: xr.Dataset) -> Figure:
             if "stability_bound" in cells:
                 text += f" (bound {float(cells['stability_bound']):.3f})"
         # rounded, or the edges where ρ is 1 up to rounding errors would be mottled
-        panels.append(_Panel(title_of(cells) + text, values.round(9), None, None))
+        panels.append(
+            _Panel(
+                title_of(cells) + text, values.round(9), _without(cells) | {"unstable": None}, None
+            )
+        )
     norm = BoundaryNorm(_GROWTH, 256, extend="max")
-    return _maps(panels, "RdBu_r", norm, "ρ: growth of errors in a generation", contour=1.0)
+    note = "bound: of ρ whatever the private and public data" if "stability_bound" in ds else ""
+    label = "ρ: factor on errors in a generation (below 1 they shrink)"
+    return _maps(panels, "RdBu_r", norm, label, contour=1.0, note=note)
+
+
+def _without(cells: xr.Dataset) -> dict[str, xr.DataArray | None]:
+    untrusted = ~cells["trusted"] if "trusted" in cells else None
+    if "stable" not in cells:
+        return {"unstable": None, "untrusted": untrusted}
+    unstable = ~cells["stable"]
+    return {
+        "unstable": unstable if untrusted is None else unstable & ~untrusted,
+        "untrusted": untrusted,
+    }
 
 
 def _maps(
@@ -152,6 +177,7 @@ def _maps(
     norm: Normalize,
     label: str,
     contour: float | None = None,
+    note: str = "",
 ) -> Figure:
     fig, axes = new_figure(len(panels), square=True)
     known: dict[str, Any] = {}
@@ -164,28 +190,32 @@ def _maps(
         for axis, name in ((ax.xaxis, "alpha"), (ax.yaxis, "beta")):
             if values.sizes[name] == 1:
                 axis.set_ticks(values[name].values)  # the cell's borders mean nothing then
+            axis.set_major_formatter("{x:g}")  # "0" and "1" of neighbours do not run into another
         ax.set_title(panel.title, fontsize=TEXT_SIZE)
         if outermost(axes, ax, "bottom"):
-            ax.set_xlabel(_ALPHA, fontsize=TEXT_SIZE)
+            ax.set_xlabel(ALPHA, fontsize=TEXT_SIZE)
         if outermost(axes, ax, "left"):
-            ax.set_ylabel(_BETA, fontsize=TEXT_SIZE)
-        unstable = np.zeros(values.shape, dtype=bool)
-        if panel.unstable is not None:
-            unstable = panel.unstable.transpose("beta", "alpha").values
-            if unstable.any():
-                style = _NO_LIMIT
-                ax.add_patch(PathPatch(_outline(unstable, alpha, beta), **style))
-                known["unstable"] = Patch(label="unstable (ρ ≥ 1): no limit", **style)
-        if (np.isnan(values) & ~unstable).any():
+            ax.set_ylabel(BETA, fontsize=TEXT_SIZE)
+        blank = np.isnan(values.values)
+        for name, cells in panel.without.items():
+            if cells is None or not cells.any():
+                continue
+            where = cells.transpose("beta", "alpha").values
+            style = _WITHOUT[name]
+            ax.add_patch(PathPatch(_outline(where, alpha, beta), **style))
+            known[name] = Patch(**style)
+            blank &= ~where
+        if blank.any():
             ax.set_facecolor(GREY)
             known["biased"] = Patch(color=GREY, label="some model is biased for ever")
         if contour is not None and values.min() < contour < values.max() and min(values.shape) > 1:
             # a hair above, or the edge α = 1, where ρ is 1 up to rounding, would be drawn as well
             ax.contour(values["alpha"], values["beta"], values, [contour + 1e-6], colors="black")
-            known["contour"] = Line2D([], [], color="black", label="ρ = 1: stable on the blue side")
+            told = "ρ = 1: stable on the blue side, errors grow on the red one"
+            known["contour"] = Line2D([], [], color="black", label=told)
         if panel.best is not None:
             ax.plot(panel.best.alpha, panel.best.beta, clip_on=False, **STAR)
-            known["best"] = Line2D([], [], label="best on the grid", **STAR)
+            known["best"] = Line2D([], [], label="smallest mean error", **STAR)
         if alpha[0] <= 0.5 <= alpha[-1] and beta[0] <= 0.5 <= beta[-1]:
             ax.plot(0.5, 0.5, **CROSS)
             known["half"] = cross_handle()
@@ -193,12 +223,14 @@ def _maps(
         bar = fig.colorbar(mesh, ax=axes, label=label, shrink=0.9, pad=0.02)
         if isinstance(norm, BoundaryNorm):
             bar.set_ticks(list(norm.boundaries), labels=[f"{b:g}" for b in norm.boundaries])
+    if note:
+        known["note"] = Line2D([], [], ls="none", label=note)
     shared_legend(fig, list(known.values()))
     return fig
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:
-    """Borders of the cells around grid points, within [0, 1]."""
+    """Return the borders of the cells around grid points, within [0, 1]."""
     if centres.size == 1:
         return np.clip([centres[0] - 0.05, centres[0] + 0.05], 0, 1)
     inner = (centres[1:] + centres[:-1]) / 2
@@ -207,7 +239,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 
 
 def _outline(cells: np.ndarray, x: np.ndarray, y: np.ndarray) -> Path:
-    """One path around all true cells: a single hatch, without seams between the cells."""
+    """Trace one path around all true cells, so that one hatch fills them without seams."""
     corners = []
     for row, low, high in zip(cells, y[:-1], y[1:], strict=True):
         ends = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(int), [0]])))

@@ -1,4 +1,4 @@
-"""Webs of interacting Gaussian mixtures: how far the models are apart, and when that falls."""
+"""Figures of webs of interacting Gaussian mixtures: how far apart the models are, and its falls."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from commensal.plots._style import (
     DPI,
+    LAW,
     LINES,
     MARKS,
+    NORM,
     PALETTE,
     TEXT_SIZE,
     TITLE_SIZE,
@@ -24,21 +27,20 @@ from commensal.plots._style import (
     shared_legend,
 )
 
-_NORM = "‖D‖_F: how far the models are apart"
-_LAW: dict[str, Any] = {"color": "black", "ls": "--", "lw": 1.6}
+_RUN: dict[str, Any] = {"color": "0.55", "lw": 0.8}
 
 
 def disagreements(runs: xr.Dataset, theory: xr.DataArray | None = None, shown: int = 5) -> Figure:
-    """‖D‖_F over the generations: some runs as the paper draws them, and their root mean square.
+    """Plot ‖D‖_F over the generations: some runs as the paper draws them, and their RMS.
 
     Parameters
     ----------
     runs : xarray.Dataset
-        What :func:`commensal.sims.mixture.simulate` gives.
+        Runs, as :func:`commensal.sims.mixture.simulate` gives them.
     theory : xarray.DataArray or None
         Root mean square of ‖D‖_F over ``generation``, laid over the runs.
     shown : int
-        How many runs are drawn one by one.
+        Number of runs that are drawn one by one.
 
     Returns
     -------
@@ -48,17 +50,18 @@ def disagreements(runs: xr.Dataset, theory: xr.DataArray | None = None, shown: i
     Examples
     --------
     >>> from commensal.sims import mixture
-    >>> runs = mixture.simulate(mixture.Config(generations=10, replicates=8))
+    >>> runs = mixture.simulate(mixture.MixtureConfig(generations=10, replicates=8))
     >>> len(disagreements(runs).axes)
     2
     """
     norm = runs["disagreement"]
     t = norm["generation"].values
     fig, (left, right) = new_figure(2)
-    for r in range(min(shown, norm.sizes["replicate"])):
-        left.plot(t, norm.isel(replicate=r), lw=0.9, color=PALETTE[r % len(PALETTE)])
+    shown = min(shown, norm.sizes["replicate"])
+    for r in range(shown):
+        left.plot(t, norm.isel(replicate=r), **_RUN)
     left.set_ylim(bottom=0)
-    left.set_title(f"{min(shown, norm.sizes['replicate'])} runs", fontsize=TITLE_SIZE)
+    left.set_title(f"{shown} runs, linear scales", fontsize=TITLE_SIZE)
     later = norm.sel(generation=slice(1, None))
     low, high = later.quantile([0.05, 0.95], "replicate").values
     rms = np.sqrt((later**2).mean("replicate"))
@@ -66,31 +69,34 @@ def disagreements(runs: xr.Dataset, theory: xr.DataArray | None = None, shown: i
     right.fill_between(at, low, high, color=PALETTE[0], alpha=0.2, lw=0)
     right.plot(at, rms, color=PALETTE[0], lw=1.6)
     right.set(xscale="log", yscale="log")
-    right.set_title(f"{norm.sizes['replicate']:,} runs", fontsize=TITLE_SIZE)
+    count = f"{norm.sizes['replicate']:,} runs"
+    right.set_title(f"{count}, logarithmic scales", fontsize=TITLE_SIZE)
     known: list[Any] = [
-        Line2D([], [], color=PALETTE[0], lw=1.6, label="root mean square (band: 5 to 95 %)")
+        Line2D([], [], label="one run", **_RUN),
+        Line2D([], [], color=PALETTE[0], lw=1.6, label="root mean square of all runs"),
+        Patch(color=PALETTE[0], alpha=0.2, lw=0, label="5 to 95 % of all runs"),
     ]
     if theory is not None:
-        left.plot(theory["generation"], theory, **_LAW)
+        left.plot(theory["generation"], theory, **LAW)
         positive = theory.sel(generation=slice(1, None))
-        right.plot(positive["generation"], positive, **_LAW)
-        known.append(Line2D([], [], label="root mean square, theory", **_LAW))
+        right.plot(positive["generation"], positive, **LAW)
+        known.append(Line2D([], [], label="root mean square, theory", **LAW))
     for ax in (left, right):
-        ax.set_xlabel("generation")
-    left.set_ylabel(_NORM)
+        ax.set_xlabel("generation", fontsize=TEXT_SIZE)
+        ax.set_ylabel(NORM, fontsize=TEXT_SIZE)
     shared_legend(fig, known)
     return fig
 
 
 def mixture_histograms(points: xr.DataArray, densities: xr.DataArray) -> Figure:
-    """What the models post, early and late: histograms, and the densities that they come from.
+    """Plot histograms of the models' early and late posts, with the densities behind them.
 
     Parameters
     ----------
     points : xarray.DataArray
         Points on a line, (generation, model, point).
     densities : xarray.DataArray
-        (generation, model, x).
+        Densities of the models, (generation, model, x).
 
     Returns
     -------
@@ -110,9 +116,17 @@ def mixture_histograms(points: xr.DataArray, densities: xr.DataArray) -> Figure:
         if i == 0:
             ax.set_title(f"model {k + 1}", fontsize=TITLE_SIZE)
         if k == 0:
-            ax.set_ylabel(f"t = {times[i]}", fontsize=TEXT_SIZE)
+            ax.set_ylabel(f"t = {times[i]}\nprobability density", fontsize=TEXT_SIZE)
         if i == len(times) - 1:
-            ax.set_xlabel("x", fontsize=TEXT_SIZE)
+            ax.set_xlabel("x: what a model writes", fontsize=TEXT_SIZE)
+    count = points.sizes["point"]
+    shared_legend(
+        fig,
+        [
+            Patch(color="0.5", alpha=0.4, label=f"histogram of {count:,} points that it writes"),
+            Line2D([], [], color="0.3", lw=1.2, label="density of its mixture"),
+        ],
+    )
     return fig
 
 
@@ -122,14 +136,14 @@ def sudden_falls(
     theory: xr.DataArray,
     counts: xr.Dataset,
 ) -> Figure:
-    """Why ‖D‖_F may fall at once: by the noise of what is drawn, or because a model was caught.
+    """Plot two causes of a sudden fall of ‖D‖_F: noise of the draws, or a model caught and freed.
 
     Parameters
     ----------
     runs : mapping from str to xarray.Dataset
         Two sets of runs with ``weights``, by title: of separated and of overlapping components.
     shown : mapping from str to int
-        Which run of each is drawn.
+        Run of each set that is drawn.
     theory : xarray.DataArray
         Root mean square of ‖D‖_F over ``generation``.
     counts : xarray.Dataset
@@ -145,11 +159,12 @@ def sudden_falls(
     (first, second), (third, fourth) = fig.subplots(2, 2)
     for ax, (title, ds) in zip((first, second), runs.items(), strict=True):
         norm = ds["disagreement"]
-        ax.plot(norm["generation"], norm.isel(replicate=shown[title]), color=PALETTE[0], lw=1)
+        one = norm.isel(replicate=shown[title])
+        ax.plot(norm["generation"], one, color=PALETTE[0], lw=1, label="one run")
         median = norm.median("replicate")
         ax.plot(norm["generation"], median, color="0.55", lw=1, label="median of all runs")
-        ax.plot(theory["generation"], theory, label="theory (separated)", **_LAW)
-        ax.set(yscale="log", xlabel="generation", ylabel="‖D‖_F")
+        ax.plot(theory["generation"], theory, label="theory (separated)", **LAW)
+        ax.set(yscale="log", xlabel="generation", ylabel=NORM)
         ax.set_title(title, fontsize=TITLE_SIZE)
         ax.legend(fontsize=TEXT_SIZE, frameon=False)
     caught = list(runs)[1]
@@ -167,9 +182,9 @@ def sudden_falls(
             mfc="none",
             label=f"{kind}: simulated",
         )
-    fourth.set(yscale="log", xlabel="factor by which ‖D‖_F falls in one generation")
+    fourth.set(yscale="log", xlabel="factor by which ‖D‖$_F$ falls in one generation")
     fourth.set_ylabel("expected falls in a run")
-    fourth.set_title("Falls by the noise of the draws alone", fontsize=TITLE_SIZE)
+    fourth.set_title("falls by the noise of the draws alone", fontsize=TITLE_SIZE)
     fourth.legend(fontsize=TEXT_SIZE, frameon=False)
     for ax in (first, second, third, fourth):
         plain(ax)
@@ -177,17 +192,18 @@ def sudden_falls(
 
 
 def _caught_weights(ax: Axes, run: xr.Dataset) -> None:
-    """The component that one model has lost and the others have not, for longest."""
+    """Plot the weights of the component that a model loses by mid-run and regains by the end."""
     weights = run["weights"]
-    late = weights.isel(generation=slice(weights.sizes["generation"] // 2, None))
-    logs = xr.apply_ufunc(np.log, late.clip(1e-300))
-    apart = (logs.max("model") - logs.min("model")).mean("generation")
-    component = int(np.argmax(apart.values))
+    # of ratios: a weight of 1e-10 beside 0.1 is caught, whatever the others' differences are
+    ratio = weights.max("model") / weights.min("model")
+    spread = xr.apply_ufunc(np.log, ratio)
+    half = spread.sizes["generation"] // 2
+    fell = spread.isel(generation=half) - spread.isel(generation=-1)
+    component = int(np.argmax(fell.values))
     for k, model in enumerate(weights["model"].values):
         one = weights.sel(model=model).isel(component=component)
-        ax.plot(
-            one["generation"], one, color=PALETTE[k % len(PALETTE)], lw=1, label=f"model {k + 1}"
-        )
-    ax.set(yscale="log", xlabel="generation", ylabel="weight")
-    ax.set_title(f"the same run: weights of component {component + 1}", fontsize=TITLE_SIZE)
+        look = {"color": PALETTE[k % len(PALETTE)], "ls": LINES[k % 4], "lw": 1.2}
+        ax.plot(one["generation"], one, label=f"model {k + 1}", **look)
+    ax.set(yscale="log", xlabel="generation", ylabel=f"weight of component {component + 1}")
+    ax.set_title("the same run as above: a weight that is caught", fontsize=TITLE_SIZE)
     ax.legend(fontsize=TEXT_SIZE, frameon=False)

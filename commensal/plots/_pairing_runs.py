@@ -1,4 +1,4 @@
-"""Theory laid over a run of language models."""
+"""Figures of the theory laid over a run of language models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import TwoSlopeNorm, to_hex
+from matplotlib.colors import TwoSlopeNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -18,17 +17,16 @@ from matplotlib.ticker import MaxNLocator
 
 from commensal.plots._style import (
     DPI,
-    GREY,
-    PALETTE,
     TEXT_SIZE,
     TITLE_SIZE,
     WIDTH,
+    alpha_colors,
+    constant_bands,
     mark,
     plain,
     shared_legend,
 )
 
-_ALPHAS = {0.0: PALETTE[1], 0.5: PALETTE[2], 1.0: PALETTE[0]}
 _OWN = "0.955"  # background of a model's own task
 _MINIMISER: dict[str, Any] = {"ls": ":", "lw": 1.3}
 _CONSTANT = 0.1
@@ -41,19 +39,19 @@ def pairing_curves(
     predicted: str = "finite",
     other: str | None = "minimiser",
 ) -> Figure:
-    """Predicted losses over measured ones, over the generations: models × datasets.
+    """Plot predicted and measured losses over the generations, in panels of models × datasets.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        Of a pairing: ``alpha``, ``beta``, ``generation``, ``model`` (from 1), ``dataset``, the
+        Rows of a pairing: ``alpha``, ``beta``, ``generation``, ``model`` (from 1), ``dataset``, the
         ``observed`` loss and those of predictions.
     datasets : sequence of str
-        The models' own tasks in the models' order, the public dataset last.
+        Names of the models' own tasks in the models' order, the public dataset last.
     beta : float
-        Which settings.
+        β of the grid points that are drawn.
     predicted, other : str
-        Columns: drawn as lines, and as dotted lines; no dotted ones with None.
+        Columns of predicted losses, drawn as lines and as dotted lines; no dotted ones with None.
 
     Returns
     -------
@@ -63,12 +61,12 @@ def pairing_curves(
     Raises
     ------
     ValueError
-        If no setting has this β.
+        If no grid point has this β.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 1, "dataset": "a"}
+    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 0, "dataset": "a"}
     >>> points = [point | {"generation": t, "observed": 3 - t, "finite": 2.9 - t} for t in (0, 1)]
     >>> len(pairing_curves(pd.DataFrame(points), ["a"], 1.0, other=None).axes)
     1
@@ -77,7 +75,7 @@ def pairing_curves(
     if here.empty:
         known = sorted({float(b) for b in rows["beta"]})
         raise ValueError(f"beta must be one of {known}, got {beta}")
-    colors = _colors(sorted({float(a) for a in rows["alpha"]}))
+    colors = alpha_colors(sorted({float(a) for a in rows["alpha"]}))
     models = sorted({int(k) for k in rows["model"]})
     fig, axes = _grid(len(models), len(datasets), 1.85, sharey=False)
     for (i, k), (j, name) in itertools.product(enumerate(models), enumerate(datasets)):
@@ -91,14 +89,14 @@ def pairing_curves(
                 ax.plot(t, ordered[other], color=color, **_MINIMISER)
             ax.plot(t, ordered["observed"], zorder=3, **mark("o", color, 4.5, mec="white", mew=0.4))
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
-        if name == datasets[k - 1] and j < len(datasets) - 1:
+        if name == datasets[k] and j < len(datasets) - 1:
             ax.set_facecolor(_OWN)
         if i == 0:
             ax.set_title(f"on {name}", fontsize=TITLE_SIZE)
         if i == len(models) - 1:
             ax.set_xlabel("generation", fontsize=TEXT_SIZE)
         if j == 0:
-            ax.set_ylabel(f"model {k}\nloss (nats per token)", fontsize=TEXT_SIZE)
+            ax.set_ylabel(f"model {k + 1}\nloss (nats per token)", fontsize=TEXT_SIZE)
     known: list[Any] = [
         Line2D([], [], color=color, lw=1.8, label=f"α = {a:g}") for a, color in colors.items()
     ]
@@ -115,14 +113,14 @@ def pairing_curves(
 def pairing_changes(
     rows: pd.DataFrame, datasets: Sequence[str], predicted: str = "finite_held_out"
 ) -> Figure:
-    """Measured and predicted changes of losses over (α, β), side by side.
+    """Map measured and predicted changes of losses over (α, β), side by side.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        As in :func:`pairing_curves`.
+        Rows of a pairing, as in :func:`pairing_curves`.
     datasets : sequence of str
-        The models' own tasks in the models' order, the public dataset last.
+        Names of the models' own tasks in the models' order, the public dataset last.
     predicted : str
         Column of predicted losses.
 
@@ -135,7 +133,7 @@ def pairing_changes(
     Examples
     --------
     >>> import pandas as pd
-    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 1, "dataset": "a"}
+    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 0, "dataset": "a"}
     >>> points = [point | {"generation": t, "observed": 3 - t, "finite": 2.9 - t} for t in (0, 1)]
     >>> len(pairing_changes(pd.DataFrame(points), ["a"], "finite").axes)  # with the colour bar
     3
@@ -164,7 +162,7 @@ def pairing_changes(
         if i == len(models) - 1:
             ax.set_xlabel("α", fontsize=TEXT_SIZE)
         if j == side == 0:
-            ax.set_ylabel(f"model {models[i]}\nβ", fontsize=TEXT_SIZE)
+            ax.set_ylabel(f"model {models[i] + 1}\nβ", fontsize=TEXT_SIZE)
     if image is not None:
         label = "change of loss\n(nats per token)"
         bar = fig.colorbar(image, ax=axes, label=label, aspect=30, pad=0.01)
@@ -175,14 +173,14 @@ def pairing_changes(
 def pairing_points(
     rows: pd.DataFrame, datasets: Sequence[str], predictions: dict[str, str]
 ) -> Figure:
-    """Measured against predicted changes of losses: a panel per prediction.
+    """Plot measured against predicted changes of losses, in a panel per prediction.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        As in :func:`pairing_curves`.
+        Rows of a pairing, as in :func:`pairing_curves`.
     datasets : sequence of str
-        The models' own tasks in the models' order, the public dataset last.
+        Names of the models' own tasks in the models' order, the public dataset last.
     predictions : dict of str
         Columns of predicted losses, and the panels' titles.
 
@@ -194,45 +192,41 @@ def pairing_points(
     Examples
     --------
     >>> import pandas as pd
-    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 1, "dataset": "a"}
+    >>> point = {"alpha": 0.5, "beta": 1.0, "model": 0, "dataset": "a"}
     >>> points = [point | {"generation": t, "observed": 3 - t, "finite": 2.9 - t} for t in (0, 1)]
     >>> len(pairing_points(pd.DataFrame(points), ["a", "web"], {"finite": "theory"}).axes)
     1
     """
     alphas = sorted({float(a) for a in rows["alpha"]})
-    colors, last = _colors(alphas), rows["generation"].max()
+    colors, last = alpha_colors(alphas), rows["generation"].max()
     where = ["alpha", "beta", "model", "dataset"]
     ends = [rows.loc[rows["generation"] == t].set_index(where) for t in (0, last)]
     change = (ends[1] - ends[0])[["observed", *predictions]].reset_index()
     role = [
-        2 if name == datasets[-1] else int(name != datasets[k - 1])
+        2 if name == datasets[-1] else int(name != datasets[k])
         for k, name in zip(change["model"], change["dataset"], strict=True)
     ]
     values = change[["observed", *predictions]].to_numpy()
     low, high = float(values.min()) - 0.15, float(values.max()) + 0.15
-    fig, axes = _grid(1, len(predictions), 3.6, sharey=True)
+    fig, axes = _grid(1, len(predictions), 3.8, sharey=True)
+    drawn: list[Any] = []
     for ax, (name, title) in zip(axes[0], predictions.items(), strict=True):
-        ax.axhspan(-_CONSTANT, _CONSTANT, color=GREY, lw=0)
-        ax.axvspan(-_CONSTANT, _CONSTANT, color=GREY, lw=0)
-        ax.plot([low, high], [low, high], color="0.6", lw=0.8, ls="--")
+        drawn = constant_bands(ax, (low, high), _CONSTANT)
         for alpha, r in itertools.product(alphas, range(3)):
             part = change.loc[(change["alpha"] == alpha) & (np.array(role) == r)]
             style = mark(("s", "o", "^")[r], colors[alpha], 5.0, mfc=_fill(r, colors[alpha]))
             ax.plot(part[name], part["observed"], **style)
-        ax.set(xlim=(low, high), ylim=(low, high))
         ax.set_title(title, fontsize=TITLE_SIZE)
         ax.set_xlabel("predicted change of loss (nats per token)", fontsize=TEXT_SIZE)
-    axes[0, 0].set_ylabel("measured change", fontsize=TEXT_SIZE)
-    known = [
+    axes[0, 0].set_ylabel("measured change of loss (nats per token)", fontsize=TEXT_SIZE)
+    known: list[Any] = [
         Line2D([], [], label=f"α = {a:g}", **mark("o", color, 6.0)) for a, color in colors.items()
     ]
     known += [
         Line2D([], [], label=label, **mark(("s", "o", "^")[r], "0.4", 6.0, mfc=_fill(r, "0.4")))
         for r, label in enumerate(("own task", "another's task", "public data"))
     ]
-    fig.legend(
-        handles=known, loc="outside lower center", ncols=6, fontsize=TEXT_SIZE, frameon=False
-    )
+    shared_legend(fig, [*known, *drawn])
     return fig
 
 
@@ -248,7 +242,7 @@ def _changes(
     beta: Sequence[float],
     columns: Sequence[str],
 ) -> np.ndarray:
-    """Model × dataset × column × β × α; NaN where a setting is missing."""
+    """Return changes as model × dataset × column × β × α; NaN where a grid point is missing."""
     shape = (len(models), len(datasets), len(columns), len(beta), len(alpha))
     out = np.full(shape, np.nan)
     last = rows["generation"].max()
@@ -281,12 +275,3 @@ def _grid(rows: int, columns: int, tall: float, sharey: Any) -> tuple[Figure, np
     for ax in axes.flat:
         plain(ax)
     return fig, axes
-
-
-def _colors(alphas: Sequence[float]) -> dict[float, str]:
-    if set(alphas) <= set(_ALPHAS):
-        return {a: _ALPHAS[a] for a in alphas}
-    if len(alphas) <= len(PALETTE):
-        return dict(zip(alphas, PALETTE, strict=False))
-    shades = mpl.colormaps["viridis"](np.linspace(0, 0.92, len(alphas)))
-    return {a: to_hex(s) for a, s in zip(alphas, shades, strict=True)}

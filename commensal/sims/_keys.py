@@ -1,14 +1,17 @@
-"""The one key that a simulation starts from."""
+"""Random keys: one key per simulation, and a separate stream for each simulator."""
 
 from __future__ import annotations
 
+import hashlib
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
 
 def check_key(seed: int, key: PRNGKeyArray | None) -> PRNGKeyArray:
-    """``key``, or the one of ``seed``; a ValueError where it is not one threefry key."""
+    """Return ``key``, or that of ``seed``; raise ValueError unless it is one threefry key."""
     # by name: the session's default may be another
     default = jax.random.key(seed, impl="threefry2x32")
     if key is None:
@@ -23,3 +26,25 @@ def check_key(seed: int, key: PRNGKeyArray | None) -> PRNGKeyArray:
             f"of shape {typed.shape}"
         )
     return typed
+
+
+def stream(key: PRNGKeyArray, simulator: str) -> PRNGKeyArray:
+    """Derive the key of a simulator, which no other simulator has under the same ``key``.
+
+    Without it replicate 0 of one process and batch 0 of another would be driven by the same noise,
+    and results of two simulators that share a seed would be correlated.
+
+    Parameters
+    ----------
+    key : PRNGKeyArray
+        One threefry key, from :func:`check_key`.
+    simulator : str
+        Its name; the number that is folded in follows from it alone.
+
+    Returns
+    -------
+    PRNGKeyArray
+        One threefry key.
+    """
+    number = int.from_bytes(hashlib.sha256(simulator.encode()).digest()[:4], "little")
+    return jax.random.fold_in(key, np.uint32(number))

@@ -1,4 +1,4 @@
-"""Random bits: JAX's own generator, threefry 2x32, written so that XLA:CPU makes one kernel of it.
+"""Random bits of JAX's generator, threefry 2x32, written so that XLA:CPU makes one kernel of it.
 
 ``jax.random.bits`` compiles there to a loop of five steps over the whole array, and computes
 either word of each block in a kernel of its own. Written out in full it would be computed anew in
@@ -29,14 +29,14 @@ Key = PRNGKeyArray | UInt32[Array, "2"]
 
 
 def words(key: Key) -> UInt32[Array, "2"]:
-    """The two words of a threefry key."""
+    """Return the two words of a threefry key."""
     if jnp.issubdtype(key.dtype, jax.dtypes.prng_key):
         return jax.random.key_data(key)
     return key
 
 
 def fold_in(key: Key, data: Any) -> UInt32[Array, "2"]:
-    """Key number ``data`` that follows from ``key``, as ``jax.random.fold_in`` has it."""
+    """Derive key number ``data`` from ``key``, as ``jax.random.fold_in`` does."""
     number = jnp.asarray(data).astype(jnp.uint32)
     return jnp.stack(_block(words(key), jnp.zeros_like(number), number))
 
@@ -44,7 +44,7 @@ def fold_in(key: Key, data: Any) -> UInt32[Array, "2"]:
 def bits(
     key: Key, size: int, row: Any = 0
 ) -> tuple[UInt32[Array, "*rows size"], UInt32[Array, "*rows size"]]:
-    """Two words of 32 random bits per lineage, from counter (row, lineage).
+    """Draw two words of 32 random bits per lineage, from counter (row, lineage).
 
     Parameters
     ----------

@@ -1,9 +1,8 @@
-"""What a sweep's dataset looks like, in memory and as NetCDF."""
+"""Datasets of sweeps, in memory and as NetCDF."""
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,27 +13,28 @@ import numpy as np
 import xarray as xr
 
 import commensal
-from commensal.sweep._checkpoint import FORMAT
+from commensal._checkpoint import FORMAT
+from commensal.saving import whole
 from commensal.theory.regression import STABILITY_MARGIN
 
 OBJECTIVES = ("mean", "worst")
 
 
 class Chunk(NamedTuple):
-    """Some β rows of one K, all α: the unit of work and of what is stored."""
+    """Some β rows of one K at all α, the unit of work and of storage."""
 
-    entities: int
+    models: int
     start: int
     stop: int
 
     @property
     def name(self) -> str:
-        """A file name."""
-        return f"entities{self.entities}_beta{self.start}-{self.stop}"
+        """Name of the chunk's file."""
+        return f"models{self.models}_beta{self.start}-{self.stop}"
 
 
 class Layout(NamedTuple):
-    """Everything about the dataset but the swept numbers."""
+    """Layout of the dataset: all but the swept numbers."""
 
     config: dict[str, Any]
     identity: str
@@ -48,7 +48,7 @@ class Layout(NamedTuple):
         """Length of every dimension."""
         most = max(self.theta)
         sizes = {
-            "entities": len(self.theta),
+            "models": len(self.theta),
             "alpha": len(self.alpha),
             "beta": len(self.beta),
             "model": most,
@@ -61,7 +61,7 @@ class Layout(NamedTuple):
         return sizes
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], dict[str, str]]]:
-        """Dimensions and attributes of every variable but the coordinates."""
+        """Return dimensions and attributes of every variable but the coordinates."""
         return {
             name: (dims, {"units": units, "long_name": text, "equation": equation})
             for name, (dims, units, text, equation) in _VARIABLES.items()
@@ -69,9 +69,9 @@ class Layout(NamedTuple):
         }
 
     def coordinates(self) -> dict[str, tuple[Any, dict[str, str]]]:
-        """Values and attributes of every coordinate."""
+        """Return values and attributes of every coordinate."""
         values = {
-            "entities": np.array(list(self.theta)),
+            "models": np.array(list(self.theta)),
             "alpha": np.array(self.alpha),
             "beta": np.array(self.beta),
             "objective": np.array(OBJECTIVES, dtype=object),
@@ -85,9 +85,9 @@ class Layout(NamedTuple):
         }
 
     def attributes(self) -> dict[str, Any]:
-        """Attributes of the dataset: where its numbers come from."""
+        """Return the attributes of the dataset, which tell where its numbers come from."""
         return {
-            "title": "Interactive linear regression: limits over alpha, beta and entities",
+            "title": "Interactive linear regression: limits over alpha, beta and models",
             "paper": (
                 "Vu, Reeves, Wenger: What happens when generative AI models train recursively "
                 "on each other's outputs?"
@@ -103,11 +103,12 @@ class Layout(NamedTuple):
         }
 
 
-_CELL = ("entities", "alpha", "beta")
+_CELL = ("models", "alpha", "beta")
 _MODEL = (*_CELL, "model")
-_BEST = ("entities", "objective")
+_BEST = ("models", "objective")
+_FLAGS = ("stable", "trusted")
 _COORDINATES = {
-    "entities": "number of models, K",
+    "models": "number of models, K",
     "alpha": "weight of newly collected data",
     "beta": "weight of private data within the real data",
     "model": "model, from 0",
@@ -124,6 +125,12 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
         "Theorem 3",
     ),
     "stable": (_CELL, "1", "whether the spectral radius is below one", "Theorem 3"),
+    "trusted": (
+        _CELL,
+        "1",
+        "whether rounding leaves three digits; where not, every number is NaN",
+        "",
+    ),
     "consensus_distance": (
         _CELL,
         "1",
@@ -154,10 +161,21 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
         "limit of the mean squared prediction error of each model on each task",
         "sec. 5",
     ),
-    "optimal_mse": (_BEST, "squared units of theta", "smallest error on the grid", "fig. 2"),
-    "optimal_alpha": (_BEST, "1", "alpha of the smallest error on the grid", "fig. 2"),
-    "optimal_beta": (_BEST, "1", "beta of the smallest error on the grid", "fig. 2"),
-    "theta": (("entities", "feature"), "units of theta", "true parameter", "sec. 5"),
+    "optimal_mse": (
+        _BEST,
+        "squared units of theta",
+        "smallest error on the grid, of mixes without bias or with the least",
+        "fig. 2",
+    ),
+    "optimal_alpha": (_BEST, "1", "alpha of optimal_mse", "fig. 2"),
+    "optimal_beta": (_BEST, "1", "beta of optimal_mse", "fig. 2"),
+    "optimal_relative_efficiency": (
+        _BEST,
+        "1",
+        "relative efficiency at that mix, mean over models",
+        "fig. 2",
+    ),
+    "theta": (("models", "feature"), "units of theta", "true parameter", "sec. 5"),
 }
 
 
@@ -172,37 +190,57 @@ class _Slab(NamedTuple):
 def _slabs(
     layout: Layout, chunks: Sequence[Chunk], read: Callable[[str], dict[str, np.ndarray]]
 ) -> Iterator[_Slab]:
-    """The whole dataset, one chunk in memory at a time."""
+    """Yield the whole dataset in slabs, one chunk in memory at a time."""
     for i, (k, theta) in enumerate(layout.theta.items()):
         yield _Slab("theta", (i, slice(0, theta.size)), theta)
-        mse = np.empty((len(layout.alpha), len(layout.beta), k))
-        for chunk in (c for c in chunks if c.entities == k):
+        shape = (len(layout.alpha), len(layout.beta), k)
+        found = {name: np.empty(shape) for name in ("mse", "squared_bias", "relative_efficiency")}
+        for chunk in (c for c in chunks if c.models == k):
             rows = slice(chunk.start, chunk.stop)
             arrays = read(chunk.name)
             arrays["stable"] = arrays["spectral_radius"] < 1 - STABILITY_MARGIN
-            mse[:, rows] = arrays["mse"]
+            for name, of_all in found.items():
+                of_all[:, rows] = arrays[name]
             for name, values in arrays.items():
                 yield _Slab(
                     name, (i, slice(None), rows, *[slice(0, k)] * (values.ndim - 2)), values
                 )
         for j, reduce in enumerate((np.mean, np.max)):
-            error = reduce(mse, axis=-1)
-            if np.isnan(error).all():
+            at = _best(reduce(found["mse"], axis=-1), found["squared_bias"].sum(axis=-1))
+            if at is None:
                 continue
-            a, b = np.unravel_index(np.nanargmin(error), error.shape)
-            best = {"mse": error[a, b], "alpha": layout.alpha[a], "beta": layout.beta[b]}
+            best = {
+                "mse": reduce(found["mse"], axis=-1)[at],
+                "alpha": layout.alpha[at[0]],
+                "beta": layout.beta[at[1]],
+                "relative_efficiency": found["relative_efficiency"][at].mean(),
+            }
             for name, value in best.items():
                 yield _Slab(f"optimal_{name}", (i, j), np.asarray(value))
+
+
+def _best(error: np.ndarray, squared_bias: np.ndarray) -> tuple[int, int] | None:
+    """Find the cell of smallest error among those of least bias; None where no cell has a limit.
+
+    Bias first: a cell where some model never learns a direction may have a small error for this
+    parameter, and none of its size for another.
+    """
+    if np.isnan(error).all():
+        return None
+    least = np.nanmin(squared_bias)
+    allowed = squared_bias <= least + 1e-9 * max(1.0, np.nanmax(squared_bias))
+    a, b = np.unravel_index(np.nanargmin(np.where(allowed, error, np.nan)), error.shape)
+    return int(a), int(b)
 
 
 def to_memory(
     layout: Layout, chunks: Sequence[Chunk], read: Callable[[str], dict[str, np.ndarray]]
 ) -> xr.Dataset:
-    """The dataset as arrays."""
+    """Collect the dataset in memory."""
     sizes = layout.sizes
     arrays = {
         name: np.zeros([sizes[d] for d in dims], dtype=bool)
-        if name == "stable"
+        if name in _FLAGS
         else np.full([sizes[d] for d in dims], np.nan)
         for name, (dims, _) in layout.variables().items()
     }
@@ -221,40 +259,35 @@ def to_file(
     read: Callable[[str], dict[str, np.ndarray]],
     out: Path,
 ) -> None:
-    """The dataset as NetCDF, written without ever being in memory as a whole.
+    """Write the dataset as NetCDF, without ever having all of it in memory.
 
     What is padding (models and tasks beyond K) is never written: it reads as NaN and takes
     no space. The file appears whole or not at all.
     """
     sizes = layout.sizes
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with h5netcdf.File(temporary, "w") as file:
-            file.dimensions = dict(sizes)
-            for name, (values, attrs) in layout.coordinates().items():
-                variable = file.create_variable(name, (name,), _storage(values), data=values)
-                variable.attrs.update(attrs)
-            for name, (dims, attrs) in layout.variables().items():
-                shape = [sizes[d] for d in dims]
-                # one block of storage per K, model and task: padding is left out block by block
-                block = tuple(
-                    n if d in ("alpha", "beta") else 1 for d, n in zip(dims, shape, strict=True)
-                )
-                boolean = name == "stable"
-                variable = file.create_variable(
-                    name,
-                    dims,
-                    "i1" if boolean else "f8",
-                    fillvalue=None if boolean else np.nan,
-                    chunks=block,
-                )
-                variable.attrs.update(attrs | ({"dtype": "bool"} if boolean else {}))
-            file.attrs.update(layout.attributes())
-            for slab in _slabs(layout, chunks, read):
-                file.variables[slab.variable][slab.where] = slab.values
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(out) as temporary, h5netcdf.File(temporary, "w") as file:
+        file.dimensions = dict(sizes)
+        for name, (values, attrs) in layout.coordinates().items():
+            variable = file.create_variable(name, (name,), _storage(values), data=values)
+            variable.attrs.update(attrs)
+        for name, (dims, attrs) in layout.variables().items():
+            shape = [sizes[d] for d in dims]
+            # one block of storage per K, model and task: padding is left out block by block
+            block = tuple(
+                n if d in ("alpha", "beta") else 1 for d, n in zip(dims, shape, strict=True)
+            )
+            boolean = name in _FLAGS
+            variable = file.create_variable(
+                name,
+                dims,
+                "i1" if boolean else "f8",
+                fillvalue=None if boolean else np.nan,
+                chunks=block,
+            )
+            variable.attrs.update(attrs | ({"dtype": "bool"} if boolean else {}))
+        file.attrs.update(layout.attributes())
+        for slab in _slabs(layout, chunks, read):
+            file.variables[slab.variable][slab.where] = slab.values
 
 
 def _storage(values: np.ndarray) -> Any:

@@ -1,157 +1,71 @@
-"""Interactive regression over α × β × K: `commensal sweep regression`."""
+"""Sweep interactive regression over α × β × K: `commensal sweep regression`."""
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, ParamSpec
 
 import numpy as np
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from commensal import designs
+from commensal._checkpoint import Chunks, check_target, discard, fingerprint, finished, load
 from commensal._cores import available_cores
-from commensal.sweep._checkpoint import Chunks, check_target, discard, fingerprint, finished, load
+from commensal.sweep._config import RegressionSweep
 from commensal.sweep._dataset import Chunk, Layout, to_file, to_memory
 from commensal.theory import regression as theory
 from commensal.theory.regression._grid import ROWS
 
-Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Grid = float | Sequence[float] | np.ndarray
+Counts = int | Sequence[int] | np.ndarray
+_Arguments = ParamSpec("_Arguments")
+_DEFAULT = RegressionSweep()
 
 
-def _axis(count: int) -> tuple[float, ...]:
-    return tuple(float(x) for x in np.linspace(0, 1, count))
+def _signature(
+    config: RegressionSweep | None = None,
+    out: str | Path | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[float, float], None] | None = None,
+    alpha: Grid = _DEFAULT.alpha,
+    beta: Grid = _DEFAULT.beta,
+    models: Counts = (2, 4, 8),
+    noise: float = 1.0,
+    human_share: float = 0.0,
+    tasks: bool = True,
+    design: Literal["gaussian", "misaligned"] = "gaussian",
+    dim: int = 15,
+    rank: int = 5,
+    public_rank: int | None = None,
+    human_rank: int | None = None,
+    prompts: Literal["private", "fresh"] = "private",
+    strength: float = 1e4,
+    public: float = 0.0,
+    grams: str | Path | None = None,
+    seed: int = 0,
+) -> xr.Dataset: ...
 
 
-class RegressionSweep(BaseModel):
-    """What to sweep. Every field has a default; bad values raise pydantic.ValidationError.
+def _signed(
+    as_: Callable[_Arguments, xr.Dataset],
+) -> Callable[[Callable[..., xr.Dataset]], Callable[_Arguments, xr.Dataset]]:
+    """Show a signature in place of ``**settings``, which records what was given."""
 
-    Attributes
-    ----------
-    alpha, beta : sequence of float
-        Grids of the weight of newly collected data and of private data, in [0, 1].
-    entities : sequence of int
-        Values of K, each at least 1, without repetition.
-    dim, rank : int
-        d, and the rank of every private design (Gaussian designs only).
-    public_rank : int or None
-        Rank of the public design; None for ``rank``.
-    design : {"gaussian", "misaligned"}
-        Which of :mod:`commensal.designs` makes the data; "misaligned" has d = K.
-    prompts : {"private", "fresh"}
-        What models are asked: their own private features, or others.
-    strength, public : float
-        Of the misaligned design.
-    noise : float
-        Standard deviation σ of all responses.
-    human_share : float
-        φ, the share of fresh human data in what is newly collected, in [0, 1].
-    grams : Path or None
-        An .npz file with Gram matrices ``private`` (K, d, d), ``public`` (d, d), ``synthetic``
-        (K, d, d) and perhaps ``human`` (d, d), to be used instead of a design; it sets K and d.
-    tasks : bool
-        Whether to keep ``mspe``, model × task.
-    seed : int
-        Of designs and truth.
+    def decorate(function: Callable[..., xr.Dataset]) -> Callable[_Arguments, xr.Dataset]:
+        function.__signature__ = inspect.signature(as_)  # pyright: ignore[reportFunctionMemberAccess]
+        return function
 
-    Examples
-    --------
-    >>> RegressionSweep(alpha=(0.2, 0.4), beta=(0.5,), entities=(2, 4)).cells
-    4
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    alpha: tuple[Weight, ...] = Field(default=_axis(51), min_length=1)
-    beta: tuple[Weight, ...] = Field(default=_axis(51), min_length=1)
-    entities: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(2, 4, 8), min_length=1)
-    dim: int = Field(default=15, ge=1)
-    rank: int = Field(default=5, ge=1)
-    public_rank: int | None = Field(default=None, ge=0)
-    design: Literal["gaussian", "misaligned"] = "gaussian"
-    prompts: Literal["private", "fresh"] = "private"
-    strength: Amount = 10.0
-    public: Amount = 0.1
-    noise: Amount = 1.0
-    human_share: Weight = 0.0
-    grams: Path | None = None
-    tasks: bool = True
-    seed: int = Field(default=0, ge=0)
-
-    @field_validator("alpha", "beta", "entities")
-    @classmethod
-    def _no_repetition(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(set(value)) < len(value):
-            raise ValueError("the same value appears twice")
-        return value
-
-    @model_validator(mode="after")
-    def _ranks_fit(self) -> RegressionSweep:
-        if self.grams is None and self.design == "gaussian":
-            for name in ("rank", "public_rank"):
-                value = getattr(self, name)
-                if value is not None and value > self.dim:
-                    raise ValueError(f"{name} must not exceed dim = {self.dim}, got {value}")
-        return self
-
-    @property
-    def cells(self) -> int:
-        """Number of (K, α, β) cells."""
-        return len(self.alpha) * len(self.beta) * len(self.entities)
-
-    def workflow(self, entities: int) -> theory.Workflow:
-        """The system of ``entities`` models that this sweep looks at (at α = β = 1/2).
-
-        Raises
-        ------
-        ValueError
-            If the file of Gram matrices is missing, malformed, or for another K.
-        """
-        if self.grams is not None:
-            grams = read_grams(self.grams)
-            found = grams["private"].shape[0]
-            if entities != found:
-                raise ValueError(f"{str(self.grams)!r} describes K = {found}, not {entities}")
-        elif self.design == "misaligned":
-            grams = designs.misaligned(entities, self.strength, self.public).grams()
-        else:
-            grams = designs.gaussian(
-                entities,
-                self.dim,
-                self.rank,
-                self.seed,
-                public_rank=self.public_rank,
-                prompts=self.prompts,
-            ).grams()
-        return theory.Workflow(
-            **grams, alpha=0.5, beta=0.5, noise=self.noise, human_share=self.human_share
-        )
+    return decorate
 
 
-def read_grams(path: Path) -> dict[str, np.ndarray]:
-    """Gram matrices from an .npz file; ValueError in one line for anything else."""
-    try:
-        with np.load(path) as stored:
-            grams = {name: np.asarray(stored[name], dtype=np.float64) for name in stored.files}
-    except FileNotFoundError:
-        raise ValueError(f"{str(path)!r} does not exist") from None
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{str(path)!r} is not an .npz file of numbers") from error
-    missing = {"private", "public", "synthetic"} - set(grams)
-    unknown = set(grams) - {"private", "public", "synthetic", "human"}
-    if missing:
-        raise ValueError(f"{str(path)!r} lacks {', '.join(sorted(missing))}")
-    if unknown:
-        raise ValueError(f"{str(path)!r} has unknown arrays: {', '.join(sorted(unknown))}")
-    return grams
-
-
+@_signed(_signature)
 def regression(
     config: RegressionSweep | None = None,
     out: str | Path | None = None,
@@ -160,12 +74,12 @@ def regression(
     progress: Callable[[float, float], None] | None = None,
     **settings: Any,
 ) -> xr.Dataset:
-    """Stability, errors, efficiency and homogenisation of interactive regression over α × β × K.
+    """Compute stability, errors, efficiency and homogenisation over the grid α × β × K.
 
     Parameters
     ----------
     config : RegressionSweep or None
-        What to sweep; or give its fields as keyword arguments.
+        Settings of the sweep; None for the defaults.
     out : path or None
         A NetCDF file to write. With it the sweep is resumable: finished chunks wait in
         ``<out>.partial`` until all are done, and a finished file is opened, not recomputed.
@@ -173,13 +87,19 @@ def regression(
         Discard what ``out`` and ``<out>.partial`` hold.
     progress : callable or None
         Called as ``progress(done, total)`` in units of work, first with what was found on disk.
+    **settings
+        Fields of :class:`RegressionSweep`, in place of ``config`` or to change some of its. A
+        number stands for a grid of one.
 
     Returns
     -------
     xarray.Dataset
-        Dimensions entities, alpha, beta, model, task, feature and objective. Models and tasks
-        beyond K are NaN, and so is everything but ``spectral_radius`` where ρ(Q) ≥ 1
-        (``stable`` False). Read lazily from ``out`` where that is given.
+        The sweep, with dimensions models, alpha, beta, model, task, feature and objective. Models
+        and tasks beyond K are NaN, and so is everything but ``spectral_radius`` where ρ(Q) ≥ 1
+        (``stable`` False), and everything where rounding may have spoilt it (``trusted`` False).
+        ``optimal_*`` are of the best mix on the grid: the smallest error (mean over models, or the
+        worst model's) among the mixes whose limit is unbiased, or least biased if none is. Read
+        lazily from ``out`` where that is given.
 
     Raises
     ------
@@ -187,7 +107,7 @@ def regression(
         If a setting is out of range.
     ValueError
         If Gram matrices from a file are malformed.
-    SweepFileError
+    OutputFileError
         If ``out`` cannot be written, or holds something else.
 
     Notes
@@ -197,23 +117,25 @@ def regression(
 
     Examples
     --------
-    >>> ds = regression(alpha=(0.2, 0.5, 1.0), beta=(0.25, 0.5), entities=(2, 4), dim=6, rank=3)
+    >>> ds = regression(alpha=(0.2, 0.5, 1.0), beta=(0.25, 0.5), models=(2, 4), dim=6, rank=3)
     >>> ds.relative_efficiency.dims
-    ('entities', 'alpha', 'beta', 'model')
-    >>> ds.stable.sel(entities=4, beta=0.5).values
+    ('models', 'alpha', 'beta', 'model')
+    >>> ds.stable.sel(models=4, beta=0.5).values
     array([ True,  True, False])
+    >>> float(regression(alpha=0.5, beta=0.5, models=4).spectral_radius.round(3).squeeze())
+    0.528
     """
     if config is None:
         config = RegressionSweep(**settings)
     elif settings:
-        config = RegressionSweep(**(config.model_dump() | settings))
-    workflows = {k: config.workflow(k) for k in config.entities}
+        config = RegressionSweep(**(config.model_dump(exclude_unset=True) | settings))
+    workflows = {k: config.workflow(k) for k in config.models}
     described = _describe(config)
     identity = fingerprint(described)
     chunks = [
         Chunk(k, start, min(start + ROWS, len(config.beta)))
         for start in range(0, len(config.beta), ROWS)
-        for k in config.entities
+        for k in config.models
     ]
     layout = Layout(
         config=described,
@@ -230,7 +152,7 @@ def regression(
     check_target(out)
     if overwrite:
         discard(out)
-    elif finished(out, identity):
+    elif finished(out, identity, described):
         if progress:
             progress(1.0, 1.0)
         return load(out)
@@ -253,16 +175,16 @@ def _describe(config: RegressionSweep) -> dict[str, Any]:
 
 def _compute(
     config: RegressionSweep,
-    workflows: dict[int, theory.Workflow],
+    workflows: dict[int, theory.RegressionWorkflow],
     chunks: list[Chunk],
     todo: list[Chunk],
     progress: Callable[[float, float], None] | None,
 ) -> Generator[tuple[Chunk, dict[str, np.ndarray]]]:
-    """Chunks of ``todo`` with their arrays, in the order in which they are done."""
+    """Yield chunks of ``todo`` with their arrays, in the order in which they are done."""
 
     def cost(chunk: Chunk) -> float:
-        # per cell: a part that is d × d, and a part per entity (measured, benchmarks/)
-        return (chunk.stop - chunk.start) * (4.0 + chunk.entities)
+        # per cell: a part that is d × d, and a part per model (measured, benchmarks/)
+        return (chunk.stop - chunk.start) * (4.0 + chunk.models)
 
     total, done = sum(map(cost, chunks)), sum(map(cost, chunks)) - sum(map(cost, todo))
     if progress:
@@ -273,11 +195,12 @@ def _compute(
     def solve(chunk: Chunk) -> dict[str, np.ndarray]:
         if stop.is_set():
             return {}
-        w = workflows[chunk.entities]
+        w = workflows[chunk.models]
         theta = designs.truth(w.dim, config.seed)
         cells = theory.grid(w, alpha, beta[chunk.start : chunk.stop], theta, tasks=config.tasks)
         return {
             "spectral_radius": cells.spectral_radius,
+            "trusted": cells.trusted,
             "mse": cells.mse,
             "squared_bias": cells.squared_bias,
             "relative_efficiency": cells.relative_efficiency,

@@ -1,1 +1,14 @@
-"""Closed forms: deterministic, float64, differentiable. Nothing here draws a random number."""
+"""Theory in closed form: deterministic, float64, differentiable, without random numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from commensal._lazy import attach
+
+if TYPE_CHECKING:
+    from commensal.theory import ecosystem, gaussian, mixture, regression
+
+__all__ = ["ecosystem", "gaussian", "mixture", "regression"]
+
+__getattr__, __dir__ = attach(__name__, __all__)

@@ -39,10 +39,16 @@ def test_there_is_one_of_each_kind():
         "search",
         "published",
     }
-    assert {claim.verdict for claim in CLAIMS} == {"holds", "holds as corrected", "fails", "open"}
+    assert {claim.verdict for claim in CLAIMS} == {
+        "holds",
+        "holds, restricted",
+        "holds as corrected",
+        "fails",
+        "open",
+    }
 
 
-def test_corrections_are_shown_failing_first():
+def test_corrections_and_restrictions_are_shown_failing_first():
     for claim in CLAIMS:
-        if claim.verdict == "holds as corrected":
+        if claim.verdict in ("holds as corrected", "holds, restricted"):
             assert claim.check(claim.printed, claim.trial()).holds is False

@@ -1,8 +1,10 @@
-"""Claims that a remark names exist."""
+"""Claims that a text names exist, and README counts them as they are."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from pathlib import Path
 
 from commensal.claims import Paper, all_claims
 
@@ -11,6 +13,33 @@ def test_named_claims_exist():
     known = {claim.id for claim in all_claims()}
     names = re.compile(rf"\b(?:{'|'.join(Paper.__args__)})\.[a-z][a-z0-9_]+")
     for claim in all_claims():
-        said = f"{claim.statement} {claim.correction} {claim.remark}"
+        said = f"{claim.statement} {claim.correction} {claim.restriction} {claim.reading} "
+        said += f"{claim.remark} {claim.repeats}"
         modules = {name for name in names.findall(said) if name.startswith("commensal.theory")}
         assert set(names.findall(said)) - modules <= known, claim.id
+
+
+def test_errors_that_are_repeated_have_a_kind():
+    known = {claim.id: claim for claim in all_claims()}
+    for claim in all_claims():
+        if claim.repeats:
+            assert known[claim.repeats].fault, claim.id
+
+
+def test_readme_counts_the_claims():
+    chosen = all_claims()
+    papers = [claim for claim in chosen if claim.paper != "commensal"]
+    verdicts = Counter(claim.verdict for claim in papers)
+    faults = Counter(c.fault if c.doubt == "solid" else c.doubt for c in papers if c.fault)
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    assert " ".join(
+        f"""There are {len(chosen)} claims, {len(chosen) - len(papers)} of them this project's own;
+        of the papers' {len(papers)}, {verdicts["holds"]} hold, {verdicts["holds, restricted"]} hold
+        restricted, {verdicts["holds as corrected"]} hold as corrected, {verdicts["fails"]} fail,
+        and {verdicts["open"]} are open.""".split()
+    ) in " ".join(text.split())
+    assert " ".join(
+        f"""{faults["substantive"]} substantive errors, {faults["misprint"]} misprints,
+        {faults["may be the text's extraction"]} that may be the text's extraction alone, and
+        {faults["wording"]} of wording""".split()
+    ) in " ".join(text.split())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from jaxtyping import TypeCheckError
 
 from commensal import claims
 from commensal.claims import Register, check_one, identity, judge, mutated, stated
+
+EXTRACTION = "may be the text's extraction"
 
 
 def register() -> Register:
@@ -24,8 +27,14 @@ def register() -> Register:
             return stated(None, "cannot tell") if form is None else identity(form, 2.0)
 
     entered("true", "holds", 2.0, 2.1)
-    entered("misprint", "holds as corrected", 3.0, 2.1, corrected=2.0, correction="Not three.")
-    entered("false", "fails", 3.0, 2.0)
+    solid = {"fault": "misprint", "doubt": "solid"}
+    corrected = {"corrected": 2.0, "correction": "Not three.", **solid}
+    entered("misprint", "holds as corrected", 3.0, 2.1, **corrected)
+    narrowed = {"corrected": 2.0, "restriction": "But for three.", "repeats": "news.misprint"}
+    entered("edge", "holds, restricted", 3.0, 2.1, **narrowed)
+    entered("read", "holds", 2.0, 3.0, fault="misprint", doubt="may be the text's extraction")
+    entered("ours", "holds", 2.0, 3.0, reading="That one is meant is our reading.")
+    entered("false", "fails", 3.0, 2.0, fault="substantive", doubt="solid")
     entered("unknown", "open", None, 2.0)
     return known
 
@@ -57,7 +66,18 @@ def test_a_broken_check_is_no_verdict():
         ({"id": "someone.else"}, "paper must be one of"),
         ({"verdict": "true"}, "verdict"),
         ({"mutations": {}}, "without a mutation"),
-        ({"correction": "Better so."}, "a correction belongs to"),
+        ({"correction": "Better so."}, "needs a correction, and no other has one"),
+        ({"restriction": "But for three."}, "needs a restriction, and no other has one"),
+        ({"fault": "misprint"}, "fault and doubt go together"),
+        ({"fault": "misprint", "doubt": "solid"}, "needs either a fault"),
+        ({"repeats": "news.false"}, "needs either a fault"),
+        ({"verdict": "fails"}, "needs either a fault"),
+        ({"fault": "wording", "doubt": EXTRACTION}, "is a misprint of a claim that holds"),
+        ({"verdict": "fails", "fault": "misprint", "doubt": EXTRACTION}, "is a misprint of"),
+        (
+            {"verdict": "fails", "fault": "wording", "doubt": "solid", "reading": "One is meant."},
+            "what is our reading is no fault",
+        ),
         ({"id": "news.true"}, "two claims have the id"),
     ],
 )
@@ -85,12 +105,23 @@ def test_processes_find_the_same():
         assert finding.printed == there[name].printed
 
 
+def test_what_is_found_wrong_counts_once():
+    chosen = register().claims
+    found = [check_one(claim) for claim in chosen]
+    counts = {"substantive": 1, "misprint": 1, "possibly extraction": 1, "wording": 0}
+    assert claims.count_faults(chosen, found) == counts
+    # an error that the check does not confirm is none
+    unlike = [replace(f, verdict="holds") if f.id == "news.false" else f for f in found]
+    assert claims.count_faults(chosen, unlike) == counts | {"substantive": 0}
+
+
 def test_records_are_plain_json():
     for claim in register().claims:
         record = claims.record(claim, check_one(claim))
         again = json.loads(json.dumps(record, allow_nan=False))
         assert again == record
         assert {"id", "paper", "where", "statement", "verdict", "evidence"} <= record.keys()
+        assert (record["fault"], record["doubt"]) == (claim.fault or None, claim.doubt or None)
 
 
 def test_report_stands_alone():
@@ -100,7 +131,13 @@ def test_report_stands_alone():
     for claim in chosen:
         assert f'id="{claim.id}"' in page
         assert page.count(f"--id {claim.id} ") == 1
-    assert "Not three." in page
+    for said in ("Not three.", "But for three.", "That one is meant is our reading.", "solid"):
+        assert said in page
+    assert "1 substantive, 1 misprint, 1 possibly extraction, 0 wording" in page
+    assert page.count(EXTRACTION.replace("'", "&#39;")) == 1
+    # one checkbox a tone: three verdicts in two would hide each other's cards
+    boxes = re.findall(r"<input[^>]*checkbox[^>]*>", page)
+    assert len(boxes) == 4 == len(set(boxes))
     assert "Not as recorded" not in page
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -13,12 +12,27 @@ from pathlib import Path
 
 import yaml
 
-from commensal.llm.config import Experiment
-from commensal.llm.run import resume
+from commensal.cli import app
+from commensal.llm.config import ExperimentConfig
+
+
+def _signs_of_life(out: Path) -> tuple[set[str], int]:
+    """Paths that are half-written, and how many things are done, while another process writes.
+
+    os.walk passes over a folder that goes away while it looks; Path.rglob raises.
+    """
+    found = [
+        os.path.join(folder, name)
+        for folder, folders, files in os.walk(out)
+        for name in (*folders, *files)
+    ]
+    return {path for path in found if path.endswith(".partial")}, sum(
+        path.endswith("done.json") for path in found
+    )
 
 
 def run_through_kills(
-    config: Experiment,
+    config: ExperimentConfig,
     out: Path,
     *,
     workers: int = 1,
@@ -28,29 +42,41 @@ def run_through_kills(
 ) -> int:
     """Run in a process that is killed (SIGKILL) at random moments, then resume to the end.
 
+    All by the command line: ``llm run`` until there is a run, ``llm resume`` from then on.
+
     Returns how often it was killed.
     """
     path = out.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = [sys.executable, "-m", "commensal.cli", "llm", "run", str(path)]
-    command += ["--out", str(out), "--workers", str(workers)]
+    command = [sys.executable, "-m", "commensal.cli", "llm"]
+    first, later = ["run", str(path), "--out", str(out)], ["resume", str(out)]
     chance = random.Random(seed)
     kills = 0
     for _ in range(most):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        # the moments are counted from the first sign of life: starting takes seconds by itself
-        began, known = time.monotonic(), len(list(out.rglob("done.json")))
-        while process.poll() is None and time.monotonic() - began < 120:
-            if len(list(out.rglob("*.partial"))) or len(list(out.rglob("done.json"))) > known:
+        begun = later if (out / "run.json").exists() else first
+        left, known = _signs_of_life(out)
+        process = subprocess.Popen(
+            [*command, *begun, "--workers", str(workers)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            # the moments are counted from the first sign of life: starting takes seconds by itself
+            began = time.monotonic()
+            while process.poll() is None and time.monotonic() - began < 120:
+                partial, done = _signs_of_life(out)
+                if partial - left or done > known:
+                    break
+                time.sleep(0.002)
+            time.sleep(chance.choice(pauses))
+            if process.poll() is not None:
                 break
-            time.sleep(0.002)
-        time.sleep(chance.choice(pauses))
-        if process.poll() is not None:
-            break
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        finally:
+            process.kill()
+            process.wait()
         kills += 1
         time.sleep(1.2 if workers > 1 else 0)  # its workers notice
-    resume(out, workers=1)
+    begun = later if (out / "run.json").exists() else first
+    app(["llm", *begun, "--workers", "1"], standalone_mode=False)
     assert not list(out.rglob("*.partial"))
     return kills

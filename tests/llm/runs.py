@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from commensal.llm.config import EvolutionRun, InteractiveRun, SegmentedRun, SingleRun
+from commensal.llm.config import EvolutionConfig, InteractiveConfig, SegmentedConfig, SingleConfig
 
 SMALL: dict[str, Any] = {
     "model": {
@@ -34,18 +34,18 @@ def language(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
-def interactive(**more: Any) -> InteractiveRun:
+def interactive(**more: Any) -> InteractiveConfig:
     settings = {"public": language(0), "tasks": [language(1), language(2)], "alpha": [0, 0.5]}
-    return InteractiveRun.model_validate(SMALL | settings | more)
+    return InteractiveConfig.model_validate(SMALL | settings | more)
 
 
-def single(**more: Any) -> SingleRun:
-    return SingleRun.model_validate(
+def single(**more: Any) -> SingleConfig:
+    return SingleConfig.model_validate(
         SMALL | {"workflow": "single", "public": language(0), "tasks": [language(1)]} | more
     )
 
 
-def evolution(**more: Any) -> EvolutionRun:
+def evolution(**more: Any) -> EvolutionConfig:
     settings = {
         "workflow": "evolution",
         "public": language(0),
@@ -54,10 +54,10 @@ def evolution(**more: Any) -> EvolutionRun:
         "questions": {"kind": "made-up", "count": 24, "wrong": "text", "words": 2},
         "least_tokens": 2,
     }
-    return EvolutionRun.model_validate(SMALL | settings | more)
+    return EvolutionConfig.model_validate(SMALL | settings | more)
 
 
-def segmented(**more: Any) -> SegmentedRun:
+def segmented(**more: Any) -> SegmentedConfig:
     settings: dict[str, Any] = {
         "workflow": "segmented",
         "public": language(0),
@@ -69,4 +69,4 @@ def segmented(**more: Any) -> SegmentedRun:
         "epochs": 2,
         "training": {"batch_size": 4, "learning_rate": 1e-3},
     }
-    return SegmentedRun.model_validate(SMALL | settings | more)
+    return SegmentedConfig.model_validate(SMALL | settings | more)

@@ -10,11 +10,11 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from commensal.llm.blocks import as_examples, block_losses, blocks_of, continuations
-from commensal.llm.config import Sampling
+from commensal.llm.config import SamplingConfig
 from commensal.llm.corpora import Corpus, Example, FileCorpus, MarkovCorpus, load
-from commensal.llm.models import architecture
-from commensal.llm.text import marks_of, train_tokenizer
+from commensal.llm.models.blocks import as_examples, block_losses, blocks_of, continuations
+from commensal.llm.models.loading import architecture
+from commensal.llm.models.tokens import marks_of, train_tokenizer
 from tests.llm.runs import interactive, language
 
 LANGUAGE = MarkovCorpus.model_validate(language(1))
@@ -110,7 +110,7 @@ def test_a_beam_as_wide_as_the_vocabulary_finds_the_likeliest(model, tokenizer):
     blocks = np.array([[5, 9], [12, 7]])
     words = len(tokenizer)
     found = continuations(
-        model, blocks, (1,), Sampling(), beams=words, padding=0, rng=np.random.default_rng(0)
+        model, blocks, (1,), SamplingConfig(), beams=words, padding=0, rng=np.random.default_rng(0)
     )
     for block, written in zip(blocks.tolist(), found.tolist(), strict=True):
         best = max(
@@ -125,11 +125,11 @@ def test_one_beam_is_greedy_and_the_end_of_a_text_is_no_end(model):
     block = np.array([[5, 9, 8, 4]])
     model.generation_config.eos_token_id = None
     free = continuations(
-        model, block, (), Sampling(), beams=1, padding=0, rng=np.random.default_rng(0)
+        model, block, (), SamplingConfig(), beams=1, padding=0, rng=np.random.default_rng(0)
     )
     model.generation_config.eos_token_id = int(free[0, 0])
     kept = continuations(
-        model, block, (), Sampling(), beams=1, padding=0, rng=np.random.default_rng(0)
+        model, block, (), SamplingConfig(), beams=1, padding=0, rng=np.random.default_rng(0)
     )
     assert kept.tolist() == free.tolist()
     assert model.generation_config.eos_token_id == free[0, 0]  # given back
@@ -148,7 +148,7 @@ def test_what_is_written_does_not_depend_on_the_batch(model, beams: int | None):
             model,
             blocks,
             (1,),
-            Sampling(batch_size=size, temperature=0.8, top_k=9),
+            SamplingConfig(batch_size=size, temperature=0.8, top_k=9),
             beams=beams,
             padding=0,
             rng=np.random.default_rng(2),
@@ -164,7 +164,7 @@ def test_a_sampled_token_is_drawn_from_its_law(model):
     """4,000 draws of one token, within four standard errors."""
     blocks = np.full((4000, 1), 9)
     found = continuations(
-        model, blocks, (), Sampling(batch_size=4000), beams=None, padding=0,
+        model, blocks, (), SamplingConfig(batch_size=4000), beams=None, padding=0,
         rng=np.random.default_rng(3),
     )  # fmt: skip
     with torch.inference_mode():

@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
+from commensal.cli._llm import _go
+from commensal.llm.corpora import CorpusWarning
 from commensal.llm.presets import preset_names
 from tests.llm.runs import interactive
 
@@ -47,6 +51,9 @@ def test_run_report_and_resume(tmp_path: Path):
         (["llm", "run", "demo", "--set", "device=tpu9"], "there is no device 'tpu9' here"),
         (["llm", "run", "demo", "--out", "file"], "'file' exists and is not a run"),
         (["llm", "run", "real-text"], "data/"),
+        (["llm", "run", "real-text", "--dry-run"], "data/wikitext2_train_sample.txt' does not ex"),
+        (["llm", "run", "demo", "--dry-run", "--set", "device=tpu9"], "there is no device 'tpu9'"),
+        (["llm", "run", "demo", "--dry-run", "--out", "file"], "'file' exists and is not a run"),
         (["llm", "resume", "nowhere"], "'nowhere' is not a run: no run.json"),
         (["llm", "report", "nowhere"], "'nowhere' is not a run: no run.json"),
         (["llm", "run", "demo", "--workers", "0"], "workers"),
@@ -65,6 +72,22 @@ def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Pat
 def test_settings_are_shown(tmp_path: Path):
     done = commensal("llm", "run", "demo", "--seed", "7", "--dry-run", cwd=tmp_path)
     assert yaml.safe_load(done.stdout)["seed"] == 7
+    assert done.stdout.splitlines()[-1] == "# a run can begin"
+    assert done.returncode == 0
     listed = commensal("llm", "presets", cwd=tmp_path).stdout.splitlines()
     assert {line.split()[0] for line in listed if line[0] != " "} == set(preset_names())
     assert all(len(line) <= 80 for line in listed)
+
+
+def test_warnings_are_lines_said_once(monkeypatch, capsys):
+    def warns(*_, **__):
+        for _ in range(2):
+            warnings.warn("2 of [3] rows cannot be used", CorpusWarning, stacklevel=1)
+        return []
+
+    monkeypatch.setattr("commensal.llm.run", warns)
+    monkeypatch.setattr("commensal.llm.records.results.diverged", lambda _: {})  # nothing has run
+    monkeypatch.setattr("commensal.cli._llm.err_console", Console(stderr=True, width=20))
+    _go(None, Path("out"), 1)
+    said = [line for line in capsys.readouterr().err.splitlines() if "rows" in line]
+    assert said == ["commensal: 2 of [3] rows cannot be used"]

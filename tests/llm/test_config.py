@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import ValidationError
 
 from commensal.cli._console import in_one_line
+from commensal.llm import presets
+from commensal.llm.corpora import PRESETS
 from commensal.llm.presets import preset_names, read_config
 from tests.llm.runs import interactive, language, single
 
@@ -21,7 +25,7 @@ def test_presets_are_possible(name: str):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("trainings.steps=3", "trainings: Extra inputs are not permitted"),
+        ("trainings.steps=3", "trainings: there is no such setting"),
         ("training.steps=-1", "training.steps: Input should be greater than or equal to 0, got -1"),
         ("training.steps=many", "training.steps: Input should be a valid integer"),
         ("alpha=1.5", "alpha: Input should be less than or equal to 1, got 1.5"),
@@ -48,11 +52,69 @@ def test_an_impossible_setting_is_named(change: str, message: str):
 
 
 @pytest.mark.parametrize(
+    ("preset", "change", "meant"),
+    [
+        ("demo", "trainings.steps=3", "did you mean training?"),
+        ("demo", "training.stepz=3", "did you mean training.steps?"),
+        (
+            "demo",
+            "model.pretraining.learning_rat=1",
+            "did you mean model.pretraining.learning_r",
+        ),
+        ("demo", "tasks.1.trian=3", "did you mean tasks.1.train?"),
+        ("demo", "max_new_tokens=3", "did you mean sampling.max_new_tokens?"),
+        ("demo", "alhpa=1", "did you mean alpha?"),
+        ("demo", "steps=3", "did you mean training.steps or initial_training.steps or model.pret"),
+        ("demo", "tasks.0.path=x", "only kind: file has tasks.0.path"),
+        ("demo", "model.name=gpt2", "only kind: pretrained has model.name"),
+        ("demo", "memory=replace", "only workflow: single has memory"),
+        ("demo", "quux=1", "there is no setting quux"),
+        ("paper", "model.size=small", "only kind: scratch has model.size"),
+        ("evolution", "arms.0.populaton=4", "did you mean arms.0.population?"),
+        ("remedies", "remedies.4.filter.treshold=1", "did you mean remedies.4.filter.threshold?"),
+        ("web", "models.2.training.stps=3", "did you mean models.2.training.steps?"),
+        ("web-api", "models.0.timeuot=3", "did you mean models.0.timeout?"),
+    ],
+)
+def test_what_may_have_been_meant(preset: str, change: str, meant: str):
+    with pytest.raises(ValidationError) as error:
+        read_config(preset, [change])
+    text = in_one_line(error.value)
+    assert meant in text, text
+    assert "\n" not in text
+    assert ", got" not in text
+
+
+def test_a_corpus_by_its_name_can_be_changed():
+    config = read_config("paper", ["public.limit=7", "tasks.1.test_split=validation"])
+    assert config.public == PRESETS["bookcorpus"].model_copy(update={"limit": 7})
+    assert config.tasks[0] == PRESETS["sciq"]
+    assert config.tasks[1] == PRESETS["gsm8k"].model_copy(update={"test_split": "validation"})
+
+
+def test_what_kind_is_not_said(tmp_path: Path):
+    """A file without a section is given one by ``--set``."""
+    settings = yaml.safe_load((Path(presets.__file__).parent / "demo.yaml").read_text())
+    del settings["model"]
+    path = tmp_path / "some.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    made = read_config(path, ["model.size=small", "model.context=32"]).model
+    assert (made.kind, made.size, made.context) == ("scratch", "small", 32)
+    named = read_config(path, ["model.name=folder"]).model
+    assert (named.kind, named.name) == ("pretrained", "folder")
+    del settings["public"]["kind"]
+    path.write_text(yaml.safe_dump(settings))
+    with pytest.raises(ValidationError) as error:
+        read_config(path, ["model.context=32"])
+    assert in_one_line(error.value) == "interactive.public: needs kind: markov, file, hub"
+
+
+@pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
         ("demi", [], "there is no preset and no file 'demi'; presets: .*demo"),
         ("demo", ["seed"], "a change is path.to.setting=value, got 'seed'"),
-        ("demo", ["tasks.9.name=x"], "cannot change 'tasks.9.name=x': there is no such place"),
+        ("demo", ["tasks.9.name=x"], "cannot change 'tasks.9.name': there is no such place"),
         ("demo", ["training.steps.deeper=1"], "cannot change"),
     ],
 )
@@ -66,13 +128,13 @@ def test_settings_that_exclude_each_other():
         interactive(
             training={"together": True}, model={"kind": "scratch", "dropout": 0.1, "context": 24}
         )
-    with pytest.raises(ValidationError, match="one entity has one task, got 2"):
+    with pytest.raises(ValidationError, match="one model has one task, got 2"):
         single(tasks=[language(1), language(2)])
 
 
 def test_one_number_is_a_grid_of_one():
     assert interactive(alpha=0.5, beta=1).alpha == (0.5,)
-    assert single(scheme="replace").scheme == ("replace",)
+    assert single(memory="replace").memory == ("replace",)
 
 
 def test_reading_settings_needs_no_torch():

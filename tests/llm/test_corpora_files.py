@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pyarrow
@@ -11,11 +12,21 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from commensal.llm.corpora import CorpusConfig, Example, FileCorpus, load
+from commensal.llm.corpora._words import word_spans
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 real = pytest.mark.skipif(not DATA.is_dir(), reason=f"the texts in {DATA} are not there")
 
 ROWS = [{"q": f"what is {i}?", "a": f"it is {i}.", "n": i} for i in range(10)]
+
+
+def other(folder: Path, ending: str = "jsonl") -> str:
+    """A file of test data that has nothing in common with any other."""
+    path = folder / f"other.{ending}"
+    row = {"q": "other", "a": "thing", "text": "some other thing", "s": "SOME OTHER THING"}
+    row |= {"n": {"deep": [{"er": 1}]}}
+    path.write_text(json.dumps(row) if ending == "jsonl" else row["text"], encoding="utf-8")
+    return str(path)
 
 
 def write(folder: Path, ending: str, rows: list[dict]) -> str:
@@ -34,14 +45,16 @@ def write(folder: Path, ending: str, rows: list[dict]) -> str:
 @pytest.mark.parametrize("ending", ["jsonl", "tsv", "csv", "parquet"])
 def test_columns_and_templates(ending: str, tmp_path: Path) -> None:
     path = write(tmp_path, ending, ROWS)
-    corpus = load(FileCorpus(path=path, prompt="q", completion="a"), seed=0)
+    corpus = load(FileCorpus(path=path, prompt="q", completion="a", test_share=0.5), seed=0)
     assert corpus.name == "rows"
     assert corpus.source is None
-    assert len(corpus.train) == 9
-    assert len(corpus.test) == 1
+    assert corpus.notes == ()
     every = {*corpus.train, *corpus.test}
+    assert len(corpus.train) + len(corpus.test) == 10
     assert every == {Example(f"what is {i}?", f" it is {i}.") for i in range(10)}
-    config = FileCorpus(path=path, prompt="{n}: {q}\nAnswer:", completion="{{{a}}}", name="x")
+    config = FileCorpus(
+        path=path, prompt="{n}: {q}\nAnswer:", completion="{{{a}}}", name="x", test_share=0.5
+    )
     assert load(config, seed=0).train[0].prompt.endswith("?\nAnswer:")
     assert load(config, seed=0).train[0].completion.startswith(" {it is")
     assert load(config, seed=0).name == "x"
@@ -49,41 +62,32 @@ def test_columns_and_templates(ending: str, tmp_path: Path) -> None:
 
 def test_a_space_only_where_one_is_needed(tmp_path: Path) -> None:
     rows = [{"q": q, "a": a} for q, a in (("x", "y"), ("x ", "y"), ("x", "\ny"), ("", "y"))]
-    config = FileCorpus(path=write(tmp_path, "jsonl", rows), prompt="q", completion="a")
-    corpus = load(config.model_copy(update={"test_path": config.path}), seed=0)
-    assert corpus.train == (("x", " y"), ("x ", "y"), ("x", "\ny"), ("", "y"))
-    assert corpus.test == corpus.train
-
-
-def test_what_is_held_out_depends_on_the_seed_alone(tmp_path: Path) -> None:
-    path = write(tmp_path, "jsonl", ROWS)
-    config = FileCorpus(path=path, prompt="q", completion="a", test_share=0.3)
+    config = FileCorpus(
+        path=write(tmp_path, "jsonl", rows), test_path=other(tmp_path), prompt="q", completion="a"
+    )
     corpus = load(config, seed=0)
-    assert len(corpus.test) == 3
-    assert set(corpus.train).isdisjoint(corpus.test)
-    assert load(config.model_copy(update={"name": "other"}), seed=0).test == corpus.test
-    assert len({load(config, seed=seed).test for seed in range(8)}) > 4
-    order = [int(e.completion[7:-1]) for e in corpus.train]
-    assert order == sorted(order)
-    # each part has an example, however small the share
-    assert len(load(config.model_copy(update={"test_share": 0.99}), seed=0).train) == 1
-    assert len(load(config.model_copy(update={"test_share": 0.01}), seed=0).test) == 1
+    assert corpus.train == (("x", " y"), ("x ", "y"), ("x", "\ny"), ("", "y"))
+    assert corpus.test == (("other", " thing"),)
 
 
 def test_limit(tmp_path: Path) -> None:
     path = write(tmp_path, "csv", ROWS)
-    config = FileCorpus(path=path, prompt="q", completion="a", limit=4)
+    config = FileCorpus(path=path, prompt="q", completion="a", limit=4, test_share=0.5)
     assert {e.prompt for e in (*load(config, 0).train, *load(config, 0).test)} == {
         f"what is {i}?" for i in range(4)
     }
-    both = load(config.model_copy(update={"test_path": path}), 0)
+    (tmp_path / "test").mkdir()
+    test = write(tmp_path / "test", "csv", [{"q": f"and {i}?", "a": "so"} for i in range(5)])
+    both = load(config.model_copy(update={"test_path": test}), 0)
     assert len(both.train) == len(both.test) == 4
 
 
 def test_running_text_keeps_its_white_space(tmp_path: Path) -> None:
     path = tmp_path / "play.txt"
     path.write_text("\n one two\nthree  four five\n\nsix seven eight nine", encoding="utf-8")
-    config = FileCorpus(path=str(path), prompt_words=1, completion_words=2, test_path=str(path))
+    config = FileCorpus(
+        path=str(path), prompt_words=1, completion_words=2, test_path=other(tmp_path, "txt")
+    )
     corpus = load(config, seed=0)
     assert corpus.name == "play"
     assert corpus.train == (
@@ -96,8 +100,8 @@ def test_running_text_keeps_its_white_space(tmp_path: Path) -> None:
 
 def test_running_text_in_a_column(tmp_path: Path) -> None:
     rows = [{"text": t, "s": t.upper()} for t in ("one two\n", "", "three", "four five six")]
-    path = write(tmp_path, "jsonl", rows)
-    config = FileCorpus(path=path, prompt_words=1, completion_words=2, test_path=path)
+    path, test = write(tmp_path, "jsonl", rows), other(tmp_path)
+    config = FileCorpus(path=path, prompt_words=1, completion_words=2, test_path=test)
     assert load(config, 0).train == (("one", " two\n\nthree"), ("four", " five six"))
     upper = config.model_copy(update={"completion": "s"})
     assert load(upper, 0).train[1] == ("FOUR", " FIVE SIX")
@@ -111,9 +115,12 @@ def test_choices(tmp_path: Path) -> None:
     ]
     rows = [row | {"listed": ["red", "blue (light)"]} for row in rows]
     path = write(tmp_path, "jsonl", rows)
+    test = str(tmp_path / "test.jsonl")
+    elsewhere = {"named": {"text": ["x"], "label": ["2"]}, "line": "(2) x", "listed": ["x", "x"]}
+    Path(test).write_text(json.dumps({"q": "other", "key": "2", "at": 0} | elsewhere))
 
     def completions(template: str) -> list[str]:
-        config = FileCorpus(path=path, prompt="q", completion=template, test_path=path)
+        config = FileCorpus(path=path, prompt="q", completion=template, test_path=test)
         return [e.completion for e in load(config, 0).train]
 
     for template in ("named[key]", "{line[key]}", "{listed[at]}"):
@@ -123,15 +130,18 @@ def test_choices(tmp_path: Path) -> None:
 
 
 def test_columns_with_odd_names(tmp_path: Path) -> None:
-    path = write(tmp_path, "tsv", [{"Question Stem": 'a "b', "a.b": "c", "x[y]": "d"}] * 2)
-    config = FileCorpus(path=path, prompt="Question Stem", completion="{a.b}{x[y]}")
-    assert load(config, 0).train == (('a "b', " cd"),)
+    rows = [{"Question Stem": f'a "b{i}', "a.b": "c", "x[y]": "d"} for i in range(9)]
+    path = write(tmp_path, "tsv", rows)
+    config = FileCorpus(path=path, prompt="Question Stem", completion="{a.b}{x[y]}", test_share=0.5)
+    corpus = load(config, 0)
+    assert {*corpus.train, *corpus.test} == {(f'a "b{i}', " cd") for i in range(9)}
 
 
 def test_quoted_fields_with_line_breaks(tmp_path: Path) -> None:
     path = tmp_path / "x.csv"
     path.write_text('\ufeffq,a\n"one, ""two""\nthree",four\n\nfive,six\n', encoding="utf-8")
-    corpus = load(FileCorpus(path=str(path), prompt="q", completion="a", test_path=str(path)), 0)
+    config = FileCorpus(path=str(path), prompt="q", completion="a", test_path=other(tmp_path))
+    corpus = load(config, 0)
     assert corpus.train == (('one, "two"\nthree', " four"), ("five", " six"))
 
 
@@ -209,14 +219,14 @@ def test_too_little_running_text(content: str, tmp_path: Path) -> None:
     message = r"short\.txt' has [01] examples of 64 words; at least 2 are needed"
     with pytest.raises(ValueError, match=message):
         load(FileCorpus(path=str(path)), seed=0)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff")
     with pytest.raises(ValueError, match=r"short\.txt' is not UTF-8 text"):
         load(FileCorpus(path=str(path)), seed=0)
 
 
 def test_too_little_test_text(tmp_path: Path) -> None:
     long, short = tmp_path / "long.txt", tmp_path / "short.txt"
-    long.write_text("word " * 200, encoding="utf-8")
+    long.write_text("words " * 200, encoding="utf-8")
     short.write_text("word", encoding="utf-8")
     with pytest.raises(ValueError, match=r"short\.txt' has 0 examples of 64 words; at least 1 is"):
         load(FileCorpus(path=str(long), test_path=str(short)), seed=0)
@@ -253,7 +263,8 @@ def test_gsm8k() -> None:
     path = str(DATA / "gsm8k_train.jsonl")
     corpus = load(FileCorpus(path=path, prompt="{question}\nAnswer:", completion="answer"), seed=0)
     assert len(corpus.train) + len(corpus.test) == 7473
-    assert len(corpus.test) == 747
+    # binomial: 747 ± 26
+    assert abs(len(corpus.test) - 747) < 4 * 26
     assert corpus.train[0].prompt.startswith("Natalia sold clips to 48 of her friends")
     assert corpus.train[0].prompt.endswith("\nAnswer:")
     assert corpus.train[0].completion.startswith(" Natalia sold 48/2 = <<48/2=24>>24 clips")
@@ -284,6 +295,10 @@ def test_running_texts(name: str, words: int) -> None:
     corpus = load(FileCorpus(path=str(DATA / name)), seed=0)
     count = len(corpus.train) + len(corpus.test)
     assert abs(count * 64 - words) < 1000
-    assert all(len((e.prompt + e.completion).split()) == 64 for e in corpus.test)
+    assert all(len(word_spans(e.prompt + e.completion)) == 64 for e in corpus.test)
+    latin = [text for e in corpus.test if not re.search("[\u3000-\u9fff]", text := "".join(e))]
+    assert len(latin) > 0.98 * len(corpus.test)
+    assert all(len(text.split()) == 64 for text in latin)
     text = (DATA / name).read_text(encoding="utf-8")
     assert all(e.prompt + e.completion in text for e in corpus.test[:20])
+    assert abs(len(corpus.test) - 0.1 * count) < 0.01 * count

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from commensal.llm.corpora import PRESETS, CorpusConfig, HubCorpus, load
+from commensal.llm.config import EvolutionConfig
+from commensal.llm.corpora import (
+    PRESETS,
+    CorpusConfig,
+    CorpusWarning,
+    FileCorpus,
+    HubCorpus,
+    load,
+    load_all,
+)
+from commensal.llm.presets import read_config
 
 pyarrow = pytest.importorskip("pyarrow")
 datasets = pytest.importorskip("datasets")
@@ -55,21 +65,16 @@ ROWS = [{"q": f"what is {i}?", "a": f"it is {i}."} for i in range(10)]
 def test_a_folder_laid_out_like_a_dataset(ending: str, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     table(folder / "data" / f"train-00000-of-00001.{ending}", ROWS)
-    table(folder / "data" / f"test-00000-of-00001.{ending}", ROWS[:2])
+    table(folder / "data" / f"test-00000-of-00001.{ending}", [{"q": "and?", "a": "so."}] * 2)
     config = HubCorpus(dataset=str(folder), prompt="q", completion="{a}", test_split="test")
     corpus = load(config, seed=0)
     assert corpus.name == "mine"
     assert len(corpus.train) == 10
-    assert (
-        corpus.test
-        == corpus.train[:2]
-        == (
-            ("what is 0?", " it is 0."),
-            ("what is 1?", " it is 1."),
-        )
-    )
-    held_out = load(config.model_copy(update={"test_split": None, "limit": 5}), seed=0)
-    assert len(held_out.train) == 4
+    assert corpus.train[:2] == (("what is 0?", " it is 0."), ("what is 1?", " it is 1."))
+    assert corpus.test == (("and?", " so."),) * 2
+    changed = {"test_split": None, "limit": 5, "test_share": 0.5}
+    held_out = load(config.model_copy(update=changed), seed=0)
+    assert len(held_out.train) + len(held_out.test) == 5
     assert set(held_out.train) | set(held_out.test) == set(corpus.train[:5])
 
 
@@ -82,7 +87,9 @@ def test_subsets_of_a_dataset(tmp_path: Path) -> None:
         for name in ("easy", "hard")
     )
     (folder / "README.md").write_text(f"---\nconfigs:\n{configs}---\n# Mine\n", encoding="utf-8")
-    config = HubCorpus(dataset=str(folder), subset="hard", prompt="q", completion="a")
+    config = HubCorpus(
+        dataset=str(folder), subset="hard", prompt="q", completion="a", test_share=0.5
+    )
     corpus = load(config, seed=0)
     assert len(corpus.train) + len(corpus.test) == 5
     with pytest.raises(
@@ -95,10 +102,64 @@ def test_subsets_of_a_dataset(tmp_path: Path) -> None:
 def test_running_text(tmp_path: Path) -> None:
     folder = tmp_path / "books"
     table(folder / "train.parquet", [{"text": "one two three"}, {"text": "four five"}] * 5)
-    config = HubCorpus(dataset=str(folder), prompt_words=2, completion_words=3)
+    table(folder / "test.parquet", [{"text": "six seven eight nine ten"}])
+    config = HubCorpus(dataset=str(folder), prompt_words=2, completion_words=3, test_split="test")
     corpus = load(config, seed=0)
-    assert {*corpus.train, *corpus.test} == {("one two", " three\nfour five")}
-    assert len(corpus.train) + len(corpus.test) == 5
+    assert corpus.train == (("one two", " three\nfour five"),) * 5
+    assert corpus.test == (("six seven", " eight nine ten"),)
+
+
+def test_a_dataset_is_read_as_a_file_is(tmp_path: Path) -> None:
+    rows = [{"q": f"what is {i}?", "a": f"it is {i}.", "x": 0.5} for i in range(200)]
+    rows[4]["a"], rows[6]["x"] = None, float("nan")
+    table(tmp_path / "mine" / "train.parquet", rows)
+    file = tmp_path / "rows.jsonl"
+    table(file, rows)
+    settings = {"prompt": "q", "completion": "{a} {x}"}
+    for more in ({}, {"limit": 70}):
+        with pytest.warns(CorpusWarning, match="rows cannot be used, the first at line 5: 'a' is"):
+            local = load(FileCorpus.model_validate({"path": str(file)} | settings | more), 0)
+        with pytest.warns(CorpusWarning, match="2 of [0-9]+ rows .*, the first at row 5: 'a' is"):
+            found = load(
+                HubCorpus.model_validate({"dataset": str(tmp_path / "mine")} | settings | more), 0
+            )
+        assert (found.train, found.test) == (local.train, local.test)
+        assert not [e for e in (*found.train, *found.test) if "nan" in e.completion]
+    config = {"dataset": str(tmp_path / "mine"), "max_dropped": 0} | settings
+    with pytest.raises(ValueError, match=r"split 'train', row 5: 'a' is empty \(null\) \(2 of 200"):
+        load(HubCorpus.model_validate(config), 0)
+
+
+def test_test_data_of_a_dataset_are_not_trained_on(tmp_path: Path) -> None:
+    table(tmp_path / "mine" / "train.parquet", ROWS)
+    table(tmp_path / "mine" / "test.parquet", [{"q": "what is  3?", "a": "it is 3."}])
+    config = HubCorpus(
+        dataset=str(tmp_path / "mine"), test_split="test", prompt="q", completion="a"
+    )
+    with pytest.warns(CorpusWarning, match="1 of 10 texts of corpus 'mine' are also test texts"):
+        corpus = load(config, seed=0)
+    assert len(corpus.train) == 9
+    # a part of the split under another name
+    part = config.model_copy(update={"split": "train[:5]", "test_split": "train[3:6]"})
+    with pytest.warns(CorpusWarning, match="2 of 5 texts"):
+        assert len(load(part, seed=0).train) == 3
+
+
+def test_a_base_and_a_task_of_one_dataset_have_no_test_text_of_each_other(tmp_path: Path) -> None:
+    config = read_config("evolution-paper", [])
+    assert isinstance(config, EvolutionConfig)
+    texts = [" ".join(f"w{i}x{j}" for j in range(10 + i % 40)) for i in range(400)]
+    table(tmp_path / "mine" / "train.parquet", [{"text": text} for text in texts])
+    small = {"dataset": str(tmp_path / "mine"), "subset": None, "completion_words": 12}
+    public = config.public.model_copy(update=small | {"prompt_words": 4, "limit": 100})
+    task = config.tasks[0].model_copy(update=small | {"prompt_words": 4})
+    longer = task.model_copy(update={"name": "longer", "completion_words": 30, "limit": 200})
+    words = [
+        [{word for e in part for word in "".join(e).split()} for part in (one.train, one.test)]
+        for one in load_all([public, task, longer], seed=0)
+    ]
+    for train, _ in words:
+        assert all(test and train.isdisjoint(test) for _, test in words)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -106,14 +167,18 @@ def test_presets_fit_their_datasets(name: str, tmp_path: Path) -> None:
     assert set(PRESETS) == set(LIKE)
     preset = PRESETS[name]
     folder = tmp_path / name
-    for split in ("train", "test"):
-        table(folder / f"{split}-00000-of-00001.parquet", [LIKE[name]] * 20)
-    local = {"dataset": str(folder), "subset": None, "revision": None}
+    asked = "text" if name == "bookcorpus" else "question"
+    for split, count in (("train", 20), ("test", 2)):
+        rows = [LIKE[name] | {asked: f"{LIKE[name][asked]} {split} {i}"} for i in range(count)]
+        table(folder / f"{split}-00000-of-00001.parquet", rows)
+    local = {"dataset": str(folder), "subset": None, "revision": None, "test_split": "test"}
+    if name == "bookcorpus":  # the Hub has no test data of it
+        local |= {"prompt_words": 4, "completion_words": 9}
     corpus = load(preset.model_copy(update=local), seed=0)
     assert corpus.name == name
-    assert len(corpus.train) == {"bookcorpus": 2}.get(name, 20)
+    assert len(corpus.train) == 20
     if name != "bookcorpus":
-        assert corpus.train[0] == ("Question: What is hard?\nAnswer:", " iron")
+        assert corpus.train[0] == ("Question: What is hard? train 0\nAnswer:", " iron")
 
 
 def test_presets_are_settings() -> None:
@@ -187,6 +252,7 @@ def test_a_bad_line_of_a_dataset(tmp_path: Path) -> None:
         ({"dataset": "a/b", "column": "x"}, "column"),
         ({"dataset": "a/b", "prompt": "x"}, "a prompt needs a completion"),
         ({"dataset": "a/b", "split": ""}, "split"),
+        ({"dataset": "a/b", "test_split": "train"}, "test_split 'train' is the split to train on"),
     ],
 )
 def test_bad_settings_are_refused(settings: dict, message: str) -> None:

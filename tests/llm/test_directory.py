@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from commensal.llm.directory import (
+from commensal.llm.records.directory import (
     RunDirectory,
     RunDirectoryError,
     Unsaved,

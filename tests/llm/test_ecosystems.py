@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commensal import plots
-from commensal.llm.ecosystems import find, gains, late_slope, summarise
-from commensal.llm.intervals import mean_of
+from commensal.llm.reports import plots_segmented
+from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports.findings_segmented import find, gains, late_slope, summarise
 
 PAPER = {  # like fig. 4: μ_t of each M
     1.0: [20.0, 40.0, 60.0, 80.0],
@@ -116,11 +116,11 @@ def test_figures_are_drawn_of_little_and_of_much():
     for part in (metrics, pd.concat([metrics, unequal]), table({1.0: [5.0]})):
         summary = summarise(part, 3 if len(part) > 9 else 0)
         if not summary.empty:
-            plots.segmented_optimum(summary).canvas.draw()
-        plots.segmented_perplexity(part, 4.0).canvas.draw()
-    fig = plots.segmented_split(gains(summarise(metrics, 3)))
+            plots_segmented.segmented_optimum(summary).canvas.draw()
+        plots_segmented.segmented_perplexity(part, 4.0).canvas.draw()
+    fig = plots_segmented.segmented_split(gains(summarise(metrics, 3)))
     assert len(fig.axes[0].patches) == 3
     rng = np.random.default_rng(0)
     panel = {1.0: rng.lognormal(2, 0.3, (1, 50)), 4.0: rng.lognormal(2, 0.6, (4, 50))}
-    fig = plots.segmented_distributions({"t = 0": panel, "t = 9": panel})
+    fig = plots_segmented.segmented_distributions({"t = 0": panel, "t = 9": panel})
     assert [ax.get_title() for ax in fig.axes] == ["t = 0", "t = 9"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from commensal.llm.embeddings import base_embedder, sentence_embedder, similarity
-from commensal.llm.run import run
+from commensal.llm import run
+from commensal.llm.measures.embeddings import base_embedder, sentence_embedder, similarity
 from tests.llm.runs import interactive
 from tests.llm.test_training import model_of, tokenizer
 

@@ -12,16 +12,16 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from commensal.llm import findings_evolution, report_evolution
-from commensal.llm.config import EvolutionRun
-from commensal.llm.contents import Picture
+from commensal.llm import run
+from commensal.llm.config import EvolutionConfig
 from commensal.llm.corpora import Example
-from commensal.llm.directory import RunDirectory
-from commensal.llm.overview import read_run, title
-from commensal.llm.populations import Kind, Populations, kind_of
-from commensal.llm.report import write_report
-from commensal.llm.run import run
+from commensal.llm.records.directory import RunDirectory
+from commensal.llm.reports import evolution as report_evolution
+from commensal.llm.reports import findings_evolution, write_report
+from commensal.llm.reports._populations import Kind, Populations, kind_of
+from commensal.llm.reports._reading import read_run, title
 from commensal.llm.workflows.evolution import Evolution, mutated, pairs, ranked, some
+from commensal.page import Picture
 from tests.llm.kills import run_through_kills
 from tests.llm.runs import evolution, language
 from tests.llm.test_report import text_of
@@ -37,10 +37,10 @@ ALL = {
 }
 
 
-def setting_of(config: EvolutionRun, **coordinates: Any):
+def setting_of(config: EvolutionConfig, **coordinates: Any):
     (found,) = [
         s
-        for s in config.settings()
+        for s in config.grid()
         if all(s.coordinates[name] == value for name, value in coordinates.items())
     ]
     return found
@@ -49,7 +49,7 @@ def setting_of(config: EvolutionRun, **coordinates: Any):
 def measured(values: list[float], metric: str, dataset: str) -> pd.DataFrame:
     rows = [(k, dataset, metric, value) for k, value in enumerate(values)]
     other = [(k, dataset, "rare_perplexity", 9.0 - k) for k in range(len(values))]
-    return pd.DataFrame(rows + other, columns=["entity", "dataset", "metric", "value"])
+    return pd.DataFrame(rows + other, columns=["model", "dataset", "metric", "value"])
 
 
 def test_the_best_come_first_and_lots_decide_between_equals():
@@ -123,7 +123,7 @@ def test_sizes_and_replicates_start_alike():
     config = evolution(
         arms=[{"population": [1, 4], "selection": ["random", "loss"], "replicates": 2}]
     )
-    settings = config.settings()
+    settings = config.grid()
     assert len(settings) == 2 + 2 * 2
     assert {s.start for s in settings if s.coordinates["replicate"] == 1} == {
         "start,population=1,replicate=1",
@@ -187,7 +187,7 @@ def test_a_whole_run(finished: Path):
     assert (right.value * 12 % 1 == 0).all()
     last = right[right.generation == 2].groupby(["population", "selection", "inheritance"]).value
     assert last.count().sum() == 22
-    kinds = [s.name for s in config.settings()]
+    kinds = [s.name for s in config.grid()]
     error = table[table.metric == "accuracy_error"].value.to_numpy()
     np.testing.assert_allclose(error**2, right.value * (1 - right.value) / 12)
     kl = table[(table.metric == "kl") & (table.generation == 2) & (table.population == 4)]
@@ -200,13 +200,13 @@ def test_a_whole_run(finished: Path):
 def test_parents_are_those_of_the_metrics_and_only_they_write(finished: Path):
     config = evolution(**ALL)
     workflow, directory = Evolution(config), RunDirectory(finished)
-    for setting in config.settings():
+    for setting in config.grid():
         for t in (1, 2):
             before = directory.branch(setting.name if t > 1 else setting.start)
             expected = workflow.parents(setting, t, before.metrics(t - 1))
             now = directory.branch(setting.name).metrics(t)
             found = {
-                name: now[now.metric == name].sort_values("entity").value.astype(int).tolist()
+                name: now[now.metric == name].sort_values("model").value.astype(int).tolist()
                 for name in ("parent_weights", "parent_texts")
             }
             pooled = setting.coordinates["selection"] == "none"
@@ -214,7 +214,7 @@ def test_parents_are_those_of_the_metrics_and_only_they_write(finished: Path):
             assert found["parent_weights"] == [child.weights for child in children]
             if not pooled or len(children) == 1:
                 assert found["parent_texts"] == [child.texts for child in children]
-            written = [r["entity"] for r in before.samples(t - 1) if r["kind"] == "web"]
+            written = [r["model"] for r in before.samples(t - 1) if r["kind"] == "web"]
             assert set(written) == (set(expected) if t > 1 else set(range(len(children))))
         written = directory.branch(setting.name).samples(2)
         assert {r["kind"] for r in written} == {"fixed"}
@@ -223,7 +223,7 @@ def test_parents_are_those_of_the_metrics_and_only_they_write(finished: Path):
 def test_one_alone_starts_like_the_first_of_four(finished: Path):
     directory = RunDirectory(finished)
     one, four = (directory.branch(f"start,population={n},replicate=0").metrics(0) for n in (1, 4))
-    pick = [t[(t.metric == "loss") & (t.entity == 0)].value.tolist() for t in (one, four)]
+    pick = [t[(t.metric == "loss") & (t.model == 0)].value.tolist() for t in (one, four)]
     assert pick[0] == pick[1]
 
 
@@ -231,7 +231,7 @@ def test_short_completions_are_dropped(finished: Path, tmp_path: Path):
     config = evolution(arms=[{"population": 1}], generations=1, least_tokens=9)
     table = run(config, tmp_path / "run", workers=1)
     (dropped,) = table[table.metric == "dropped"].value
-    texts = RunDirectory(tmp_path / "run").branch(config.settings()[0].start).samples(0)
+    texts = RunDirectory(tmp_path / "run").branch(config.grid()[0].start).samples(0)
     lengths = [len(r["completion"].split()) for r in texts if r["kind"] == "web"]
     assert dropped == pytest.approx(np.mean(np.array(lengths) < 9))
 
@@ -257,7 +257,7 @@ def test_the_report(finished: Path, tmp_path: Path):
     text = text_of(write_report(finished, tmp_path / "page.html"))
     assert "Unfinished" not in text
     for words in (
-        "Populations of language models that evolve on their own texts, 7 settings",
+        "Populations of language models that evolve on their own texts, 7 grid points",
         "Published findings that reproduce:",
         "N = 4, KL from the law at the end, lower is better: selection by accuracy against lots",
         "N = 4: pooling against one alone",
@@ -275,7 +275,7 @@ def test_the_report(finished: Path, tmp_path: Path):
 def test_the_report_of_a_part(finished: Path, tmp_path: Path, monkeypatch):
     import shutil
 
-    monkeypatch.setattr(report_evolution, "picture", lambda _, caption: Picture(caption, "", 800))
+    monkeypatch.setattr(report_evolution, "picture", lambda _, text: Picture(text, "", "", 800))
     path = shutil.copytree(finished, tmp_path / "run")
     for branch in (path / "generations").iterdir():
         if branch.name.startswith("population=4"):
@@ -289,7 +289,7 @@ def test_the_report_of_a_part(finished: Path, tmp_path: Path, monkeypatch):
 
 
 def test_names_for_people(finished: Path):
-    names = [title(setting) for setting in read_run(finished).settings]
+    names = [title(point) for point in read_run(finished).points]
     assert names[:3] == [
         "single lineage",
         "single lineage, replicate 2",
@@ -305,7 +305,7 @@ def invented(curves: dict[tuple[Kind, int], dict[str, list[float]]]) -> pd.DataF
             name = "quiz" if metric.startswith("accuracy") else "task"
             rows += [
                 kind._asdict()
-                | {"replicate": float(replicate), "generation": t, "entity": k, "dataset": name}
+                | {"replicate": float(replicate), "generation": t, "model": k, "dataset": name}
                 | {"metric": metric, "value": value + (k - 0.5) / 100}
                 for t, value in enumerate(values)
                 for k in range(2)
@@ -364,6 +364,6 @@ def test_nothing_can_be_told_of_nothing():
 
 
 def test_kinds_from_columns():
-    coordinates = evolution().settings()[1].coordinates
+    coordinates = evolution().grid()[1].coordinates
     assert kind_of(coordinates) == Kind(4, "accuracy", "questions", "full", 0.0)
     assert json.dumps(kind_of(coordinates)) == '[4, "accuracy", "questions", "full", 0.0]'

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from commensal.llm.findings import Found, find
+from commensal.llm.reports.findings_interactive import Found, find
 
 T = 15
 # interactive, Table 3: Llama 3.2 1B at β = 0.5, first and last by α
@@ -34,7 +34,7 @@ def published(table: int, architecture: str) -> pd.DataFrame:
 
 
 def as_run(rows: list[tuple]) -> pd.DataFrame:
-    columns = ["alpha", "beta", "generation", "entity", "dataset", "other", "metric", "value"]
+    columns = ["alpha", "beta", "generation", "model", "dataset", "other", "metric", "value"]
     return pd.DataFrame(rows, columns=columns).astype({"other": "Int64"})
 
 
@@ -49,8 +49,8 @@ def likeness() -> pd.DataFrame:
     )
 
 
-def found_in(metrics: pd.DataFrame, entities: int = 2, generations: int = T) -> dict[str, Found]:
-    names = [*(f"task{k + 1}" for k in range(entities)), "public"]
+def found_in(metrics: pd.DataFrame, models: int = 2, generations: int = T) -> dict[str, Found]:
+    names = [*(f"task{k + 1}" for k in range(models)), "public"]
     return {one.id: one for one in find(metrics, names, generations)}
 
 
@@ -71,7 +71,7 @@ def test_the_best_setting_of_the_llama_runs_is_another_one():
 
 
 def test_in_the_table_of_three_models():
-    found = found_in(published(4, "Llama-3.2-1B"), entities=3)
+    found = found_in(published(4, "Llama-3.2-1B"), models=3)
     assert found["one-own"].verdict == "reproduces"
     assert len(found["half-other"].instances) == 6
     assert found["half-other"].verdict == "in part"  # 3.1 → 3.0 counts as none

@@ -175,7 +175,7 @@ def test_texts_of_several_models() -> None:
 
 def test_samples_of_a_run_are_texts(tmp_path: Path) -> None:
     records = [
-        {"generation": t, "entity": k, "kind": "fixed", "prompt": p, "completion": f"word {k}"}
+        {"generation": t, "model": k, "kind": "fixed", "prompt": p, "completion": f"word {k}"}
         for t in (0, 1)
         for k in (0, 1)
         for p in ("p", "q")
@@ -184,13 +184,82 @@ def test_samples_of_a_run_are_texts(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress("".join(json.dumps(r) + "\n" for r in records).encode()))
     texts = fp.read_texts(path)
     models = fp.models_of(texts)
-    assert models.names[0] == "entity 0, generation 0"
-    assert set(models.families) == {"entity 0", "entity 1"}
+    assert models.names[0] == "model 0, generation 0"
+    assert set(models.families) == {"model 0", "model 1"}
     assert models.unit == "generation"
     assert set(texts.columns) == {"model", "family", "date", "prompt", "text"}
     plain = write(tmp_path, "model,family,date,text\na,x,1,hum\n", "texts.csv")
     assert fp.read_texts(plain)["text"].tolist() == ["hum"]
     with pytest.raises(ValueError, match="no column 'text'"):
         fp.read_texts(write(tmp_path, "model\na\n", "none.csv"))
-    with pytest.raises(ValueError, match="not a table of texts"):
+    with pytest.raises(ValueError, match=r"bad\.jsonl', line 1: not JSON"):
         fp.read_texts(write(tmp_path, "{", "bad.jsonl"))
+
+
+def test_texts_of_every_kind_of_file(tmp_path: Path) -> None:
+    rows = [{"model": "a", "text": "hum"}, {"model": "b", "text": 3}]
+    array = tmp_path / "texts.json"
+    array.write_text(json.dumps(rows), encoding="utf-16")
+    assert not fp.holds_profiles(array)
+    assert fp.read_texts(array)["text"].tolist() == ["hum", "3"]
+    assert fp.holds_profiles(write(tmp_path, "\n {}", "profiles.json"))
+    chats = [
+        {
+            "model": "a",
+            "messages": [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": "hum"},
+                {"role": "user", "content": "y"},
+                {"role": "assistant", "content": "drum"},
+            ],
+        }
+    ]
+    chat = write(tmp_path, json.dumps(chats[0]) + "\n", "chat.jsonl")
+    assert fp.read_texts(chat)["text"].tolist() == ["hum\ndrum"]
+    with pytest.raises(ValueError, match=r"chat\.jsonl', line 2: messages must be a list"):
+        fp.read_texts(write(tmp_path, json.dumps(chats[0]) + '\n{"model": "b"}', "chat.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"model": "a", "text": None}, r"line 2: 'text' is empty \(null\)"),
+        ({"model": "a"}, r"line 2: 'text' is empty \(null\)"),
+        ({"model": "a", "text": ["x"]}, "line 2: 'text' is a list, not a text"),
+        ({"model": None, "text": "x"}, r"line 2: 'model' is empty \(null\)"),
+    ],
+)
+def test_the_row_that_has_no_text_is_named(row: dict, message: str, tmp_path: Path) -> None:
+    lines = json.dumps({"model": "a", "text": "hum"}) + "\n" + json.dumps(row)
+    with pytest.raises(ValueError, match=rf"texts\.jsonl', {message}"):
+        fp.read_texts(write(tmp_path, lines, "texts.jsonl"))
+
+
+def test_tables_with_cells_that_are_no_texts() -> None:
+    for cell, message in (
+        (None, r"empty \(null\)"),
+        (float("nan"), r"empty \(NaN\)"),
+        ([], "a list"),
+    ):
+        with pytest.raises(ValueError, match=f"row 2: 'text' is {message}"):
+            fp.pooled(pd.Series(["hum", cell], dtype=object))
+        rows = pd.DataFrame({"model": ["b", "b"], "text": pd.Series(["hum", cell], dtype=object)})
+        with pytest.raises(ValueError, match=f"a text of model 'b': 'text' is {message}"):
+            fp.fingerprints_of(rows, baseline=lambda word: 0.1)
+
+
+def test_families_and_profiles_in_other_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "families.csv"
+    text = "model,family\nä,x\nb,x\nc,y\nd,y\n"
+    for encoding in ("utf-8-sig", "utf-16"):
+        path.write_text(text, encoding=encoding)
+        assert fp.read_models(path).names == ("ä", "b", "c", "d")
+    path.write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=r"families\.csv' is not UTF-8 text: line 2 has the byte"):
+        fp.read_models(path)
+    with pytest.raises(ValueError, match=r"none\.csv' does not exist"):
+        fp.read_models(tmp_path / "none.csv")
+    profile = {"ä": {"top_repetitive_words": [{"word": "hum", "score": 2.0}]}}
+    path = tmp_path / "profiles.json"
+    path.write_text(json.dumps(profile, ensure_ascii=False), encoding="utf-16")
+    assert fp.read_profiles(path) == {"ä": fp.Fingerprint({"hum": 2.0})}

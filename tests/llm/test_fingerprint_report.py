@@ -12,8 +12,8 @@ import pytest
 
 from commensal.cli._fingerprint import Baseline, fingerprint
 from commensal.llm import fingerprint as fp
+from commensal.llm.fingerprint import _plots
 from commensal.llm.fingerprint._analysis import write_tables
-from commensal.plots import _fingerprint as plots
 
 PROFILES = Path(__file__).parents[3] / "shared" / "data" / "slop_profiles.json"
 
@@ -25,7 +25,7 @@ def test_the_papers_models_side_by_side(tmp_path: Path) -> None:
     assert "−0.568" in page
     assert "Which choice gives the published overlap?" in page
     assert not re.search(r"\bnan\b|None", re.sub(r"base64,[^\"]*", "", page))
-    assert 'src="data:image/png' in page
+    assert page.count('src="data:image/webp') == 3
     assert not re.search(r"(src|href)=\"(https?:)?//", page)
     for name in ("fig3_densities", "fig4_matrix", "fig5_influence"):
         assert (tmp_path / f"{name}.png").stat().st_size > 10_000
@@ -79,7 +79,7 @@ def test_texts_of_a_run(tmp_path: Path) -> None:
     records = [
         {
             "generation": t,
-            "entity": k,
+            "model": k,
             "prompt": f"p{p}",
             "completion": " ".join(rng.choice(words[10 * k : 10 * k + 40], 30)),
         }
@@ -99,13 +99,54 @@ def test_texts_of_a_run(tmp_path: Path) -> None:
         fingerprint(table, tmp_path / "out", resamples=5)
 
 
+def test_unequal_amounts_are_said_and_can_be_made_equal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All models write by one law; half of them write ten times as much."""
+    rng = np.random.default_rng(3)
+    words = [f"{a}{b}{c}" for a in ("mora", "tali", "rune") for b in "aeiou" for c in "stlrmn"]
+    law = 1 / np.arange(1, len(words) + 1) ** 1.5
+    rows = [
+        {
+            "model": f"m{m}",
+            "family": "xy"[m // 4],
+            "prompt": p,
+            "text": " ".join(rng.choice(words, 20 if m < 4 else 200, p=law / law.sum())),
+        }
+        for m in range(8)
+        for p in range(8)
+    ]
+    table = tmp_path / "texts.jsonl"
+    table.write_text("\n".join(map(json.dumps, rows)))
+    deltas = []
+    for equal in (False, True):
+        out = tmp_path / str(equal)
+        fingerprint(table, out, baseline=Baseline.pooled, resamples=5, equal_amounts=equal)
+        told = capsys.readouterr().out
+        page = (out / "report.html").read_text()
+        assert ("not equal amounts" in told) == (not equal) == ("not equal amounts" in page)
+        square = pd.read_csv(out / "similarity.csv", index_col="model").to_numpy()
+        within = [square[i, j] for i in range(4, 8) for j in range(i) if j >= 4]
+        across = square[4:, :4].mean()
+        deltas.append(np.mean(within) - across)
+    assert deltas[0] > 0.2  # those that write much look like a family
+    assert abs(deltas[1]) < 0.1
+    known = fp.read_texts(table)
+    cut = fp.equal_amounts(known)
+    assert len(cut) == len(known)
+    assert set(cut.groupby("model")["text"].apply(lambda t: sum(map(len, t.str.split())))) == {160}
+    path, families = small(tmp_path)
+    with pytest.raises(ValueError, match="--equal-amounts goes with texts"):
+        fingerprint(path, tmp_path / "o", families, equal_amounts=True)
+
+
 def test_many_models_are_drawn_without_names() -> None:
     models = fp.Models(tuple(f"m{i}" for i in range(60)), tuple(f"f{i % 3}" for i in range(60)))
     similarity = np.random.default_rng(0).random((60, 60))
-    fig = plots.similarity_matrix(similarity, models)
+    fig = _plots.similarity_matrix(similarity, models)
     assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["f0", "f1", "f2"]
     with pytest.raises(ValueError, match="no dates"):
-        plots.influence_over_lags({}, {}, models)
+        _plots.influence_over_lags({}, {}, models)
 
 
 @pytest.mark.skipif(not PROFILES.exists(), reason=f"no {PROFILES}")
@@ -116,19 +157,19 @@ def test_the_profiles_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_a_runs_folder_is_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Two entities over three generations, read back and compared by the command."""
-    from commensal.llm.run import run
+    """Two models over three generations, read back and compared by the command."""
+    from commensal.llm import run
     from tests.llm.runs import interactive
 
     monkeypatch.setenv("COMMENSAL_CACHE", str(tmp_path / "cache"))
     run(interactive(alpha=[0, 0.5], measurement={"prompts": 10}), tmp_path / "run", workers=1)
     texts = fp.read_run_texts(tmp_path / "run", "alpha=0.5,beta=0.5")
-    assert len(texts) == 2 * 3 * 3 * 10  # entities, generations, datasets, prompts
-    assert set(texts["family"]) == {"entity 0", "entity 1"}
+    assert len(texts) == 2 * 3 * 3 * 10  # models, generations, datasets, prompts
+    assert set(texts["family"]) == {"model 0", "model 1"}
     assert sorted(set(texts["date"])) == [0, 1, 2]
     other = fp.read_run_texts(tmp_path / "run", "alpha=0,beta=0.5")
     first, again = (t.query("date == 0")["text"].tolist() for t in (texts, other))
     assert first == again
     assert texts.query("date == 2")["text"].tolist() != other.query("date == 2")["text"].tolist()
-    with pytest.raises(ValueError, match=r"no setting 'x'; there are: alpha=0,beta=0.5; "):
+    with pytest.raises(ValueError, match=r"no grid point 'x'; there are: alpha=0,beta=0.5; "):
         fp.read_run_texts(tmp_path / "run", "x")

@@ -1,4 +1,4 @@
-"""Models by size and from folders, and the base that all entities start from."""
+"""Models by size and from folders, and the base that all models start from."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
+from commensal.llm import run
 from commensal.llm.config import ScratchModel
 from commensal.llm.corpora import load
-from commensal.llm.models import VOCABULARY, architecture, base_model, context_of, tokenizer_for
-from commensal.llm.run import run
+from commensal.llm.models.loading import (
+    VOCABULARY,
+    architecture,
+    base_model,
+    context_of,
+    tokenizer_for,
+)
 from tests.llm.runs import interactive
 from tests.llm.test_training import model_of, tokenizer
 
@@ -50,7 +56,7 @@ def test_the_base_is_trained_once(tmp_path: Path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "opt"])
 def test_a_model_from_a_folder_runs(tmp_path: Path, kind: str):
-    from commensal.llm.text import train_tokenizer
+    from commensal.llm.models.tokens import train_tokenizer
 
     corpus = load(interactive().tasks[0], 0)
     words = train_tokenizer([corpus], "bpe", 300)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from commensal.llm.corpora import Example, FileCorpus, MarkovCorpus
+from commensal.llm.corpora import CorpusWarning, Example, FileCorpus, MarkovCorpus
+from commensal.llm.models.tokens import train_tokenizer
 from commensal.llm.multiple_choice import (
     QUESTIONS,
     FileQuestions,
@@ -24,7 +26,6 @@ from commensal.llm.multiple_choice import (
     load_questions,
 )
 from commensal.llm.multiple_choice.answering import accuracy, answers, log_likelihoods, sheet
-from commensal.llm.text import train_tokenizer
 from tests.llm.runs import language
 from tests.llm.test_training import model_of
 
@@ -86,6 +87,7 @@ def test_a_blank_is_filled_in_and_the_rest_decides(tmp_path: Path):
         ({"c": ["x"], "a": 0}, {"choices": "c"}, "'c' has 1 choices"),
         ({"c": ["x", ""], "a": 0}, {"choices": "c"}, "a choice of 'c' is empty"),
         ({"c": 3, "a": 0}, {"choices": "c"}, "'c' is a int, not choices"),
+        ({"c": {"text": 3, "label": ["A"]}, "a": 0}, {"choices": "c"}, "lists of the same length"),
         ({"a": 0}, {"choices": "c"}, "no column 'c' among 'q', 'a'"),
         ({"c": ["x", "y"], "a": 0}, {"choices": "c", "blank": "_"}, "there is no '_' in 'what'"),
         ({"c": ["x", "y"], "a": 0}, {"choices": "c", "shots": 2}, "has 2 questions; with 2 shots"),
@@ -112,13 +114,61 @@ def test_shots_and_held_out_questions_are_asked_nowhere_else(tmp_path: Path):
         | {"shots": 3}
     )
     found = load_questions(config, TASK, 0, 0.25)
-    assert (len(found.asked), len(found.held_out), len(found.shots)) == (6, 2, 3)
+    assert len(found.shots) == 3
+    assert len(found.asked) + len(found.held_out) == 8
     prompts = [q.choices[0].prompt for q in found.asked + found.held_out]
     assert len({*prompts, *(shot.prompt for shot in found.shots)}) == 11
     for shot in found.shots:
         assert shot.completion == [" x", " y"][int(shot.prompt[:-1]) % 2]
     assert found.chance == 0.5
     assert load_questions(config, TASK, 1, 0.25).asked != found.asked
+
+
+def test_the_same_questions_are_held_out_whatever_is_read(tmp_path: Path):
+    rows = [{"q": f"what is {i}?", "c": ["x", f"y{i}"], "a": i % 2} for i in range(200)]
+
+    def sides(rows: list[dict[str, Any]], seed: int = 0, share: float = 0.3, **settings):
+        path = written(tmp_path / "q.jsonl", rows)
+        config = {"path": path, "prompt": "q", "choices": "c", "answer": "a", **settings}
+        found = load_questions(FileQuestions.model_validate(config), TASK, seed, share)
+        asked, back = (
+            {re.sub(r"\D", "", q.choices[0].prompt) for q in part}
+            for part in (found.asked, found.held_out)
+        )
+        shown = {re.sub(r"\D", "", shot.prompt) for shot in found.shots}
+        assert asked.isdisjoint(back | shown)
+        assert back.isdisjoint(shown)
+        return asked, back
+
+    asked, back = sides(rows)
+    assert len(asked) + len(back) == 200
+    assert abs(len(back) - 60) < 4 * np.sqrt(42)
+    for other in (
+        sides(rows, seed=5),
+        sides(rows[::-1]),
+        sides(rows, limit=50),
+        sides(rows, prompt="Question: {q}\nAnswer:"),
+        sides(rows, shots=4),
+        # copies, of what is a shot too
+        sides([*rows, *({**row, "q": f" {row['q']} \n"} for row in rows)], shots=9),
+    ):
+        assert other[0] <= asked
+        assert other[1] <= back
+    assert sides(rows, share=0.1)[1] < back
+    with pytest.raises(ValueError, match=r"has 30 questions, .* none is held out: a hash of"):
+        sides(rows[:1] * 30)
+
+
+def test_rows_that_are_no_questions_are_left_out(tmp_path: Path):
+    rows: list[dict[str, Any]] = [{"q": f"{i}?", "c": ["x", "y"], "a": i % 2} for i in range(30)]
+    rows[7]["c"] = None
+    path = written(tmp_path / "q.jsonl", rows)
+    with pytest.warns(
+        CorpusWarning, match=r"1 of 30 rows cannot be used, the first at line 8: 'c'"
+    ):
+        assert len(read(path, choices="c")) == 29
+    with pytest.raises(ValueError, match=r"line 8: 'c' is a NoneType, not choices \(1 of 30 rows"):
+        read(path, choices="c", max_dropped=0)
 
 
 LIKE = {
@@ -145,11 +195,17 @@ def test_sets_by_name_fit_their_datasets(name: str, tmp_path: Path, monkeypatch)
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
     file = tmp_path / name / "validation-00000-of-00001.parquet"
     file.parent.mkdir()
-    parquet.write_table(pyarrow.Table.from_pylist([LIKE[name]] * 12), file)
+    asked = next(
+        key for key in ("question", "sentence", "Problem", "question_stem") if key in LIKE[name]
+    )
+    # copies of one question would all be on one side
+    rows = [LIKE[name] | {asked: f"{i}: {LIKE[name][asked]}"} for i in range(40)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), file)
     local = {"dataset": str(file.parent), "subset": None, "revision": None}
     found = load_questions(QUESTIONS[name].model_copy(update=local), TASK, 0, 0.5)
     assert found.name == name
-    assert found.asked[0].right == RIGHT[name]
+    prompt, completion = found.asked[0].right
+    assert (re.sub(r"\d+: (?=\w)", "", prompt, count=1), completion) == RIGHT[name]
     assert len(found.shots) == {"mmlu": 5, "winogrande": 5}.get(name, 0)
 
 
@@ -162,7 +218,7 @@ def test_sets_by_name_are_settings():
         adapter.validate_python("quiz")
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs ../shared/data")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="its data are not beside the project")
 def test_the_openbookqa_file():
     settings = {"prompt": "Question Stem", "choices": "Choices", "answer": "Answer Key"}
     config = FileQuestions.model_validate({"path": str(SHARED / "openbookqa_test.tsv"), **settings})
@@ -209,7 +265,7 @@ def test_what_the_law_says_word_by_word():
 def test_impossible_questions():
     with pytest.raises(ValidationError, match="one word alone cannot be shuffled"):
         MadeUpQuestions(words=1)
-    with pytest.raises(ValidationError, match="language is of wrong choices from another"):
+    with pytest.raises(ValidationError, match="language needs wrong: language"):
         MadeUpQuestions(language=2)
     with pytest.raises(ValueError, match="need a task whose law is known, not 'own'"):
         load_questions(MadeUpQuestions(), FileCorpus(path="own.txt"), 0, 0.5)

@@ -11,17 +11,20 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from commensal.llm.comparison import Curves, curves
-from commensal.llm.config import Diverse, NearDuplicates, RemediesRun, Remedy
-from commensal.llm.diversity import divergence
-from commensal.llm.filtering import farthest_first, without_near_duplicates
-from commensal.llm.intervals import mean_of
-from commensal.llm.overview import read_run
-from commensal.llm.report import write_report
-from commensal.llm.report_remedies import findings
-from commensal.llm.results import collect
-from commensal.llm.run import run
-from commensal.llm.text import Encoded
+from commensal.llm import run
+from commensal.llm.config import Diverse, NearDuplicates, RemediesConfig, Remedy
+from commensal.llm.corpora import load
+from commensal.llm.measures.filtering import farthest_first, without_near_duplicates
+from commensal.llm.measures.ngrams import compared, distinct, divergence, ngram_entropy
+from commensal.llm.models.tokens import Encoded
+from commensal.llm.records.directory import RunDirectory
+from commensal.llm.records.results import config_of, metrics
+from commensal.llm.reports import write_report
+from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._reading import read_run
+from commensal.llm.reports.findings_remedies import RemedyCurves, curves
+from commensal.llm.reports.remedies import findings
+from commensal.llm.seeds import seed_of
 from commensal.llm.workflows.remedies import with_noise
 from tests.llm.kills import run_through_kills
 from tests.llm.runs import SMALL, language
@@ -36,9 +39,9 @@ REMEDIES = [
 ]
 
 
-def remedies(**more) -> RemediesRun:
+def remedies(**more) -> RemediesConfig:
     given = {"public": language(0), "tasks": [language(1)], "remedies": REMEDIES, "replicates": 2}
-    return RemediesRun.model_validate(SMALL | {"workflow": "remedies"} | given | more)
+    return RemediesConfig.model_validate(SMALL | {"workflow": "remedies"} | given | more)
 
 
 @pytest.fixture(scope="module")
@@ -124,29 +127,58 @@ def test_divergence_by_hand():
 
 
 def test_a_run_has_every_remedy_and_lineage(finished: Path):
-    table = collect(finished)
+    table = metrics(finished)
     counted = table.loc[table["metric"] == "loss"].groupby(["remedy", "replicate"]).size()
     assert len(counted) == 12
     assert set(counted) == {3 * 2}
-    assert set(table["entity"]) == {0}
+    assert set(table["model"]) == {0}
     assert {"kl", "word_kl", "distinct_4", "rare_perplexity"} <= set(table["metric"])
 
 
+def test_variety_is_of_equal_numbers_of_ngrams(finished: Path):
+    """Again from the samples that are kept, and from half of what human texts on them have."""
+    table = metrics(finished).query("generation == 1")
+    config = config_of(finished)
+    corpus = load(config.tasks[0], seed_of(config.seed, "corpora"))
+    prompts = config.measurement.prompts
+    human = [example.completion for example in corpus.test[:prompts]]
+    setting = config.grid()[0]
+    written = [
+        record["completion"]
+        for record in RunDirectory(finished).branch(setting.name).samples(1)
+        if record["kind"] == "fixed" and record["dataset"] == corpus.name
+    ]
+    for name, value in setting.coordinates.items():
+        table = table.loc[table[name] == value]
+    found = table.loc[table["dataset"] == corpus.name].set_index("metric")["value"]
+    for n in (1, 2):
+        size = compared(human, n, prompts, config.sampling.max_new_tokens)
+        assert 1 < size < sum(max(len(text.split()) - n + 1, 0) for text in written)
+        assert found[f"distinct_{n}"] == pytest.approx(distinct(written, n, size))
+        assert found[f"distinct_{n}_all"] == pytest.approx(distinct(written, n))
+        assert found[f"entropy_{n}"] == pytest.approx(ngram_entropy(written, n, size))
+        assert found[f"entropy_{n}_all"] == pytest.approx(ngram_entropy(written, n))
+    real = [example.completion for example in corpus.train]
+    size = compared(human, 1, prompts, config.sampling.max_new_tokens)
+    assert found["word_kl"] == pytest.approx(divergence(real, written, size))
+    assert found["word_kl_all"] == pytest.approx(divergence(real, written))
+
+
 def test_remedies_of_a_seed_share_their_start_and_seeds_do_not(finished: Path):
-    first = collect(finished).query("generation == 0 and metric == 'loss' and dataset != 'x'")
+    first = metrics(finished).query("generation == 0 and metric == 'loss' and dataset != 'x'")
     by_seed = first.groupby(["replicate", "dataset"])["value"]
     assert (by_seed.nunique() == 1).all()
     assert first["value"].nunique() == 4
 
 
 def test_filters_keep_what_they_say(finished: Path):
-    kept = collect(finished).query("metric == 'kept'").groupby("remedy")["value"]
+    kept = metrics(finished).query("metric == 'kept'").groupby("remedy")["value"]
     assert (kept.get_group("none") == 1).all()
     assert (kept.get_group("diverse") == 0.25).all()
     assert kept.get_group("apart").max() < 1
     written = texts(finished, "apart", 1)
     stay = len(without_near_duplicates(written, 1, 0.2)) / len(written)
-    measured = collect(finished).query(
+    measured = metrics(finished).query(
         "metric == 'kept' and remedy == 'apart' and replicate == 0 and generation == 2"
     )
     assert measured["value"].item() == stay
@@ -154,7 +186,7 @@ def test_filters_keep_what_they_say(finished: Path):
 
 def test_what_is_looked_at_is_sampled_alike(finished: Path):
     """A cold web is less varied; a remedy that does nothing else learns from the same texts."""
-    from commensal.llm.diversity import ngram_entropy
+    from commensal.llm.measures.ngrams import ngram_entropy
 
     cold, usual = (texts(finished, n, 1) for n in ("cold", "none"))
     assert ngram_entropy(cold, 1) < ngram_entropy(usual, 1) - 0.3
@@ -172,7 +204,7 @@ def test_a_killed_run_ends_as_if_it_had_not_been(finished: Path, tmp_path: Path)
 def test_all_human_is_a_lineage_without_web(tmp_path: Path):
     given = [{"name": "none"}, {"name": "human", "human_share": 1.0}]
     run(remedies(remedies=given, replicates=1, generations=1), tmp_path / "run", workers=1)
-    assert "kept" not in set(collect(tmp_path / "run").query("remedy == 'human'")["metric"])
+    assert "kept" not in set(metrics(tmp_path / "run").query("remedy == 'human'")["metric"])
 
 
 @pytest.mark.parametrize(
@@ -195,14 +227,14 @@ def test_impossible_settings(change, message):
 # what is said of it
 
 
-def known(values: dict[str, list[list[float]]]) -> Curves:
+def known(values: dict[str, list[list[float]]]) -> RemedyCurves:
     rows = [
         (name, float(r), t, 0, "task", "loss", v)
         for name, lineages in values.items()
         for r, lineage in enumerate(lineages)
         for t, v in enumerate(lineage)
     ]
-    columns = ["remedy", "replicate", "generation", "entity", "dataset", "metric", "value"]
+    columns = ["remedy", "replicate", "generation", "model", "dataset", "metric", "value"]
     return curves(pd.DataFrame(rows, columns=columns), "loss", "task", "none")
 
 
@@ -238,7 +270,7 @@ def test_a_single_lineage_has_no_interval():
 
 def test_findings_of_made_up_curves():
     """Losses that obey the article, and losses that do not."""
-    config = RemediesRun.model_validate(
+    config = RemediesConfig.model_validate(
         {
             "workflow": "remedies",
             "public": language(0),
@@ -285,7 +317,7 @@ def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
 
 
 def test_defaults_are_the_articles():
-    given = RemediesRun(tasks=(remedies().tasks[0],), public=remedies().public).remedies
+    given = RemediesConfig(tasks=(remedies().tasks[0],), public=remedies().public).remedies
     assert given[0].nothing
     assert {r.human_share for r in given} == {0.0, 0.05, 0.2}
     assert isinstance(given[4].filter, NearDuplicates)

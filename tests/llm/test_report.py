@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from commensal.llm import report_own_tasks
-from commensal.llm.contents import Picture
+from commensal.llm import run
 from commensal.llm.corpora import MarkovCorpus, load
-from commensal.llm.directory import RunDirectoryError, Unsaved
-from commensal.llm.overview import floors, read_run
-from commensal.llm.report import write_report
-from commensal.llm.report_tables import changes, loss_tables, samples, timings
-from commensal.llm.run import run
+from commensal.llm.records.directory import RunDirectoryError, Unsaved
+from commensal.llm.reports import interactive as report_own_tasks
+from commensal.llm.reports import write_report
+from commensal.llm.reports._reading import floors, read_run
+from commensal.llm.reports._tables import changes, loss_tables, samples, timings
+from commensal.page import Picture
 from tests.llm.runs import interactive, language, single
 
 GRID: dict[str, Any] = {"alpha": [0, 0.5, 1], "beta": [0.5, 1], "generations": 1}
@@ -42,7 +42,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are made, but not drawn, which takes most of the time."""
-    monkeypatch.setattr(report_own_tasks, "picture", lambda _, caption: Picture(caption, "", 800))
+    monkeypatch.setattr(
+        report_own_tasks, "picture", lambda _, caption: Picture(caption, "", "", 800)
+    )
 
 
 @pytest.fixture
@@ -91,7 +93,9 @@ def test_a_finished_run(finished: Path, tmp_path: Path):
     assert path == tmp_path / "page.html"
     text = text_of(path)
     assert "Unfinished" not in text
-    assert "2 language models that train on each other's texts, 6 settings, 1 generation." in text
+    assert (
+        "2 language models that train on each other's texts, 6 grid points, 1 generation." in text
+    )
     assert re.search(r"from scratch; [\d,]{6,} parameters", text)
     assert re.search(r"Published findings that reproduce: \d of 9\.", text)
     for heading in ("Published findings", "Losses over the generations", "Timings", "Samples"):
@@ -108,7 +112,7 @@ def test_the_same_run_gives_the_same_page(finished: Path, tmp_path: Path):
 
 def test_a_report_needs_no_torch(finished: Path, tmp_path: Path):
     code = (
-        "import sys; from commensal.llm.report import write_report; "
+        "import sys; from commensal.llm.reports import write_report; "
         f"write_report({str(finished)!r}, {str(tmp_path / 'page.html')!r}); "
         "print(sorted({'torch', 'transformers', 'jax'} & set(sys.modules)))"
     )
@@ -128,13 +132,13 @@ def test_its_place_is_the_run_by_default_and_the_run_goes_on(copy: Path):
 def test_an_unfinished_run_says_so(copy: Path):
     shutil.rmtree(copy / "generations" / "alpha=0.5,beta=0.5")
     text = text_of(write_report(copy))
-    assert "Unfinished: 5 of 6 settings have come to generation 1" in text
+    assert "Unfinished: 5 of 6 grid points have come to generation 1" in text
     reading = read_run(copy)
-    kinds = {c.setting.name: c.kind for c in changes(reading)}
+    kinds = {c.point.name: c.kind for c in changes(reading)}
     assert kinds["alpha=0.5,beta=0.5"] == ""
     (half, _) = loss_tables(reading, changes(reading))
     assert half.caption == "β = 0.5"
-    assert all("→" not in cells[1][0] and "→" in cells[0][0] for _, cells in half.rows)
+    assert all("→" not in cells[1][0] and "→" in cells[0][0] for _, *cells in half.rows)
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -195,7 +199,7 @@ def test_the_floor_is_the_entropy_of_the_texts(finished: Path):
         (single(), "On its own task the model ends best with", "Published findings"),
         (interactive(measurement={"prompts": 0}), "no fixed prompts", "Samples"),
         (interactive(tasks=[language(1)]), "K = 1: there is no other", "Likeness"),
-        (interactive(alpha=[0.25]), "no finished setting with α = 0.5", "Change of the losses"),
+        (interactive(alpha=[0.25]), "no finished grid point with α = 0.5", "Change of the losses"),
         (interactive(generations=0), "Only generation 0 is there", "First and last"),
     ],
     ids=["single", "no prompts", "K = 1", "one α", "T = 0"],

@@ -8,8 +8,8 @@ import torch
 from scipy.stats import chisquare
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
-from commensal.llm.config import Sampling
-from commensal.llm.sampling import InverseTransform, sample
+from commensal.llm.config import SamplingConfig
+from commensal.llm.models.sampling import InverseTransform, sample
 from tests.llm.test_training import model_of, tokenizer
 
 PROMPTS = ["w1", "w2 w3 w4", "w5 w6", "w7", "w8 w9 w10 w11", "w3"] * 4
@@ -17,7 +17,7 @@ PROMPTS = ["w1", "w2 w3 w4", "w5 w6", "w7", "w8 w9 w10 w11", "w3"] * 4
 
 def completions(model, **settings) -> list[str]:
     rng = np.random.default_rng(5)
-    return sample(model, tokenizer(), PROMPTS, Sampling(max_new_tokens=6, **settings), rng)
+    return sample(model, tokenizer(), PROMPTS, SamplingConfig(max_new_tokens=6, **settings), rng)
 
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "opt"])
@@ -86,14 +86,14 @@ def test_a_completion_continues_its_prompt():
 
 def test_no_prompts():
     assert sample(
-        model_of("llama"), tokenizer(), [], Sampling(), np.random.default_rng(0)
+        model_of("llama"), tokenizer(), [], SamplingConfig(), np.random.default_rng(0)
     ) == []  # fmt: skip
 
 
 def test_prompts_that_are_too_long_lose_their_beginning():
     long = [" ".join(["w4"] * 40 + ["w1"])]
     short = [" ".join(["w4"] * 8 + ["w1"])]
-    model, settings = model_of("llama").eval(), Sampling(max_new_tokens=6)
+    model, settings = model_of("llama").eval(), SamplingConfig(max_new_tokens=6)
     found = [
         sample(model, tokenizer(), prompts, settings, np.random.default_rng(0))
         for prompts in (long, short)

@@ -9,9 +9,9 @@ from transformers import AutoModelForCausalLM
 
 from commensal.llm.config import ScratchModel
 from commensal.llm.corpora import MarkovCorpus, load
-from commensal.llm.models import architecture
-from commensal.llm.scoring import law_of, rare_tokens, score
-from commensal.llm.text import Encoded, encode, train_tokenizer
+from commensal.llm.measures.scoring import law_of, rare_tokens, score
+from commensal.llm.models.loading import architecture
+from commensal.llm.models.tokens import Encoded, encode, train_tokenizer
 from tests.llm.runs import language
 from tests.llm.test_training import examples, model_of
 

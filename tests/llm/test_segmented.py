@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from commensal.cli._console import in_one_line
-from commensal.llm.blocks import block_losses
-from commensal.llm.config import RunConfig
-from commensal.llm.directory import RunDirectory
-from commensal.llm.overview import read_run
+from commensal.llm import resume, run
+from commensal.llm.config import hill_shannon, segment_counts, validated
+from commensal.llm.generation import Generation, Past
+from commensal.llm.models.blocks import block_losses
+from commensal.llm.opening import open_resources
 from commensal.llm.presets import read_config
-from commensal.llm.report import write_report
-from commensal.llm.report_segmented import contents
-from commensal.llm.results import config_of
-from commensal.llm.run import open_bench, resume, run
-from commensal.llm.segments import hill_shannon, segment_counts
-from commensal.llm.stage import Past, Stage
+from commensal.llm.records.directory import RunDirectory
+from commensal.llm.records.results import config_of
+from commensal.llm.reports import write_report
+from commensal.llm.reports._reading import read_run
+from commensal.llm.reports.segmented import contents
 from commensal.llm.workflows.segmented import Segmented, mixed
 from tests.llm.kills import run_through_kills
 from tests.llm.runs import language, segmented
@@ -49,13 +49,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bench(finished: Path):
-    return open_bench(finished, config_of(finished))
+def resources(finished: Path):
+    return open_resources(finished, config_of(finished))
 
 
-def stage_of(bench, setting, generation: int = 0, written=None) -> Stage:
+def stage_of(resources, setting, generation: int = 0, written=None) -> Generation:
     past = Past(lambda _: written or [], lambda _: pd.DataFrame())
-    return Stage(bench, setting, generation, [bench.base], past)
+    return Generation(resources, setting, generation, [resources.base], past)
 
 
 # Settings
@@ -63,7 +63,7 @@ def stage_of(bench, setting, generation: int = 0, written=None) -> Stage:
 
 def test_every_ecosystem_is_a_setting_and_has_its_control():
     config = segmented(**SIZES)
-    names = [s.name for s in config.settings()]
+    names = [s.name for s in config.grid()]
     assert names[:4] == [
         "pooled,M=1,D=1,replicate=0",
         "pooled,M=2,D=2,replicate=0",
@@ -71,12 +71,12 @@ def test_every_ecosystem_is_a_setting_and_has_its_control():
         "alone,M=2,D=1,replicate=0",
     ]
     assert len(names) == len(set(names)) == 8
-    assert [config.counts(s) for s in config.settings()[:4]] == [(8,), (4, 4), (6, 2), (4,)]
-    seeds = [s.seed for s in config.settings()]
+    assert [config.counts(s) for s in config.grid()[:4]] == [(8,), (4, 4), (6, 2), (4,)]
+    seeds = [s.seed for s in config.grid()]
     assert seeds[:4] == [0] * 4
     assert len(set(seeds[4:])) == 1
     assert seeds[4] != 0
-    without = segmented(control=False).settings()
+    without = segmented(control=False).grid()
     assert [s.coordinates["ecosystem"] for s in without] == ["pooled"] * 2
 
 
@@ -145,9 +145,9 @@ def test_an_impossible_setting_is_named(more: dict[str, Any], message: str | Non
 
 def test_what_is_written_down_is_read_again():
     config = segmented(**SIZES)
-    again = TypeAdapter(RunConfig).validate_python(config.model_dump(mode="json"))
+    again = validated(config.model_dump(mode="json"))
     assert again == config
-    assert [s.name for s in again.settings()] == [s.name for s in config.settings()]
+    assert [s.name for s in again.grid()] == [s.name for s in config.grid()]
     assert segmented(models=4).models == (4,)
 
 
@@ -162,10 +162,10 @@ def test_the_paper_preset_is_the_paper():
 # Data
 
 
-def test_segments_share_their_blocks(bench):
+def test_segments_share_their_blocks(resources):
     config = segmented(**SIZES)
     workflow = Segmented(config)
-    real = {s.name: workflow.real(stage_of(bench, s)) for s in config.settings()}
+    real = {s.name: workflow.real(stage_of(resources, s)) for s in config.grid()}
     one, two, unequal, alone, other = list(real.values())[:5]
     assert [len(s) for s in (*one.segments, *two.segments, *unequal.segments)] == [8, 4, 4, 6, 2]
     for ecosystem in (two, unequal):
@@ -176,18 +176,18 @@ def test_segments_share_their_blocks(bench):
     np.testing.assert_array_equal(alone.validation, one.validation)
     assert one.pool.tolist() != other.pool.tolist()  # another replicate
     everything = [*map(tuple, one.pool.tolist()), *map(tuple, one.validation.tolist())]
-    whole = Counter(map(tuple, workflow._blocks(bench)[0].tolist()))
+    whole = Counter(map(tuple, workflow._blocks(resources)[0].tolist()))
     assert not Counter(everything) - whole  # each real block at most once
     assert len(everything) == 12
 
 
-def test_what_all_wrote_is_dealt_out(bench):
+def test_what_all_wrote_is_dealt_out(resources):
     config = segmented(**SIZES)
-    setting = config.settings()[2]  # segments of 6 and 2
+    setting = config.grid()[2]  # segments of 6 and 2
     written = [{"kind": "web", "tokens": [i] * 6} for i in range(8)]
     other = [{"kind": "fixed", "tokens": [99] * 6}]
     dealt = [
-        Segmented(config).dealt(stage_of(bench, setting, t, [*written, *other])) for t in (1, 2)
+        Segmented(config).dealt(stage_of(resources, setting, t, [*written, *other])) for t in (1, 2)
     ]
     assert [len(part) for part in dealt[0]] == [6, 2]
     orders = [np.concatenate(parts)[:, 0].tolist() for parts in dealt]
@@ -196,32 +196,32 @@ def test_what_all_wrote_is_dealt_out(bench):
     assert orders[0] != orders[1]
 
 
-def test_models_write_from_their_own_segments(finished: Path, bench):
+def test_models_write_from_their_own_segments(finished: Path, resources):
     directory = RunDirectory(finished)
     config = config_of(finished)
     workflow = Segmented(config)  # pyright: ignore[reportArgumentType]
-    for setting in config.settings():
-        segments = workflow.real(stage_of(bench, setting)).segments
+    for setting in config.grid():
+        segments = workflow.real(stage_of(resources, setting)).segments
         for t, branch in ((0, setting.start), (1, setting.name)):
             records = [r for r in directory.branch(branch).samples(t) if r["kind"] == "web"]
-            for entity, segment in enumerate(segments):
-                own = [r for r in records if r["entity"] == entity]
+            for model, segment in enumerate(segments):
+                own = [r for r in records if r["model"] == model]
                 assert len(own) == len(segment)
                 assert {len(r["tokens"]) for r in own} == {6}
-                prompts = bench.tokenizer.batch_decode(segment, skip_special_tokens=True)
+                prompts = resources.tokenizer.batch_decode(segment, skip_special_tokens=True)
                 assert [r["prompt"] for r in own] == prompts
         # nobody reads what the last generation would write
         assert all(r["kind"] == "fixed" for r in directory.branch(setting.name).samples(2))
 
 
-def test_a_model_with_a_short_context_is_refused_when_it_is_loaded(bench):
+def test_a_model_with_a_short_context_is_refused_when_it_is_loaded(resources):
     config = segmented(block=6)
     long = config.model_copy(update={"block": 13})
     with pytest.raises(ValueError, match="need a context of 27, the model has 24"):
-        Segmented(long).real(stage_of(bench, config.settings()[0]))
+        Segmented(long).real(stage_of(resources, config.grid()[0]))
     many = config.model_copy(update={"blocks": 70})
     with pytest.raises(ValueError, match=r"'language1' has 73 blocks .* need 74"):
-        Segmented(many).real(stage_of(bench, config.settings()[0]))
+        Segmented(many).real(stage_of(resources, config.grid()[0]))
 
 
 # Measures
@@ -234,29 +234,29 @@ def test_models_mix_as_they_weigh():
     assert sd == pytest.approx((0.75 * 5 + 0.25 * 36) ** 0.5)
 
 
-def test_perplexities_are_those_of_the_weights_on_disk(finished: Path, bench):
+def test_perplexities_are_those_of_the_weights_on_disk(finished: Path, resources):
     from safetensors.torch import load_file
 
     config = config_of(finished)
-    setting = next(s for s in config.settings() if s.coordinates["M"] == 2.0)
+    setting = next(s for s in config.grid() if s.coordinates["M"] == 2.0)
     branch = RunDirectory(finished).branch(setting.name)
-    real = Segmented(config).real(stage_of(bench, setting))  # pyright: ignore[reportArgumentType]
-    table = branch.metrics(2).set_index(["metric", "entity"])["value"]
+    real = Segmented(config).real(stage_of(resources, setting))  # pyright: ignore[reportArgumentType]
+    table = branch.metrics(2).set_index(["metric", "model"])["value"]
     perplexities, kept = [], branch.array("train_perplexity", 2)
     assert kept is not None
     assert kept.shape == (2, 8)
     from copy import deepcopy
 
-    for entity in range(2):
-        model = deepcopy(bench.base)
-        weights = load_file(branch.weights(2, entity))
-        model.load_state_dict(weights, strict=False)
-        losses = block_losses(model, real.test, (1,), batch_size=64, precision="float32")
+    for model in range(2):
+        network = deepcopy(resources.base)
+        weights = load_file(branch.weights(2, model))
+        network.load_state_dict(weights, strict=False)
+        losses = block_losses(network, real.test, (1,), batch_size=64, precision="float32")
         perplexities.append(np.exp(losses).mean())
-        assert table["block_perplexity", entity] == pytest.approx(perplexities[-1], rel=1e-5)
-        assert table["stream_perplexity", entity] == pytest.approx(np.exp(losses.mean()), rel=1e-5)
-        on_train = block_losses(model, real.pool, (1,), batch_size=64, precision="float32")
-        np.testing.assert_allclose(kept[entity], np.exp(on_train), rtol=1e-4)
+        assert table["block_perplexity", model] == pytest.approx(perplexities[-1], rel=1e-5)
+        assert table["stream_perplexity", model] == pytest.approx(np.exp(losses.mean()), rel=1e-5)
+        on_train = block_losses(network, real.pool, (1,), batch_size=64, precision="float32")
+        np.testing.assert_allclose(kept[model], np.exp(on_train), rtol=1e-4)
     mu = branch.metrics(2).set_index("metric")["value"]["mu"]
     assert mu == pytest.approx(np.mean(perplexities), rel=1e-5)
     values = set(branch.metrics(2)["metric"])
@@ -265,31 +265,31 @@ def test_perplexities_are_those_of_the_weights_on_disk(finished: Path, bench):
     assert RunDirectory(finished).branch(setting.name).array("train_perplexity", 1) is None
 
 
-def test_the_best_of_the_epochs_stays(bench, monkeypatch: pytest.MonkeyPatch):
+def test_the_best_of_the_epochs_stays(resources, monkeypatch: pytest.MonkeyPatch):
     """The rate is so high that every epoch makes it worse: the first one stays."""
     config = segmented(training={"batch_size": 4, "learning_rate": 0.5, "warmup_ratio": 0})
-    setting = config.settings()[0]
+    setting = config.grid()[0]
     workflow = Segmented(config)
     seen: list[float] = []
     from commensal.llm.workflows import segmented as module
 
     true = module._losses
 
-    def noted(stage, model, blocks):
-        found = true(stage, model, blocks)
+    def noted(generation, model, blocks):
+        found = true(generation, model, blocks)
         seen.append(float(found.mean()))
         return found
 
     monkeypatch.setattr(module, "_losses", noted)
     from copy import deepcopy
 
-    stage = stage_of(bench, setting)
-    stage.config = config
-    stage.models = [deepcopy(bench.base)]
-    real = workflow.real(stage)
-    module.train(stage, real.segments, real.validation)
+    generation = stage_of(resources, setting)
+    generation.config = config
+    generation.models = [deepcopy(resources.base)]
+    real = workflow.real(generation)
+    module.train(generation, config, real.segments, real.validation)
     assert len(seen) == config.epochs == 2
-    kept = true(stage, stage.models[0], real.validation).mean()
+    kept = true(generation, generation.models[0], real.validation).mean()
     assert kept == pytest.approx(min(seen), rel=1e-6)
 
 
@@ -302,8 +302,8 @@ def test_a_run_is_a_tidy_table(finished: Path):
     mu = table[table.metric == "mu"]
     assert len(mu) == 3 * 3  # two pooled and one alone, three generations
     assert np.isfinite(mu.value).all()
-    assert table[table.ecosystem == "alone"].entity.max() == 0
-    assert table[(table.M == 2) & (table.ecosystem == "pooled")].entity.max() == 1
+    assert table[table.ecosystem == "alone"].model.max() == 0
+    assert table[(table.M == 2) & (table.ecosystem == "pooled")].model.max() == 1
     assert table[table.metric == "base_mu"].value.nunique() == 1
 
 
@@ -338,7 +338,7 @@ def text_of(path: Path) -> str:
 def test_the_report(finished: Path, tmp_path: Path):
     path = write_report(finished, tmp_path / "page.html")
     text = text_of(path)
-    assert "Ecosystems of 1 to 2 models that learn from all they write, 3 settings" in text
+    assert "Ecosystems of 1 to 2 models that learn from all they write, 3 grid points" in text
     assert re.search(r"Published findings that reproduce: \d of 6; 1 more cannot be told", text)
     assert "2 epochs, the best kept; batches of 4 examples" in text
     assert "all, in segments" in text
@@ -359,6 +359,6 @@ def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
     assert all(not one.instances for one in shown.found)
     assert [table.caption for table in shown.tables] == ["Pooled ecosystems"]
     text = text_of(write_report(path))
-    assert "Unfinished: 1 of 3 settings" in re.sub(" +", " ", text)
+    assert "Unfinished: 1 of 3 grid points" in re.sub(" +", " ", text)
     shutil.rmtree(path / "generations")
     assert "Unfinished" in text_of(write_report(path))

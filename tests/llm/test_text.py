@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from commensal.llm.corpora import Corpus, Example, MarkovCorpus, load
-from commensal.llm.text import UNCOUNTED, encode, encode_prompts, pad, train_tokenizer
+from commensal.llm.models.tokens import UNCOUNTED, encode, encode_prompts, pad, train_tokenizer
 from tests.llm.runs import language
 
 PROSE = Corpus(

@@ -1,4 +1,4 @@
-"""The training loop against steps written out, and all entities at once against one by one."""
+"""The training loop against steps written out, and all models at once against one by one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import WhitespaceSplit
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
-from commensal.llm.config import Optimisation, ScratchModel
-from commensal.llm.models import architecture
-from commensal.llm.text import Encoded
-from commensal.llm.together import train_together
-from commensal.llm.training import in_batches, train
+from commensal.llm.config import OptimisationConfig, ScratchModel
+from commensal.llm.models.loading import architecture
+from commensal.llm.models.tokens import Encoded
+from commensal.llm.models.training import in_batches, train
+from commensal.llm.models.training_vmapped import train_together
 
 ARCHITECTURES = ("llama", "gpt2", "opt")
 OPTIONS = {"precision": "float32", "padding": 0}
@@ -52,7 +52,7 @@ def weights(model) -> torch.Tensor:
 @pytest.mark.parametrize("loss_on", ["text", "completion"])
 def test_steps_written_out(kind: str, loss_on: str):
     """One example after the other, without padding, AdamW by its formulas."""
-    plan = Optimisation(
+    plan = OptimisationConfig(
         steps=4,
         batch_size=3,
         accumulation=2,
@@ -102,7 +102,7 @@ def test_how_a_batch_is_split_does_not_matter():
     found = []
     for size, accumulation in ((6, 1), (2, 3)):
         model = model_of("llama")
-        plan = Optimisation(steps=3, batch_size=size, accumulation=accumulation)
+        plan = OptimisationConfig(steps=3, batch_size=size, accumulation=accumulation)
         found.append(train(model, texts, plan, loss_on="text", seed=0, **OPTIONS))
     np.testing.assert_allclose(*found, rtol=1e-5)
 
@@ -111,7 +111,7 @@ def test_training_is_repeated_exactly():
     runs = []
     for _ in range(2):
         model = model_of("gpt2")
-        train(model, examples(8), Optimisation(steps=3), loss_on="text", seed=1, **OPTIONS)
+        train(model, examples(8), OptimisationConfig(steps=3), loss_on="text", seed=1, **OPTIONS)
         runs.append(weights(model))
     assert torch.equal(*runs)
 
@@ -119,7 +119,7 @@ def test_training_is_repeated_exactly():
 def test_every_example_is_seen_before_one_is_seen_again():
     seen = [
         e.tokens
-        for batches in in_batches(examples(10), Optimisation(steps=5, batch_size=2), 0)
+        for batches in in_batches(examples(10), OptimisationConfig(steps=5, batch_size=2), 0)
         for batch in batches
         for e in batch
     ]
@@ -127,8 +127,8 @@ def test_every_example_is_seen_before_one_is_seen_again():
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_all_entities_at_once_are_each_by_itself(kind: str):
-    plan = Optimisation(steps=5, batch_size=4, accumulation=2, learning_rate=1e-3, clip=0.7)
+def test_all_models_at_once_are_each_by_itself(kind: str):
+    plan = OptimisationConfig(steps=5, batch_size=4, accumulation=2, learning_rate=1e-3, clip=0.7)
     data = [examples(9, seed) for seed in range(3)]
     alone = [model_of(kind, seed) for seed in range(3)]
     together = copy.deepcopy(alone)
@@ -148,7 +148,7 @@ def test_dropout_is_not_trained_together():
         train_together(
             models,
             [examples(4)] * 2,
-            Optimisation(steps=1),
+            OptimisationConfig(steps=1),
             loss_on="text",
             seeds=(0, 1),
             **OPTIONS,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,12 @@ import torch
 from pydantic import ValidationError
 from transformers import AutoTokenizer
 
-from commensal.llm.config import LanguageModel, LanguagePosts, WebRun
-from commensal.llm.directory import RunDirectory, RunDirectoryError
-from commensal.llm.models import context_of, load_folder
+from commensal.llm import resume, run
+from commensal.llm.config import LanguageModel, LanguagePosts, TrainedConfig, WebConfig
+from commensal.llm.models.loading import context_of, load_folder
 from commensal.llm.presets import read_config
-from commensal.llm.results import config_of
-from commensal.llm.run import resume, run
+from commensal.llm.records.directory import RunDirectory, RunDirectoryError
+from commensal.llm.records.results import config_of
 from commensal.llm.web import distances
 from commensal.llm.web.languages import answer_law, language_shares, lessons
 from commensal.llm.web.local import LocalResponder
@@ -27,6 +29,7 @@ from commensal.llm.web.measures import (
     classical_mds,
     distance_matrix,
     mean_responses,
+    planar,
     sampling_norm,
     spreads,
 )
@@ -36,12 +39,12 @@ from tests.llm.kills import run_through_kills
 LESSON = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3}
 
 
-def web(**more: Any) -> WebRun:
+def web(**more: Any) -> WebConfig:
     models = [
         {"kind": "scratch", "architecture": a, "prior": p, "training": LESSON}
         for a, p in (("llama", [3, 1]), ("gpt2", [1, 3]))
     ]
-    return WebRun.model_validate(
+    return WebConfig.model_validate(
         {
             "models": models,
             "posts": {"kind": "languages", "counts": [3, 2], "words": 2, "vocabulary": 16},
@@ -89,7 +92,7 @@ def test_the_store_grows_by_one_post_of_each_model():
 
 
 def test_how_many_posts_are_read():
-    config = web(beta=[0.29, 0.5, 1])
+    config = web(read_share=[0.29, 0.5, 1])
     assert config.retrieved(0.29, 100) == 29
     assert config.retrieved(0.5, 21) == 10
     assert config.retrieved(1.0, 7) == 7
@@ -123,6 +126,29 @@ def test_scaling_keeps_the_distances_of_the_plane():
     np.testing.assert_allclose(distance_matrix(at), distance_matrix(points), atol=1e-9)
     assert np.ptp(at[:, 0]) > np.ptp(at[:, 1])
     np.testing.assert_allclose(classical_mds(np.zeros((3, 3))), 0)
+
+
+def test_distances_of_many_points_need_no_array_of_differences():
+    rng = np.random.default_rng(2)
+    points = rng.standard_normal((1500, 384)) + 1e3  # far from the origin: no Gram form
+    points[1] = points[0] + 1e-9
+    tracemalloc.start()
+    apart = distance_matrix(points)
+    flat = planar(points)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6  # the points themselves have 4.6 MB, the distances 18; differences 6,912
+    for i, j in ((0, 1), (0, 2), (7, 1499), (3, 3)):
+        loop = math.sqrt(sum((a - b) ** 2 for a, b in zip(points[i], points[j], strict=True)))
+        assert apart[i, j] == pytest.approx(loop, rel=1e-12, abs=0)
+    few = points[::30]
+    near = classical_mds(distance_matrix(few))
+    np.testing.assert_allclose(planar(few), near, atol=1e-9)
+    assert flat.shape == (1500, 2)
+    # half precision as it is on disk, and fewer dimensions than the plane has
+    assert planar(points.astype("f4")).dtype == np.float64
+    np.testing.assert_allclose(planar(np.array([[1.0], [4.0]])), [[1.5, 0], [-1.5, 0]])
+    np.testing.assert_allclose(planar(np.ones((3, 4))), 0)
 
 
 def test_lessons_follow_their_law():
@@ -167,6 +193,13 @@ def test_posts_from_files(tmp_path: Path):
     ):
         with pytest.raises(ValueError, match=message):
             human_posts(web(models=local, posts=posts | change))
+    # what is no text is no post either, least of all "None" or "nan"
+    (tmp_path / "d.jsonl").write_text('{"text": null}\n{"text": NaN}\n{"text": 3}\n')
+    posts = {"kind": "file", "path": str(tmp_path / "d.jsonl")}
+    assert human_posts(web(models=local, posts=posts)) == ["3"]
+    (tmp_path / "d.jsonl").write_text('{"text": "x"}\n{"text": ["x"]}\n')
+    with pytest.raises(ValueError, match=r"d\.jsonl', line 2: 'text' is a list, not a text"):
+        human_posts(web(models=local, posts=posts))
 
 
 def test_posts_that_do_not_fit_are_left_out(finished: Path):
@@ -201,11 +234,11 @@ def test_a_chat_template_is_used(finished: Path):
 def test_a_run_is_a_tidy_table(finished: Path):
     table = pd.read_parquet(finished / "metrics.parquet")
     assert list(table.columns) == [
-        "beta", "generation", "entity", "dataset", "other", "metric", "value",
+        "read_share", "generation", "model", "dataset", "other", "metric", "value",
     ]  # fmt: skip
     whole = distances(finished)
     assert list(whole.columns) == [
-        "beta",
+        "read_share",
         "generation",
         "disagreement",
         "sampling",
@@ -216,14 +249,14 @@ def test_a_run_is_a_tidy_table(finished: Path):
     assert list(whole.retrieved) == [2, 3, 4, 5]
     pair = table[table.metric == "distance"]
     np.testing.assert_allclose(np.sqrt(2) * pair.value, whole.disagreement)
-    shares = table[table.metric == "share"].groupby(["generation", "entity"]).value.sum()
+    shares = table[table.metric == "share"].groupby(["generation", "model"]).value.sum()
     np.testing.assert_allclose(shares, 1)
     web_share = table[table.metric == "web_synthetic_share"].value
     np.testing.assert_allclose(web_share, [0, 2 / 7, 4 / 9, 6 / 11])
 
 
 def test_what_is_posted_is_what_is_read_later(finished: Path):
-    branch = RunDirectory(finished).branch("beta=0.5")
+    branch = RunDirectory(finished).branch("read_share=0.5")
     records = [branch.samples(t) for t in range(4)]
     assert [sum(r["kind"] == "web" for r in rs) for rs in records] == [2] * 4
     assert all(len(rs) == 2 * 4 for rs in records)
@@ -232,7 +265,7 @@ def test_what_is_posted_is_what_is_read_later(finished: Path):
         for r in records[t]:
             if r["kind"] == "web":
                 assert max(r["retrieved"]) < 5 + 2 * t
-                found = table[(table.generation == t) & (table.entity == r["entity"])]
+                found = table[(table.generation == t) & (table.model == r["model"])]
                 unread = found[found.metric == "unread"].value.item()
                 assert len(r["retrieved"]) + unread == [2, 3, 4, 5][t]
                 share = found[found.metric == "synthetic_share"].value.item()
@@ -245,20 +278,20 @@ def test_what_is_posted_is_what_is_read_later(finished: Path):
 
 
 def test_settings_beside_each_other(tmp_path: Path, finished: Path):
-    config = web(beta=[0, 0.5], replicates=2, entities=[1, 2], generations=1)
-    assert len(config.settings()) == 8
-    assert config.settings()[-1].name == "beta=0.5,entities=2,replicate=1"
+    config = web(read_share=[0, 0.5], replicates=2, take_part=[1, 2], generations=1)
+    assert len(config.grid()) == 8
+    assert config.grid()[-1].name == "read_share=0.5,models=2,replicate=1"
     table = run(config, tmp_path / "run")
-    same = table[(table.beta == 0.5) & (table.entities == 2) & (table.replicate == 0)]
+    same = table[(table.read_share == 0.5) & (table.models == 2) & (table.replicate == 0)]
     alone = pd.read_parquet(finished / "metrics.parquet")
     for metric in ("disagreement", "spread", "words"):
         a = same[same.metric == metric].value.to_numpy()
         assert not np.isnan(a).any()
         # the contexts differ, for more generations read more; the first models are as they were
     assert set(alone.metric) == set(same.metric)
-    none = table[(table.beta == 0) & (table.metric == "retrieved")]
+    none = table[(table.read_share == 0) & (table.metric == "retrieved")]
     assert (none.value == 0).all()
-    assert np.isnan(table[(table.entities == 1) & (table.metric == "sampling")].value).sum() == 0
+    assert np.isnan(table[(table.models == 1) & (table.metric == "sampling")].value).sum() == 0
 
 
 def test_a_killed_run_ends_as_if_it_had_not_been(finished: Path, tmp_path: Path):
@@ -271,8 +304,8 @@ def test_a_damaged_generation_is_refused(finished: Path, tmp_path: Path):
     import shutil
 
     path = shutil.copytree(finished, tmp_path / "run")
-    shutil.rmtree(path / "generations" / "beta=0.5" / "0003")
-    samples = path / "generations" / "beta=0.5" / "0001" / "samples.jsonl.gz"
+    shutil.rmtree(path / "generations" / "read_share=0.5" / "0003")
+    samples = path / "generations" / "read_share=0.5" / "0001" / "samples.jsonl.gz"
     samples.write_bytes(samples.read_bytes()[:-3])
     with pytest.raises(RunDirectoryError, match=r"samples.jsonl.gz' has \d+ bytes instead"):
         resume(path)
@@ -280,7 +313,7 @@ def test_a_damaged_generation_is_refused(finished: Path, tmp_path: Path):
 
 def test_a_run_that_trains_nothing_is_no_other(finished: Path):
     with pytest.raises(RunDirectoryError, match="is a run of workflow web, which trains nothing"):
-        config_of(finished)
+        config_of(finished, TrainedConfig)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
@@ -297,7 +330,7 @@ def test_a_sentence_model_and_a_local_one(finished: Path, tmp_path: Path):
     values = table[table.metric == "disagreement"].value
     assert values.between(0, 2 * np.sqrt(2)).all()
     assert "share" not in set(table.metric)
-    vectors = RunDirectory(tmp_path / "run").branch("beta=0.5").embeddings(0)
+    vectors = RunDirectory(tmp_path / "run").branch("read_share=0.5").embeddings(0)
     assert vectors is not None
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1), 1, rtol=1e-5)
 
@@ -306,9 +339,9 @@ def test_a_sentence_model_and_a_local_one(finished: Path, tmp_path: Path):
     ("change", "message"),
     [
         ({"models": []}, "at least 1 item"),
-        ({"beta": 1.5}, "less than or equal to 1"),
-        ({"beta": [0.5, 0.5]}, "each once"),
-        ({"entities": 3}, "entities may be at most 2, got 3"),
+        ({"read_share": 1.5}, "less than or equal to 1"),
+        ({"read_share": [0.5, 0.5]}, "each once"),
+        ({"take_part": 3}, "take_part may be at most 2, got 3"),
         ({"prompt": "{posts}"}, "must have the places {posts} and {query}"),
         ({"prompt": "{posts} {query} {who}"}, "and no others"),
         ({"post": "{"}, "is no template"),
@@ -343,20 +376,20 @@ def test_presets():
         ("web", 3, 40, 15), ("web-paper", 3, 40, 60), ("web-api", 2, 10, 20),
     ):  # fmt: skip
         config = read_config(name)
-        assert isinstance(config, WebRun)
+        assert isinstance(config, WebConfig)
         assert (len(config.models), config.responses, config.generations) == (
             models,
             responses,
             last,
         )
-        assert config.beta == (0.5,)
+        assert config.read_share == (0.5,)
 
 
 # report
 
 
 def test_report(finished: Path, tmp_path: Path):
-    from commensal.llm.report import write_report
+    from commensal.llm.reports import write_report
     from tests.llm.test_report import text_of
 
     text = text_of(write_report(finished, tmp_path / "report.html"))
@@ -369,23 +402,33 @@ def test_report(finished: Path, tmp_path: Path):
 def test_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
     import shutil
 
-    from commensal.llm.report import write_report
+    from commensal.llm.reports import write_report
     from tests.llm.test_report import text_of
 
     path = shutil.copytree(finished, tmp_path / "run")
-    shutil.rmtree(path / "generations" / "beta=0.5" / "0003")
+    shutil.rmtree(path / "generations" / "read_share=0.5" / "0003")
     assert "Unfinished:" in text_of(write_report(path))
     shutil.rmtree(path / "generations")
     assert "nothing is measured yet" in text_of(write_report(path))
 
 
 def test_report_of_one_model(tmp_path: Path):
-    from commensal.llm.report import write_report
+    from commensal.llm.reports import write_report
 
-    run(web(entities=1, generations=0, responses=1), tmp_path / "run")
+    run(web(take_part=1, generations=0, responses=1), tmp_path / "run")
     write_report(tmp_path / "run")
 
 
 def test_the_key_to_a_run_is_its_answers(finished: Path):
     note = json.loads((finished / "run.json").read_text())
     assert note["corpora"]["posts"]["train"] == 5
+
+
+def test_rules_for_answers_do_not_make_another_run():
+    """So that a run that stopped at a bad answer goes on; and a taught model writes no tags."""
+    rules = {"on_bad_answer": "skip", "ask_again": 5, "bad_answers": [], "answers": "x"}
+    assert web(**rules, strip=[]).identifying() == web().identifying()
+    here = [{"kind": "local", "name": "x"}]
+    posts = {"kind": "texts", "texts": ["x"]}
+    with_tags, without = (web(models=here, posts=posts, strip=s) for s in (["think"], []))
+    assert with_tags.identifying() != without.identifying()

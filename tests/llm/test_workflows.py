@@ -1,4 +1,4 @@
-"""What entities train on, counted."""
+"""What models train on, counted."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POOLS = Pools(
 
 def shares(config, generation: int, setting: int = 0) -> dict[str, float]:
     workflow = workflow_of(config)
-    drawn = workflow.draw(config.settings()[setting], generation, POOLS, np.random.default_rng(0))
+    drawn = workflow.draw(config.grid()[setting], generation, POOLS, np.random.default_rng(0))
     count = Counter(example.prompt for example in drawn.examples)
     return {kind: n / count.total() for kind, n in count.items()}
 
@@ -60,41 +60,41 @@ def test_weights_of_zero_draw_nothing(alpha: float, beta: float):
 def test_the_first_mix_can_be_its_own():
     config = interactive(initial_beta=1.0, beta=0.0, training={"examples_drawn": 100})
     assert shares(config, 0) == {"private": 1.0}
-    assert {s.start for s in config.settings()} == {"start,beta=1"}
+    assert {s.start for s in config.grid()} == {"start,beta=1"}
 
 
 def test_nobody_reads_what_only_humans_write():
     config = interactive(alpha=1, human_share=1.0, training={"examples_drawn": 100})
-    assert not workflow_of(config).reads_web(config.settings()[0])
+    assert not workflow_of(config).reads_web(config.grid()[0])
     assert shares(config, 2) == {"human": 1.0}
 
 
 def test_every_text_of_a_source_is_as_likely():
     config = interactive(alpha=0, beta=1, training={"examples_drawn": 20_000})
     drawn = workflow_of(config).draw(
-        config.settings()[0], 1, POOLS, np.random.default_rng(1)
+        config.grid()[0], 1, POOLS, np.random.default_rng(1)
     ).examples  # fmt: skip
     count = np.array(list(Counter(e.completion for e in drawn).values()))
     assert len(count) == 50
     assert np.abs(count - 400).max() < 4.5 * 20
 
 
-def test_one_entity_replaces_or_accumulates():
+def test_one_model_replaces_or_accumulates():
     config = single(training={"examples_drawn": 50, "steps": 10})
-    at = {s.coordinates["scheme"]: i for i, s in enumerate(config.settings())}
+    at = {s.coordinates["memory"]: i for i, s in enumerate(config.grid())}
     assert shares(config, 3, at["replace"]) == {"web2": 1.0}
     assert shares(config, 1, at["accumulate"]) == {"private": 0.5, "web0": 0.5}
     found = shares(config, 3, at["accumulate"])
     assert found == {"private": 0.25, "web0": 0.25, "web1": 0.25, "web2": 0.25}
     workflow = workflow_of(config)
     rng = np.random.default_rng(0)
-    drawn = [workflow.draw(s, 3, POOLS, rng) for s in config.settings()]
+    drawn = [workflow.draw(s, 3, POOLS, rng) for s in config.grid()]
     assert [len(d.examples) for d in drawn] == [50, 200, 50]
     assert [d.passes for d in drawn] == [1, 4, 1]
 
 
 def test_a_subsample_weighs_all_generations_alike():
-    config = single(scheme="accumulate_subsample", training={"examples_drawn": 20_000})
+    config = single(memory="accumulate_subsample", training={"examples_drawn": 20_000})
     found = shares(config, 3)
     assert set(found) == {"private", "web0", "web1", "web2"}
     assert all(abs(share - 0.25) < 4.5 * (0.1875 / 20_000) ** 0.5 for share in found.values())

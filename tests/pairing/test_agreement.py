@@ -54,9 +54,9 @@ def test_by_hand() -> None:
     assert found.no_change.r_squared.value == 0
     assert np.isnan(found.no_change.rank_correlation.value)
     # cell means are 0.1, which counts as none, and 0.0667
-    assert found.mean_over_settings.sign.value == pytest.approx(2 / 6)
+    assert found.mean_over_points.sign.value == pytest.approx(2 / 6)
     left = sum((o - m) ** 2 for o, m in zip(observed, [0.1] * 3 + [0.2 / 3] * 3, strict=True))
-    assert found.mean_over_settings.r_squared.value == pytest.approx(1 - left / 0.55)
+    assert found.mean_over_points.r_squared.value == pytest.approx(1 - left / 0.55)
     assert (found.designs, found.cells, found.rows) == (1, 2, 6)
 
 

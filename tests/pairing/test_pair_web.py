@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from commensal import plots
-from commensal.llm.config import WebRun
-from commensal.llm.directory import RunDirectory, jsonl_gz, parquet
+from commensal.llm.config import WebConfig
+from commensal.llm.records.directory import RunDirectory, jsonl_gz, parquet
+from commensal.llm.reports import plots_web
 from commensal.llm.web.run import _row, _table
 from commensal.pairing._pair_web import mixture_law, pair_web, retrieval_law
 from commensal.theory import mixture
@@ -49,18 +49,18 @@ def test_nothing_read_changes_nothing():
 def made(path: Path, law, scale: float, strength: float, generations: int = 40) -> Path:
     """A run whose ‖D‖_F is a law's own."""
     local = {"kind": "local", "name": "nowhere"}
-    config = WebRun.model_validate(
+    config = WebConfig.model_validate(
         {
             "models": [local] * 3, "posts": {"kind": "texts", "texts": ["x"] * 20}, "query": "q",
-            "beta": [0.25, 0.5], "generations": generations,
+            "read_share": [0.25, 0.5], "generations": generations,
         }
     )  # fmt: skip
     directory = RunDirectory(path)
     directory.create(config.model_dump(mode="json"), {"posts": {"hash": ""}})
-    for setting in config.settings():
+    for setting in config.grid():
         posts = 20 + 3 * np.arange(generations + 1)
         draws = np.array(
-            [config.retrieved(float(setting.coordinates["beta"]), n) for n in posts.tolist()]
+            [config.retrieved(float(setting.coordinates["read_share"]), n) for n in posts.tolist()]
         )
         norms = np.sqrt(law(400.0, 3, posts, draws, scale, strength) + 0.3**2)
         for t in range(generations + 1):
@@ -83,8 +83,8 @@ def test_a_mixture_is_recovered(tmp_path: Path):
     assert found.retrieval.r2 < 0.99
     assert found.unchanged_r2 < 0
     assert "the mixture law does better" in found.text
-    assert set(found.table.setting) == {"β = 0.25", "β = 0.5"}
-    assert len(plots.llm_web_pairing(found.table).axes) == 2
+    assert set(found.table.point) == {"β = 0.25", "β = 0.5"}
+    assert len(plots_web.llm_web_pairing(found.table).axes) == 2
 
 
 def test_retrieval_is_recovered(tmp_path: Path):

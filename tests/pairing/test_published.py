@@ -29,7 +29,7 @@ SMALL = {"dim": 12, "rank": 4}
 
 def test_the_table_is_the_published_one() -> None:
     losses = published_losses()
-    counts = losses.groupby(["table", "architecture", "entities", "generations"]).size().to_dict()
+    counts = losses.groupby(["table", "architecture", "models", "generations"]).size().to_dict()
     assert counts == {
         (2, "Llama-3.2-1B", 2, 15): 12,
         (2, "Llama-3.2-3B", 2, 8): 12,
@@ -57,7 +57,7 @@ def test_the_table_is_the_collected_one() -> None:
 
 
 def simulated(
-    alpha: float, beta: float, generations: int, entities: int, correlation: float, seed: int
+    alpha: float, beta: float, generations: int, models: int, correlation: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Errors at t = 0 and t = T by doing it: data drawn, 100 gradient steps taken, many times.
 
@@ -65,7 +65,7 @@ def simulated(
     error of the relative errors, (2, K, K).
     """
     d, rank, runs, noise = 12, 4, 4000, 0.4 * 12**0.5
-    x = designs.gaussian(entities, d, rank, 3)
+    x = designs.gaussian(models, d, rank, 3)
     features = [*x.private, x.public]
     rng = np.random.default_rng(seed)
     shared = rng.standard_normal((d, runs)) * correlation**0.5
@@ -74,7 +74,7 @@ def simulated(
         f @ t + noise * rng.standard_normal((len(f), runs))
         for f, t in zip(features, theta, strict=True)
     ]
-    models = [np.zeros((d, runs)) for _ in range(entities)]
+    estimates = [np.zeros((d, runs)) for _ in range(models)]
 
     def train(model, parts, tau):
         for _ in range(100):
@@ -86,24 +86,24 @@ def simulated(
         return np.array(
             [
                 [
-                    ((x.private[m] @ (models[k] - theta[m])) ** 2).sum(0)
+                    ((x.private[m] @ (estimates[k] - theta[m])) ** 2).sum(0)
                     / (x.private[m] ** 2).sum()
-                    for m in range(entities)
+                    for m in range(models)
                 ]
-                for k in range(entities)
+                for k in range(models)
             ]
         )
 
-    models = [train(models[k], [(1.0, features[k], y[k])], 0.03) for k in range(entities)]
+    estimates = [train(estimates[k], [(1.0, features[k], y[k])], 0.03) for k in range(models)]
     seen = [relative()]
     for _ in range(generations):
         web = [
-            (alpha / entities, f, f @ m + noise * rng.standard_normal((len(f), runs)))
-            for f, m in zip(x.private, models, strict=True)
+            (alpha / models, f, f @ m + noise * rng.standard_normal((len(f), runs)))
+            for f, m in zip(x.private, estimates, strict=True)
         ]
-        models = [
+        estimates = [
             train(
-                models[k],
+                estimates[k],
                 [
                     ((1 - alpha) * beta, features[k], y[k]),
                     ((1 - alpha) * (1 - beta), features[-1], y[-1]),
@@ -111,7 +111,7 @@ def simulated(
                 ],
                 0.05,
             )
-            for k in range(entities)
+            for k in range(models)
         ]
     seen.append(relative())
     both = np.array(seen)
@@ -119,18 +119,18 @@ def simulated(
 
 
 @pytest.mark.parametrize(
-    ("alpha", "beta", "entities", "correlation"),
+    ("alpha", "beta", "models", "correlation"),
     [(0.0, 1.0, 2, 0.0), (0.5, 0.5, 2, 0.0), (1.0, 0.0, 2, 0.3), (0.5, 0.3, 3, 1.0)],
 )
 def test_errors_are_those_of_gradient_steps_on_drawn_data(
-    alpha: float, beta: float, entities: int, correlation: float
+    alpha: float, beta: float, models: int, correlation: float
 ) -> None:
     """8 to 18 comparisons a case, 42 in all; |z| < 4.5 leaves a false alarm below 0.03 %."""
-    mean, error = simulated(alpha, beta, 3, entities, correlation, seed=11)
+    mean, error = simulated(alpha, beta, 3, models, correlation, seed=11)
     found = errors(
         [(alpha, beta)],
         3,
-        entities,
+        models,
         3,
         training=0.05,
         initial_training=0.03,
@@ -148,8 +148,10 @@ def test_one_truth_for_all_is_theorem_2() -> None:
     what each adds.
     """
     x = designs.gaussian(2, seed=5, **SMALL)
-    w = regression.Workflow(**x.grams(), alpha=0.4, beta=0.7, noise=0.3 * 12**0.5, initial_beta=1.0)
-    training = regression.Training(0.05 / 100, 100, 0.02 / 100)
+    w = regression.RegressionWorkflow(
+        **x.grams(), alpha=0.4, beta=0.7, noise=0.3 * 12**0.5, initial_beta=1.0
+    )
+    training = regression.RegressionTraining(0.05 / 100, 100, 0.02 / 100)
 
     def at(theta: np.ndarray) -> np.ndarray:
         moments = regression.trajectory(w, theta, 4, training)
@@ -211,10 +213,10 @@ def test_steps_that_diverge_are_told_without_a_warning() -> None:
     ("arguments", "message"),
     [
         ({"scalars": Scalars(0.1, 0.1, -1.0, 1.0)}, "noise must be a positive number, got -1"),
-        ({"losses": published_losses().drop(columns="beta")}, "columns beta, which are missing"),
+        ({"losses": published_losses().drop(columns="beta")}, "losses lacks the columns beta"),
         ({"losses": published_losses().iloc[:0]}, "nothing to predict"),
         ({"seeds": []}, "at least one design"),
-        ({"losses": published_losses().assign(task=4)}, "between 1 and entities"),
+        ({"losses": published_losses().assign(task=4)}, "between 0 and models - 1"),
         ({"correlation": 1.5}, "correlation must lie between 0 and 1, got 1.5"),
     ],
 )
@@ -292,8 +294,11 @@ def test_what_the_theory_reaches_on_tables_it_was_not_fitted_to(paired) -> None:
 
 def test_the_report_says_what_was_found(paired) -> None:
     found, steps = paired
-    assert steps[-1] == (30.0, 30.0)
-    assert [s[0] for s in steps] == list(range(1, 31))
+    assert steps[-1] == (
+        42.0,
+        42.0,
+    )  # 3 designs of 2 fits on 5 tables, and of 4 that leave some out
+    assert [s[0] for s in steps] == list(range(1, 43))
     assert len(found.rows) == 2 * (36 + 36 + 12 + 27 + 27)
     assert found.rows.right.between(0, 1).all()
     assert (found.rows.low <= found.rows.predicted + 1e-12).all()
@@ -328,9 +333,9 @@ def test_the_figure(paired) -> None:
         here = rows[(rows.fitted_to == fitted_to) & (rows.judged_on == judged)]
         drawn = np.concatenate([np.asarray(c.lines[0].get_ydata(), float) for c in ax.containers])
         np.testing.assert_allclose(np.sort(drawn), np.sort(here.observed.to_numpy(float)))
-    assert len(published_pairing(paired[0], entities=2).axes) == 6
-    with pytest.raises(ValueError, match=r"entities must be one of \[2, 3\], got 5"):
-        published_pairing(paired[0], entities=5)
+    assert len(published_pairing(paired[0], models=2).axes) == 6
+    with pytest.raises(ValueError, match=r"models must be one of \[2, 3\], got 5"):
+        published_pairing(paired[0], models=5)
 
 
 def test_torch_is_not_needed() -> None:
@@ -362,4 +367,4 @@ def test_a_refit_uses_other_designs_and_goes_on_from_what_is_shipped(monkeypatch
     assert found.scalars.keys() == shipped.keys()
     assert found.scalars != shipped
     assert [s[0] for s in steps] == sorted(s[0] for s in steps)
-    assert steps[-1] == (610.0, 610.0)
+    assert steps[-1] == (614.0, 614.0)

@@ -12,10 +12,10 @@ import pandas as pd
 import pytest
 
 from commensal import cli, designs, pairing, plots
-from commensal.pairing import System, _fit_run, curves, pair_losses, pair_run
+from commensal.pairing import RunSystem, _fit_run, curves, pair_losses, pair_run
 from commensal.pairing._fit_run import Fitter
-from commensal.pairing._grams import Moments, truths_about, whitened
-from commensal.pairing._judge_run import lead, predictions
+from commensal.pairing._grams import FeatureMoments, truths_about, whitened
+from commensal.pairing._judge_run import predictions
 from commensal.pairing._pair_run import RunPairing
 from tests.llm.runs import interactive, single
 from tests.pairing.test_published import simulated
@@ -23,14 +23,14 @@ from tests.pairing.test_published import simulated
 OFFSET, SCALE, NOISE = 1.3, 0.9, 0.35
 
 
-def system(*, entities: int = 2, dim: int = 6, generations: int = 4, start: float = 1.0) -> System:
+def system(*, models: int = 2, dim: int = 6, generations: int = 4, start: float = 1.0) -> RunSystem:
     """A whitened design, alpha and beta in {0, 1/2, 1}."""
     rng = np.random.default_rng(7)
     features = [rng.standard_normal((dim, dim)) @ rng.standard_normal((dim, 200)) for _ in range(9)]
-    moments = [Moments(f.mean(axis=1), f @ f.T / 200) for f in features]
-    real, written, _ = whitened(moments[: entities + 1], moments[-entities:], dim)
+    moments = [FeatureMoments(f.mean(axis=1), f @ f.T / 200) for f in features]
+    real, written, _ = whitened(moments[: models + 1], moments[-models:], dim)
     alpha, beta = (x.ravel() for x in np.meshgrid([0, 0.5, 1], [0, 0.5, 1], indexing="ij"))
-    return System(
+    return RunSystem(
         private=real[:-1],
         public=real[-1],
         synthetic=np.repeat(written[None], 9, axis=0),
@@ -38,11 +38,11 @@ def system(*, entities: int = 2, dim: int = 6, generations: int = 4, start: floa
         beta=beta,
         initial_beta=np.full(9, start),
         generations=generations,
-        truths=truths_about(entities, base_knows_public=True),
+        truths=truths_about(models, base_knows_public=True),
     )
 
 
-def losses_of_theory(s: System, tau: float, tau_0: float) -> np.ndarray:
+def losses_of_theory(s: RunSystem, tau: float, tau_0: float) -> np.ndarray:
     found = curves(s, tau, tau_0)
     return OFFSET + SCALE * (found.expected + NOISE**2 * found.variance)
 
@@ -54,7 +54,7 @@ def quick(monkeypatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def own() -> tuple[System, np.ndarray, RunPairing]:
+def own() -> tuple[RunSystem, np.ndarray, RunPairing]:
     s = system()
     losses = losses_of_theory(s, 0.7, 1.6)
     return s, losses, pair_losses(s, losses, ["a", "b", "web"], resamples=50)
@@ -78,10 +78,12 @@ def test_a_run_of_the_theory_agrees_with_it_held_out_too(own):
         assert p.sign.value > 0.95, name
         assert p.r_squared.value > 0.995, name
         assert scores[name].losses.value > 0.995, name
-        assert scores[name].settings.prediction.rank_correlation.value > 0.98, name
+        assert scores[name].points.prediction.rank_correlation.value > 0.98, name
     # the minimiser describes a run of short training worse, and the text says so
-    assert found.lead["minimiser"].r_squared[1] > 0
-    assert "in R2 of changes finite training." in found.text
+    ahead = found.beside.set_index(["scope", "baseline", "measure"])
+    assert set(found.beside.scope) == {"between", "beyond", "later"}
+    assert (ahead.xs("rmse", level="measure").lead > 0).all()
+    assert "    rmse        minimiser " in found.text
     assert scores["no_change"].cells.prediction.r_squared.value == 0
 
 
@@ -114,7 +116,7 @@ def test_one_alpha_leaves_out_betas_and_one_setting_nothing():
     s = system(generations=2)
     losses = losses_of_theory(s, 0.7, 1.6)
 
-    def part(at: np.ndarray) -> tuple[System, np.ndarray]:
+    def part(at: np.ndarray) -> tuple[RunSystem, np.ndarray]:
         rest = {n: getattr(s, n)[at] for n in ("synthetic", "alpha", "beta", "initial_beta")}
         return s._replace(**rest), losses[at]
 
@@ -123,7 +125,7 @@ def test_one_alpha_leaves_out_betas_and_one_setting_nothing():
     assert not [c for c in one.rows if c.endswith("held_out")]
     assert "held out" not in one.text
     assert np.isnan(one.scores[0].cells.prediction.rank_correlation.value)
-    assert one.scores[0].settings.prediction.rank_correlation.value > 0.9
+    assert one.scores[0].points.prediction.rank_correlation.value > 0.9
 
 
 def test_errors_are_those_of_models_that_are_trained_on_drawn_data():
@@ -136,7 +138,7 @@ def test_errors_are_those_of_models_that_are_trained_on_drawn_data():
     for alpha, beta in ((0.0, 1.0), (0.5, 0.5), (1.0, 0.0)):
         mean, error = simulated(alpha, beta, 3, 2, 0.0, seed=5)
         at = {n: np.array([v]) for n, v in (("alpha", alpha), ("beta", beta))}
-        s = System(
+        s = RunSystem(
             x["private"], x["public"], x["private"][None], **at, initial_beta=np.ones(1),
             generations=3, truths=np.eye(3),
         )  # fmt: skip
@@ -159,13 +161,40 @@ def test_pooled_features_are_whitened(own):
     pooled = np.concatenate([s.private, s.public[None]]).mean(axis=0)
     np.testing.assert_allclose(pooled, np.eye(6), atol=1e-12)
     with pytest.raises(ValueError, match=r"dim must lie between 1 and 2, the directions .* got 3"):
-        whitened([Moments(np.zeros(2), np.eye(2))], [], 3)
+        whitened([FeatureMoments(np.zeros(2), np.eye(2))], [], 3)
 
 
-def test_the_lead_of_a_prediction_over_itself_is_nothing(own):
-    _, losses, found = own
-    same = lead(losses, found.fits["finite"].predicted, found.fits["finite"].predicted)
-    assert same == ((0, 0, 0), (0, 0, 0))
+def test_baselines_of_a_run_by_hand(own):
+    s, losses, _ = own
+    told = predictions(s, losses)
+    change, means = losses - losses[:, :1], told.losses["table_of_means_held_out"] - losses[:, :1]
+    own_task = change[:, :, [0, 1], [0, 1]].mean(axis=-1)
+    others = change[:, :, [0, 1], [1, 0]].mean(axis=-1)
+    for a, seen in ((0.5, (0, 1)), (0, (0.5,)), (1, (0.5,))):  # between, and the nearest beyond
+        for b in (0, 0.5, 1):
+            at = (s.alpha == a) & (s.beta == b)
+            known = np.isin(s.alpha, seen) & (s.beta == b)
+            np.testing.assert_allclose(means[at][0, :, 0, 0], own_task[known].mean(axis=0))
+            np.testing.assert_allclose(means[at][0, :, 1, 0], others[known].mean(axis=0))
+            web = change[known][..., 2].mean(axis=(0, 2))
+            np.testing.assert_allclose(means[at][0, :, 0, 2], web, atol=1e-12)
+    assert np.isnan(told.losses["rule"][:, 1:, :, 2]).all()
+    falls = (told.losses["rule"] - losses[:, :1])[s.alpha > 0][:, -1, 0, 1]
+    np.testing.assert_allclose(falls, min(others[s.alpha > 0][:, -1].mean(), -0.11))
+    # later generations: up to t = 2 of 4 is read
+    assert told.half == 2
+    np.testing.assert_allclose(told.later["line"], 2 * (losses[:, 2] - losses[:, 1]))
+    np.testing.assert_allclose(told.later["finite"], losses[:, 4] - losses[:, 2], atol=5e-3)
+
+
+def test_later_generations_are_not_read():
+    s = system(generations=3)
+    losses = losses_of_theory(s, 0.7, 1.6)
+    changed = np.concatenate([losses[:, :3], losses[:, 3:] + 5], axis=1)
+    before, after = (predictions(s, x).later for x in (losses, changed))
+    assert set(before) == {"finite", "minimiser", "no_change", "line"}
+    for name in before:
+        np.testing.assert_array_equal(before[name], after[name])
 
 
 def test_a_fit_of_some_settings_reads_only_their_losses():
@@ -213,7 +242,7 @@ def call(monkeypatch, capsys, *args: str) -> tuple[int, str, str]:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
-    from commensal.llm.run import run
+    from commensal.llm import run
 
     folder = tmp_path_factory.mktemp("pairing") / "small"
     run(interactive(beta=[0.5, 1.0], initial_beta=1.0), folder, workers=1)
@@ -230,29 +259,30 @@ def test_a_run_end_to_end(run: Path, monkeypatch, capsys):
     assert len(rows) == 4 * 3 * 2 * 3
     assert set(rows.dataset) == {"language1", "language2", "language0"}
     metrics = pd.read_parquet(run / "metrics.parquet").query("metric == 'loss'")
-    both = rows.assign(entity=rows.model - 1).merge(
-        metrics, on=["alpha", "beta", "generation", "entity", "dataset"]
-    )
+    both = rows.merge(metrics, on=["alpha", "beta", "generation", "model", "dataset"])
     assert len(both) == len(rows)
     np.testing.assert_array_equal(both.observed, both["value"])
     table = pd.read_csv(run / "pair" / "scores.csv")
-    assert {"finite", "minimiser_held_out", "no_change", "mean"} <= set(table.prediction)
+    names = {"finite", "minimiser_held_out", "no_change", "mean", "table_of_means", "rule"}
+    assert names <= set(table.prediction)
+    verdicts = pd.read_csv(run / "pair" / "beside.csv").verdict
+    assert set(verdicts) <= {"ahead", "behind", "cannot be told"}
     page = (run / "pair" / "report.html").read_text()
-    assert page.count("data:image/webp;base64,") == 4
+    assert page.count("data:image/webp;base64,") == 5
     assert "<script" not in page
     # the run is as it was: it can still be resumed and read
-    assert json.loads((run / "run.json").read_text())["format"] == 1
+    assert json.loads((run / "run.json").read_text())["format"] == 2
 
 
 def test_features_come_from_the_texts_that_models_learn(run: Path):
-    from commensal.llm.features import hidden_states
-    from commensal.llm.results import config_of
-    from commensal.llm.run import open_bench
+    from commensal.llm.measures.features import hidden_states
+    from commensal.llm.opening import open_resources
+    from commensal.llm.records.results import config_of
 
-    bench = open_bench(run, config_of(run))
-    encoded = bench.encode(bench.tasks[0].train[:7])
+    resources = open_resources(run, config_of(run))
+    encoded = resources.encode(resources.tasks[0].train[:7])
     rows = np.concatenate(
-        list(hidden_states(bench.base, encoded, padding=bench.padding, batch_size=3))
+        list(hidden_states(resources.base, encoded, padding=resources.padding, batch_size=3))
     )
     # one by one, without padding; the token that a state predicts is the next one
     import torch
@@ -260,15 +290,15 @@ def test_features_come_from_the_texts_that_models_learn(run: Path):
     each = []
     for one in encoded:
         with torch.inference_mode():
-            out = bench.base(torch.tensor([one.tokens]), output_hidden_states=True)
+            out = resources.base(torch.tensor([one.tokens]), output_hidden_states=True)
         each.append(out.hidden_states[-1][0, :-1].double().numpy())
     np.testing.assert_allclose(rows, np.concatenate(each), atol=1e-5)
     with pytest.raises(ValueError, match="layer must lie between"):
-        list(hidden_states(bench.base, encoded, padding=bench.padding, layer=9))
+        list(hidden_states(resources.base, encoded, padding=resources.padding, layer=9))
 
 
 def test_what_cannot_be_paired_is_one_line(run: Path, monkeypatch, capsys, tmp_path: Path):
-    from commensal.llm.directory import RunDirectory
+    from commensal.llm.records.directory import RunDirectory
 
     def made(name: str, config) -> str:
         RunDirectory(tmp_path / name).create(config.model_dump(mode="json"), {})
@@ -276,8 +306,8 @@ def test_what_cannot_be_paired_is_one_line(run: Path, monkeypatch, capsys, tmp_p
 
     cases = [
         ((str(tmp_path / "nothing"),), "is not a run: no run.json"),
-        ((made("single", single()),), "is a run of one model alone"),
-        ((made("fresh", interactive()),), "no setting of"),
+        ((made("single", single()),), "is a run of workflow single, not interactive"),
+        ((made("fresh", interactive()),), "no grid point of"),
         ((made("human", interactive(human_share=0.3)),), "fresh human data"),
         ((made("start", interactive(generations=0)),), "no generation after t = 0"),
         ((str(run), "--dim", "1000"), "dim must lie between 1 and"),
@@ -302,12 +332,12 @@ def test_an_unfinished_run_is_read_as_far_as_it_has_come(run: Path, tmp_path: Pa
     shutil.copytree(run, folder)
     shutil.rmtree(folder / "generations" / "alpha=0.5,beta=1" / "0002")
     found = pair_run(folder, dim=4, texts=10, resamples=5)
-    assert found.text.startswith("Unfinished run: 3 settings")
+    assert found.text.startswith("Unfinished run: 3 grid points")
     assert len(found.rows) == 3 * 3 * 2 * 3
 
 
 def test_one_model_alone_can_be_paired(tmp_path: Path):
-    from commensal.llm.run import run
+    from commensal.llm import run
 
     config = interactive(tasks=interactive().model_dump(mode="json")["tasks"][:1], generations=1)
     run(config, tmp_path / "one", workers=1)
@@ -322,7 +352,7 @@ def test_published_tables_from_the_command_line(monkeypatch, capsys, tmp_path: P
     code, out, err = call(monkeypatch, capsys, *args)
     assert code == 0, err
     assert "Four scalars, fitted to the K = 2 runs of one architecture:" in out
-    assert (tmp_path / "pair" / "report.html").read_text().count("data:image/webp;base64,") == 1
+    assert (tmp_path / "pair" / "report.html").read_text().count("data:image/webp;base64,") == 2
 
 
 def test_importing_pairing_loads_no_torch():

@@ -9,15 +9,15 @@ import numpy as np
 from scipy import special, stats
 
 
-def lineage(rng, generations, n, workflow="replace", estimator="unbiased", human=0):
+def lineage(rng, generations, n, memory="replace", estimator="unbiased", human=0):
     """(μ_t, σ_t²) for t = 1..generations, the truth being N(0, 1)."""
     ddof = 1 if estimator == "unbiased" else 0
     pool = list(rng.normal(0.0, 1.0, n))
     fits = []
     for _ in range(generations):
-        if workflow == "replace":
+        if memory == "replace":
             used = pool[-n:]
-        elif workflow == "accumulate":
+        elif memory == "accumulate":
             used = pool
         else:
             used = [pool[i] for i in rng.permutation(len(pool))[:n]]

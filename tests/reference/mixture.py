@@ -26,7 +26,7 @@ class Noise(NamedTuple):
 
 def draw_noise(rng: np.random.Generator, c: Any) -> Noise:
     t, n, posts, d = c.generations, c.models, c.posts, len(c.means[0])
-    most = int(c.fraction * (c.points + n * posts * t)) + 1
+    most = int(c.read_share * (c.points + n * posts * t)) + 1
     weights = rng.dirichlet([c.concentration] * c.components, n)
     if c.weights is not None:
         weights = np.array(c.weights)
@@ -57,7 +57,7 @@ def run(c: Any, noise: Noise) -> np.ndarray:
                 source = c.web if noise.human[t, i, post] < c.human_share else weights[i]
                 posted.append((i, new_point(c, source, noise, t, i, post)))
         for i in range(n):
-            k = int(np.floor(round(c.fraction * len(readable[i]), 9)))
+            k = int(np.floor(round(c.read_share * len(readable[i]), 9)))
             drawn = draws(readable[i], k, noise.words[t, :, i], c.replacement)
             alpha = 1 / k if c.learning_rate is None else c.learning_rate
             prior = 1 / (k * b**2) if c.prior is None else c.prior

@@ -44,7 +44,7 @@ def run(c: Any, noise: Noise) -> list[list[Model]]:
                 )
         learned = []
         for i in range(c.models):
-            k = int(np.floor(round(c.fraction * len(points), 9)))
+            k = int(np.floor(round(c.read_share * len(points), 9)))
             drawn = draws(order[i], k, noise.words[t, :, i], c.replacement)
             alpha = 1 / k if c.learning_rate is None else c.learning_rate
             prior = 1 / (k * c.components**2) if c.prior is None else c.prior

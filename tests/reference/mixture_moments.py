@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 
 def enumerate_runs(
-    start, ones, points, posts, fraction, generations, prior, rate=None, replacement=False
+    start, ones, points, posts, read_share, generations, prior, rate=None, replacement=False
 ):
     """Every outcome of a system of two components, with its probability, in exact arithmetic.
 
@@ -25,7 +25,7 @@ def enumerate_runs(
     for t in range(generations):
         n = len(start)
         total = points + t * n * posts
-        k = int(fraction * total)
+        k = int(read_share * total)
         alpha = Fraction(1, k) if rate is None else rate
         c = Fraction(1, 4 * k) if prior is None else prior
         if alpha == 1:  # the positivity step then undoes c; see test_one_draw
@@ -79,7 +79,7 @@ def simulate(
     models,
     components,
     posts,
-    fraction,
+    read_share,
     points,
     generations,
     web,
@@ -117,7 +117,7 @@ def simulate(
         edges = np.cumsum(share, axis=-1)[..., None, :-1]
         labels = (rng.random((r, n, posts, 1)) > edges).sum(axis=-1).reshape(r, n * posts)
         total = points + t * n * posts
-        k = int(fraction * total)
+        k = int(read_share * total)
         if replacement:
             drawn = rng.integers(total, size=(r, n, k))
         else:

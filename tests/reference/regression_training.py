@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tests.reference.regression import System
+from benchmarks.dense import DenseSystem
 
 
-def law(first: System, later: list[System], theta, rates, steps, base):
+def law(first: DenseSystem, later: list[DenseSystem], theta, rates, steps, base):
     """Means (T+1, K, d) and covariances (T+1, K, d, d), every source of noise followed through.
 
     A row of ``spread`` is what one standard normal of some dataset's responses adds to all
@@ -57,7 +57,7 @@ def root(s):
     return vectors * np.sqrt(np.maximum(values, 0))
 
 
-def simulate(s: System, designs, theta, generations, rate, steps, base, replicates, rng):
+def simulate(s: DenseSystem, designs, theta, generations, rate, steps, base, replicates, rng):
     """Estimates (T+1, R, K, d): responses are drawn and gradients taken on the rows of the data.
 
     ``designs`` (private (K, r, d), public (r, d), synthetic (K, r, d)) have the Gram matrices of

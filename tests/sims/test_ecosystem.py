@@ -14,21 +14,22 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from commensal.sims.ecosystem import Config, grid, simulate
+from commensal.sims._keys import stream
+from commensal.sims.ecosystem import EcosystemConfig, grid, simulate
 from commensal.sims.ecosystem import _process as process
-from commensal.theory import diversity as theory
+from commensal.theory import ecosystem as theory
 
 FAMILY = 1e-3
-SMALL = {"types": 40, "tokens": 240, "hold": 90.0, "fits": 4, "replicates": 3}
+SMALL = {"types": 40, "tokens": 240, "hold": 90.0, "generations": 4, "replicates": 3}
 
 
-def plain(config: Config, key) -> np.ndarray:
+def plain(config: EcosystemConfig, key) -> np.ndarray:
     """Laws (T, M, V) of one run, token by token; random words from JAX itself."""
     law, prior = config.laws
     laws = np.array([prior] * config.models)
     readers = [m for m, n in enumerate(config.sizes) for _ in range(n)]
     path = []
-    for t in range(config.fits):
+    for t in range(config.generations):
         k = jax.random.fold_in(key, t)
         with jax.enable_x64(True), jax.threefry_partitionable(True):
             words = np.array(
@@ -70,12 +71,13 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_token_by_token(case):
     """The same random words, from JAX's own generator, and lists."""
-    config = Config(**(SMALL | {"replicates": 2, "fits": 3} | CASES[case]))
+    config = EcosystemConfig(**(SMALL | {"replicates": 2, "generations": 3} | CASES[case]))
     runs = simulate(config)
     law, _ = config.laws
     share = np.array(config.sizes) / config.tokens
     for r in range(2):
-        laws = plain(config, jax.random.fold_in(jax.random.key(config.seed), r))
+        own = stream(jax.random.key(config.seed), "ecosystem")
+        laws = plain(config, jax.random.fold_in(own, r))
         pool = np.einsum("m,tmv->tv", share, laws)
         one = runs.isel(replicate=r)
         assert np.allclose(one.model_perplexity, np.exp(-np.log(laws) @ law), rtol=1e-12)
@@ -98,10 +100,13 @@ def check(found: np.ndarray, expected: np.ndarray, comparisons: int, slack=0.0) 
 
 @pytest.mark.parametrize("sizes", [(600,), (300, 300), (60,) * 10, (20, 180, 400), (1,) * 8])
 def test_against_the_closed_forms(sizes):
-    """Models' and pool's χ² and squares after fits 1, 3 and 6: at most 2 × 3 × (M + 1) <= 66."""
-    config = Config(sizes=sizes, types=50, hold=250.0, fits=6, replicates=600, seed=3, chunk=100)
+    """Models' and pool's χ² and squares after generations 1, 3 and 6: at most 2 × 3 × (M + 1) <=
+    66."""
+    config = EcosystemConfig(
+        sizes=sizes, types=50, hold=250.0, generations=6, replicates=600, seed=3, chunk=100
+    )
     vocabulary = theory.zipf(50)
-    runs = simulate(config).sel(fit=[1, 3, 6])
+    runs = simulate(config).sel(generation=[1, 3, 6])
     comparisons = 6 * (len(sizes) + 1)
     for name in ("chi_square", "squares"):
         known = theory.sums(vocabulary, name)
@@ -113,14 +118,14 @@ def test_against_the_closed_forms(sizes):
 
 @pytest.mark.parametrize("sizes", [(4_000,), (1_000,) * 4, (250,) * 16, (3_000, 800, 200)])
 def test_against_the_laplace_transform(sizes):
-    """Cross-entropy after fits 1, 4 and 10, of each model and, if equal, of the pool: <= 51.
+    """Cross-entropy after generations 1, 4 and 10, of each model and, if equal, of the pool: <= 51.
 
     The closed form's types are written independently, which is off by some parts in N: 2e-4 nats
     are allowed for (at N = 4,000), a thousandth of what there is to see.
     """
-    config = Config(sizes=sizes, types=500, hold=1_500.0, replicates=150, seed=5, chunk=50)
+    config = EcosystemConfig(sizes=sizes, types=500, hold=1_500.0, replicates=150, seed=5, chunk=50)
     vocabulary, at = theory.zipf(500), [0, 3, 9]
-    runs = simulate(config).isel(fit=at)
+    runs = simulate(config).isel(generation=at)
     comparisons = 3 * (len(sizes) + 1)
     expected = theory.segment_cross_entropies(vocabulary, sizes, 1_500.0)[at]
     check(np.log(runs.model_perplexity.values), expected, comparisons, 2e-4)
@@ -143,21 +148,22 @@ def test_dealing_is_uniform():
 
 
 def test_chunks_replicates_and_fits_change_nothing():
-    config = Config(**SMALL, models=4)
+    config = EcosystemConfig(**SMALL, models=4)
     runs = simulate(config)
     for chunk in (1, 2, 3):
         xr.testing.assert_identical(
             runs.drop_attrs(), simulate(config.model_copy(update={"chunk": chunk})).drop_attrs()
         )
-    more = simulate(config.model_copy(update={"replicates": 7, "fits": 6}))
-    xr.testing.assert_equal(runs, more.isel(replicate=slice(3), fit=slice(4)))
+    more = simulate(config.model_copy(update={"replicates": 7, "generations": 6}))
+    xr.testing.assert_equal(runs, more.isel(replicate=slice(3), generation=slice(4)))
     other = simulate(config, jax.random.key(1))
     assert not np.isclose(other.perplexity, runs.perplexity).any()
 
 
 def test_grid_holds_single_runs():
-    """Cell i draws from fold_in(key, i), whatever else is in the grid, and means are over fits."""
-    config = Config(**(SMALL | {"replicates": 2}))
+    """Cell i draws from key i of the grid, whatever else is in it, and means are over
+    generations."""
+    config = EcosystemConfig(**(SMALL | {"replicates": 2}))
     axes = {"models": (1, 4), "tokens": (80, 240), "hold": (50.0, 90.0), "sharpening": (1.0, 1.2)}
     seen: list[tuple[int, int]] = []
     found = grid(config, **axes, progress=lambda *at: seen.append(at))
@@ -165,6 +171,7 @@ def test_grid_holds_single_runs():
     assert [done for done, _ in seen] == sorted({done for done, _ in seen})
     again = grid(config.model_copy(update={"chunk": 3}), **axes)
     xr.testing.assert_equal(found, again)
+    own = stream(jax.random.key(0), "ecosystem grid")
     number = 0
     for m in axes["models"]:
         for n in axes["tokens"]:
@@ -172,10 +179,10 @@ def test_grid_holds_single_runs():
                 for s in axes["sharpening"]:
                     for r in range(2):
                         if number in (0, 13, 31):
-                            c = Config(
+                            c = EcosystemConfig(
                                 **SMALL | {"models": m, "tokens": n, "hold": h}, sharpening=s
                             )
-                            laws = plain(c, jax.random.fold_in(jax.random.key(0), number))
+                            laws = plain(c, jax.random.fold_in(own, number))
                             nats = -np.log(laws) @ c.laws[0]
                             cell = found.sel(models=m, tokens=n, hold=h, sharpening=s, replicate=r)
                             assert np.isclose(cell.perplexity, np.exp(nats).mean(), rtol=1e-12)
@@ -188,20 +195,22 @@ def test_order_of_models_does_not_matter():
     """Exchanged sizes, exchanged laws: means of 400 runs, 3 models, two-sample, 3 comparisons."""
     means = []
     for sizes, seed in (((40, 160, 100), 1), ((100, 40, 160), 2)):
-        config = Config(**(SMALL | {"tokens": 300, "replicates": 400}), sizes=sizes, seed=seed)
-        last = simulate(config).model_chi_square.isel(fit=-1).values
+        config = EcosystemConfig(
+            **(SMALL | {"tokens": 300, "replicates": 400}), sizes=sizes, seed=seed
+        )
+        last = simulate(config).model_chi_square.isel(generation=-1).values
         means.append(last[:, np.argsort(sizes)])
     p = stats.ttest_ind(*means, equal_var=False).pvalue
     assert (p > FAMILY / 3).all()
 
 
 def test_nothing_kept_loses_types_for_ever():
-    config = Config(models=2, tokens=40, types=30, hold=0.0, fits=400, replicates=4)
+    config = EcosystemConfig(models=2, tokens=40, types=30, hold=0.0, generations=400, replicates=4)
     runs = simulate(config)
-    assert np.isposinf(runs.perplexity.isel(fit=-1)).all()
-    # ten times N fits: collapsed, to one type
-    assert (runs.pool_simpson.isel(fit=-1) == 1).all()
-    assert (runs.model_simpson.isel(fit=0) > 3).all()
+    assert np.isposinf(runs.perplexity.isel(generation=-1)).all()
+    # ten times N generations: collapsed, to one type
+    assert (runs.pool_simpson.isel(generation=-1) == 1).all()
+    assert (runs.model_simpson.isel(generation=0) > 3).all()
 
 
 @pytest.mark.parametrize("changed", [{}, {"models": 1, "replicates": 1}, {"hold": 0.0}])
@@ -209,7 +218,7 @@ def test_perplexities_are_drawn(changed, tmp_path):
     """Also where there is one value, or all are infinite."""
     from commensal import plots
 
-    runs = simulate(Config(**(SMALL | changed)))
+    runs = simulate(EcosystemConfig(**(SMALL | changed)))
     fig = plots.ecosystem_perplexities({"these": runs, "again": runs})
     assert len(fig.axes) == 2
     fig.savefig(tmp_path / "drawn.png", dpi=30)
@@ -224,17 +233,19 @@ REFUSED = [
     ({"hold": -1.0}, "hold"),
     ({"sharpening": 0.0}, "sharpening"),
     ({"sharpness": 1.0}, "sharpness"),
+    ({"exponent": 1e300}, "leave rare types no weight that a number can hold"),
+    ({"flatness": -1e300}, "got 1 and -1e.300"),
 ]
 
 
 @pytest.mark.parametrize(("settings", "told"), REFUSED)
 def test_bad_settings_are_named(settings, told):
     with pytest.raises(pydantic.ValidationError, match=told):
-        Config(**settings)
+        EcosystemConfig(**settings)
 
 
 def test_bad_grids_and_keys_are_named():
-    config = Config(**SMALL)
+    config = EcosystemConfig(**SMALL)
     with pytest.raises(ValueError, match="models must name at least one value"):
         grid(config, models=())
     with pytest.raises(ValueError, match="multiple of models"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from commensal.sims.gaussian import Config, moments, simulate
+from commensal.sims.gaussian import GaussianConfig, moments, simulate
 from commensal.theory import gaussian
 
 LINEAGES = 2**20
@@ -35,9 +35,11 @@ def check(runs, name: str, expected, at=AT, error=None) -> None:
 @pytest.mark.parametrize("estimator", ["unbiased", "mle"])
 def test_replace(estimator: str, dtype: str) -> None:
     n, t = 10, np.array(AT)
-    process = {"workflow": "replace", "estimator": estimator}
+    process = {"memory": "replace", "estimator": estimator}
     runs = moments(
-        Config(samples=n, generations=10, replicates=LINEAGES, dtype=dtype, record=AT, **process),
+        GaussianConfig(
+            samples=n, generations=10, replicates=LINEAGES, dtype=dtype, record=AT, **process
+        ),
         quantiles=(0.05, 0.5, 0.95),
     )
     check(runs, "mean", np.zeros(3))
@@ -63,8 +65,10 @@ def test_replace(estimator: str, dtype: str) -> None:
 def test_accumulate(estimator: str) -> None:
     n, at = 4, (1, 2, 50)
     t = np.array(at)
-    process = {"workflow": "accumulate", "estimator": estimator}
-    runs = moments(Config(samples=n, generations=50, replicates=LINEAGES, record=at, **process))
+    process = {"memory": "accumulate", "estimator": estimator}
+    runs = moments(
+        GaussianConfig(samples=n, generations=50, replicates=LINEAGES, record=at, **process)
+    )
     check(runs, "mean", np.zeros(3), at)
     check(runs, "variance", gaussian.expected_variance(t, n, **process), at)
     check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process), at)
@@ -72,7 +76,7 @@ def test_accumulate(estimator: str) -> None:
     check(runs, "w2", gaussian.expected_w2(t, n, **process), at)
     check(runs, "log_variance", gaussian.expected_log_variance(t, n, **process), at)
     check(runs, "log_variance_variance", gaussian.variance_log_variance(t, n, **process), at)
-    # the pool's variance in the paper's line of descent: THEORY.md's limit, at t = 50
+    # the pool's variance in the paper's line of descent: its limit sin(π/√n)/(π/√n), at t = 50
     if estimator == "mle":
         limit = np.sin(np.pi / np.sqrt(n)) / (np.pi / np.sqrt(n))
         assert 0 < runs.variance.sel(generation=50) - limit < 0.01
@@ -82,8 +86,10 @@ def test_accumulate(estimator: str) -> None:
 def test_subsample(estimator: str) -> None:
     n, at = 3, (1, 2, 5)
     t = np.array(at)
-    process = {"workflow": "accumulate_subsample", "estimator": estimator}
-    runs = moments(Config(samples=n, generations=5, replicates=LINEAGES, record=at, **process))
+    process = {"memory": "accumulate_subsample", "estimator": estimator}
+    runs = moments(
+        GaussianConfig(samples=n, generations=5, replicates=LINEAGES, record=at, **process)
+    )
     check(runs, "mean", np.zeros(3), at)
     check(runs, "variance", gaussian.expected_variance(t, n, **process), at)
     check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process), at)
@@ -93,7 +99,7 @@ def test_subsample(estimator: str) -> None:
 def test_human_share(estimator: str) -> None:
     n, share, t = 6, 0.34, np.array(AT)
     runs = moments(
-        Config(
+        GaussianConfig(
             samples=n,
             generations=10,
             replicates=LINEAGES,
@@ -102,7 +108,7 @@ def test_human_share(estimator: str) -> None:
             estimator=estimator,
         )
     )
-    process = {"workflow": "replace", "estimator": estimator, "human_share": share}
+    process = {"memory": "replace", "estimator": estimator, "human_share": share}
     check(runs, "mean", np.zeros(3))
     check(runs, "variance", gaussian.expected_variance(t, n, **process))
     check(runs, "squared_error", gaussian.expected_squared_error(t, n, **process))
@@ -113,7 +119,7 @@ def test_three_coordinates(estimator: str) -> None:
     n, d, at = 12, 3, (1, 5)
     t = np.array(at)
     runs = moments(
-        Config(
+        GaussianConfig(
             samples=n,
             dim=d,
             generations=5,
@@ -137,7 +143,7 @@ def test_three_coordinates(estimator: str) -> None:
 def test_long_lineages_by_logarithms_alone() -> None:
     """t/n = 50: by the sample mean of σ² the unbiased estimator looks as if it lost variance."""
     n, t = 4, 200
-    runs = moments(Config(samples=n, generations=t, replicates=LINEAGES, record=(t,)))
+    runs = moments(GaussianConfig(samples=n, generations=t, replicates=LINEAGES, record=(t,)))
     check(runs, "log_variance", [gaussian.expected_log_variance(t, n)], (t,))
     check(runs, "log_variance_variance", [gaussian.variance_log_variance(t, n)], (t,))
     median = 2 * gaussian.log_std_quantile(0.5, t, n)
@@ -158,7 +164,9 @@ def test_determinant_and_spread_of_the_trace(estimator: str) -> None:
     # 8 comparisons; n = 30 keeps the tails of a determinant light enough for a mean
     n, d, at = 30, 3, (1, 3)
     process = {"samples": n, "dim": d, "estimator": estimator, "w2": False}
-    runs = simulate(Config(**process, generations=3, replicates=LINEAGES, record=at, seed=1))
+    runs = simulate(
+        GaussianConfig(**process, generations=3, replicates=LINEAGES, record=at, seed=1)
+    )
     eye = np.eye(d)
     determinant = [gaussian.expected_determinant(t, n, eye, estimator) for t in at]
     assert np.all(np.abs(z_of_mean(np.exp(runs.log_determinant.values), determinant)) < Z)
@@ -171,7 +179,9 @@ def test_determinant_and_spread_of_the_trace(estimator: str) -> None:
 def test_one_fit_is_as_far_off_as_the_tail_says() -> None:
     """P(W ≥ δ) at n = 2, 5, 100, and of the best of 4: 24 comparisons of counts."""
     for n in (2, 5, 100):
-        runs = simulate(Config(samples=n, generations=1, replicates=LINEAGES, record=(1,), seed=n))
+        runs = simulate(
+            GaussianConfig(samples=n, generations=1, replicates=LINEAGES, record=(1,), seed=n)
+        )
         w = runs.w2.values[:, 0]
         best = w.reshape(-1, 4).min(axis=1)
         for scaled in (0.3, 1.5, 4.0, 8.0):
@@ -188,9 +198,11 @@ def test_one_fit_is_as_far_off_as_the_tail_says() -> None:
 @pytest.mark.parametrize("estimator", ["unbiased", "mle"])
 def test_quantiles_of_accumulating_lineages_and_time_to_collapse(estimator: str) -> None:
     n, t = 5, 20
-    process = {"workflow": "accumulate", "estimator": estimator}
+    process = {"memory": "accumulate", "estimator": estimator}
     runs = simulate(
-        Config(samples=n, generations=t, replicates=LINEAGES, record=(t,), seed=2, **process)
+        GaussianConfig(
+            samples=n, generations=t, replicates=LINEAGES, record=(t,), seed=2, **process
+        )
     )
     log_std = 0.5 * runs.log_variance.values[:, 0]
     for q in (0.1, 0.5, 0.9):
@@ -198,7 +210,9 @@ def test_quantiles_of_accumulating_lineages_and_time_to_collapse(estimator: str)
         assert abs(below - q) < Z * np.sqrt(q * (1 - q) / LINEAGES)
     # the first generation whose median is below one half: the count of lineages below says so
     first = int(gaussian.time_to_collapse(0.5, n, estimator))
-    alone = Config(samples=n, generations=first, replicates=LINEAGES, seed=3, estimator=estimator)
+    alone = GaussianConfig(
+        samples=n, generations=first, replicates=LINEAGES, seed=3, estimator=estimator
+    )
     runs = simulate(alone.model_copy(update={"record": (first - 1, first)}))
     below = (0.5 * runs.log_variance.values < np.log(0.5)).mean(axis=0)
     assert below[0] < 0.5 + Z * 0.5 / np.sqrt(LINEAGES)
@@ -207,7 +221,9 @@ def test_quantiles_of_accumulating_lineages_and_time_to_collapse(estimator: str)
 
 def test_a_hundred_coordinates() -> None:
     n, d = 150, 100
-    runs = simulate(Config(samples=n, dim=d, generations=3, replicates=256, record=(3,), w2=False))
+    runs = simulate(
+        GaussianConfig(samples=n, dim=d, generations=3, replicates=256, record=(3,), w2=False)
+    )
     eye = np.eye(d)
     log_determinant = runs.log_determinant.values[:, 0]
     expected = float(gaussian.expected_log_determinant(3, n, eye))

@@ -13,7 +13,7 @@ import scipy.special
 import scipy.stats
 
 from commensal.sims._threefry import bits, fold_in
-from commensal.sims.gaussian import Config
+from commensal.sims.gaussian import GaussianConfig
 from commensal.sims.gaussian._blocks import draw_points
 from commensal.sims.gaussian._draws import LARGEST_NORMAL, chi_square, normal_pairs, normals
 
@@ -167,7 +167,7 @@ def test_degrees_of_freedom_below_one_are_refused() -> None:
     ],
 )
 def test_truths_are_standardised(law: str, reference) -> None:
-    config = Config(truth=law, student_df=9, samples=2, dim=1)
+    config = GaussianConfig(truth=law, student_df=9, samples=2, dim=1)
     x = np.asarray(draw_points(config, law, _key(5), 4, DRAWS // 4)).reshape(-1)
     mean, variance, kurtosis = (float(v) for v in reference.stats(moments="mvk"))
     assert abs(mean) < 1e-12

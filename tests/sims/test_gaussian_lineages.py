@@ -10,11 +10,11 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from commensal.sims.gaussian import Config, moments, simulate
+from commensal.sims.gaussian import GaussianConfig, moments, simulate
 
 PROCESSES = [
-    (workflow, estimator)
-    for workflow in ("replace", "accumulate", "accumulate_subsample")
+    (memory, estimator)
+    for memory in ("replace", "accumulate", "accumulate_subsample")
     for estimator in ("unbiased", "mle")
 ]
 
@@ -24,7 +24,9 @@ PROCESSES = [
 LEVEL = 2e-6
 
 
-def loop(config: Config, rng: np.random.Generator, lineages: int) -> tuple[np.ndarray, np.ndarray]:
+def loop(
+    config: GaussianConfig, rng: np.random.Generator, lineages: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Means and covariances at the last generation: every point drawn, every pool kept."""
     n, d, human = config.samples, config.dim, config.human_samples
     ddof = 1 if config.estimator == "unbiased" else 0
@@ -47,9 +49,9 @@ def loop(config: Config, rng: np.random.Generator, lineages: int) -> tuple[np.nd
             else:
                 points = mean + rng.standard_normal((n - human, d)) @ factor.T
                 points = np.concatenate([points, real((human, d))])
-            pool = points if config.workflow == "replace" else np.concatenate([pool, points])
+            pool = points if config.memory == "replace" else np.concatenate([pool, points])
             chosen = pool
-            if config.workflow == "accumulate_subsample":
+            if config.memory == "accumulate_subsample":
                 chosen = rng.choice(pool, n, replace=False)
             mean = chosen.mean(axis=0)
             covariance = np.atleast_2d(np.cov(chosen.T, ddof=ddof))
@@ -63,13 +65,13 @@ def same_law(first: np.ndarray, second: np.ndarray) -> bool:
     return scipy.stats.ks_2samp(np.ravel(first), np.ravel(second)).pvalue > LEVEL
 
 
-@pytest.mark.parametrize(("workflow", "estimator"), PROCESSES)
+@pytest.mark.parametrize(("memory", "estimator"), PROCESSES)
 @pytest.mark.parametrize("method", ["statistics", "samples"])
-def test_one_coordinate_has_the_law_of_the_plain_loop(method, workflow, estimator) -> None:
-    if method == "statistics" and workflow == "accumulate_subsample":
+def test_one_coordinate_has_the_law_of_the_plain_loop(method, memory, estimator) -> None:
+    if method == "statistics" and memory == "accumulate_subsample":
         pytest.skip("has no sufficient statistics")
-    config = Config(
-        samples=4, generations=5, replicates=50_000, method=method, workflow=workflow,
+    config = GaussianConfig(
+        samples=4, generations=5, replicates=50_000, method=method, memory=memory,
         estimator=estimator, record=(5,),
     )  # fmt: skip
     runs = simulate(config)
@@ -81,7 +83,7 @@ def test_one_coordinate_has_the_law_of_the_plain_loop(method, workflow, estimato
 @pytest.mark.parametrize("method", ["statistics", "samples"])
 @pytest.mark.parametrize("estimator", ["unbiased", "mle"])
 def test_fresh_human_points(method, estimator) -> None:
-    config = Config(
+    config = GaussianConfig(
         samples=5, generations=5, replicates=50_000, method=method, estimator=estimator,
         human_share=0.4, record=(5,),
     )  # fmt: skip
@@ -95,7 +97,7 @@ def test_fresh_human_points(method, estimator) -> None:
 @pytest.mark.parametrize("truth", ["laplace", "student_t", "exponential", "uniform"])
 @pytest.mark.parametrize("human_share", [0.0, 0.5])
 def test_other_truths(truth, human_share) -> None:
-    config = Config(
+    config = GaussianConfig(
         samples=4, generations=2, replicates=50_000, truth=truth, human_share=human_share,
         record=(2,),
     )  # fmt: skip
@@ -106,16 +108,16 @@ def test_other_truths(truth, human_share) -> None:
     assert same_law(runs.log_variance.values, np.log(covariance))
 
 
-@pytest.mark.parametrize(("workflow", "share"), [
+@pytest.mark.parametrize(("memory", "share"), [
     ("replace", 0.0), ("replace", 0.5), ("accumulate", 0.0), ("accumulate_subsample", 0.0),
 ])  # fmt: skip
-def test_three_coordinates(workflow, share) -> None:
-    config = Config(
-        samples=6, dim=3, generations=4, replicates=20_000, workflow=workflow, human_share=share,
+def test_three_coordinates(memory, share) -> None:
+    config = GaussianConfig(
+        samples=6, dim=3, generations=4, replicates=20_000, memory=memory, human_share=share,
         record=(4,), full=True,
     )  # fmt: skip
     mean, covariance = loop(config, np.random.default_rng(4), 1500)
-    routes = ("samples",) if workflow == "accumulate_subsample" else ("statistics", "samples")
+    routes = ("samples",) if memory == "accumulate_subsample" else ("statistics", "samples")
     for method in routes:
         runs = simulate(config.model_copy(update={"method": method}))
         assert same_law(runs.mean_squared_error.values, np.sum(mean**2, axis=1))
@@ -142,7 +144,9 @@ def test_three_coordinates(workflow, share) -> None:
 def test_models_never_vanish(n: int, dtype: str) -> None:
     """A thousand generations on, where the variance itself is zero in float32."""
     runs = simulate(
-        Config(samples=n, generations=1000, replicates=4000, dtype=dtype, record=(0, 500, 1000))
+        GaussianConfig(
+            samples=n, generations=1000, replicates=4000, dtype=dtype, record=(0, 500, 1000)
+        )
     )
     log = runs.log_variance.sel(generation=1000).values
     assert np.all(np.isfinite(runs.log_variance))
@@ -162,7 +166,9 @@ def test_models_never_vanish(n: int, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_three_coordinates_never_vanish(dtype: str) -> None:
-    config = Config(samples=4, dim=3, generations=1000, replicates=500, dtype=dtype, record=(1000,))
+    config = GaussianConfig(
+        samples=4, dim=3, generations=1000, replicates=500, dtype=dtype, record=(1000,)
+    )
     runs = simulate(config)
     assert np.all(np.isfinite(runs.log_trace))
     assert np.all(np.isfinite(runs.log_determinant))
@@ -176,10 +182,10 @@ def test_three_coordinates_never_vanish(dtype: str) -> None:
 
 def test_singular_from_the_start() -> None:
     """At n ≤ d the determinant is zero, and the rest as the plain loop has it."""
-    for workflow in ("replace", "accumulate"):
+    for memory in ("replace", "accumulate"):
         for method in ("statistics", "samples"):
-            config = Config(
-                samples=3, dim=4, generations=3, replicates=2000, workflow=workflow,
+            config = GaussianConfig(
+                samples=3, dim=4, generations=3, replicates=2000, memory=memory,
                 method=method, full=True, record=(1, 3),
             )  # fmt: skip
             runs = simulate(config)
@@ -195,11 +201,11 @@ def test_singular_from_the_start() -> None:
 
 def test_no_result_depends_on_the_chunk_or_on_what_follows() -> None:
     cases = [
-        {}, {"dtype": "float64"}, {"workflow": "accumulate"}, {"method": "samples"},
-        {"human_share": 0.5}, {"dim": 3, "samples": 6}, {"workflow": "accumulate_subsample"},
+        {}, {"dtype": "float64"}, {"memory": "accumulate"}, {"method": "samples"},
+        {"human_share": 0.5}, {"dim": 3, "samples": 6}, {"memory": "accumulate_subsample"},
     ]  # fmt: skip
     for case in cases:
-        base = Config(**({"samples": 4, "generations": 6, "replicates": 40_000} | case))
+        base = GaussianConfig(**({"samples": 4, "generations": 6, "replicates": 40_000} | case))
         if base.dim > 1 or base.resolved_method == "samples":
             base = base.model_copy(update={"replicates": 2500})
         whole = simulate(base)
@@ -209,12 +215,12 @@ def test_no_result_depends_on_the_chunk_or_on_what_follows() -> None:
         for name in whole.data_vars:
             np.testing.assert_array_equal(chunked[name], whole[name])
             np.testing.assert_array_equal(fewer[name], whole[name][:37])
-            if base.workflow != "accumulate_subsample":  # whose batches depend on the pool's size
+            if base.memory != "accumulate_subsample":  # whose batches depend on the pool's size
                 np.testing.assert_array_equal(shorter[name], whole[name].sel(generation=[2, 5]))
 
 
 def test_seeds_and_keys() -> None:
-    config = Config(generations=3, replicates=50)
+    config = GaussianConfig(generations=3, replicates=50)
     first = simulate(config)
     assert first.equals(simulate(config, jax.random.key(0, impl="threefry2x32")))
     other = simulate(config.model_copy(update={"seed": 1}))
@@ -227,7 +233,7 @@ def test_seeds_and_keys() -> None:
 def test_units_of_the_data() -> None:
     """Everything moves and scales with the truth."""
     for dim in (1, 2):
-        config = Config(samples=5, dim=dim, generations=3, replicates=100)
+        config = GaussianConfig(samples=5, dim=dim, generations=3, replicates=100)
         there = config.model_copy(update={"mean": 7.0, "variance": 9.0})
         unit, data = simulate(config), simulate(there)
         np.testing.assert_allclose(data.w2, 9 * unit.w2)
@@ -245,14 +251,14 @@ def test_units_of_the_data() -> None:
 
 
 def test_generation_zero_is_the_truth() -> None:
-    runs = simulate(Config(generations=0, replicates=3, mean=2.0, variance=4.0))
+    runs = simulate(GaussianConfig(generations=0, replicates=3, mean=2.0, variance=4.0))
     np.testing.assert_array_equal(runs["mean"], 2.0)
     np.testing.assert_array_equal(runs.log_variance, np.log(4.0))
     np.testing.assert_array_equal(runs.w2, 0.0)
 
 
 def test_moments_are_those_of_the_lineages() -> None:
-    config = Config(samples=6, generations=8, replicates=40_001, record=(0, 1, 8))
+    config = GaussianConfig(samples=6, generations=8, replicates=40_001, record=(0, 1, 8))
     runs, streamed = simulate(config), moments(config, quantiles=(0.01, 0.5, 0.99))
     log = runs.log_variance
     columns = {
@@ -279,7 +285,7 @@ def test_moments_are_those_of_the_lineages() -> None:
 
 def test_progress_is_reported() -> None:
     seen: list[tuple[int, int]] = []
-    config = Config(generations=1, replicates=40_000, chunk=1)
+    config = GaussianConfig(generations=1, replicates=40_000, chunk=1)
     simulate(config, progress=lambda done, total: seen.append((done, total)))
     assert seen[-1] == (40_000, 40_000)
     assert len(seen) > 1
@@ -292,14 +298,14 @@ def test_progress_is_reported() -> None:
         ({"samples": 1}, "samples"),
         ({"variance": -1.0}, "variance\n  Input should be greater than 0"),
         ({"variance": 0.0}, "variance\n  Input should be greater than 0"),
-        ({"workflow": "merge"}, "'replace', 'accumulate' or 'accumulate_subsample'"),
+        ({"memory": "merge"}, "'replace', 'accumulate' or 'accumulate_subsample'"),
         ({"dim": 101}, "dim"),
         ({"generation": 3}, "generation\n  Extra inputs are not permitted"),
-        ({"human_share": 0.5, "workflow": "accumulate"}, "human_share needs workflow 'replace'"),
+        ({"human_share": 0.5, "memory": "accumulate"}, "human_share needs memory 'replace'"),
         ({"method": "statistics", "truth": "laplace"}, "needs truth 'gaussian', got 'laplace'"),
         (
-            {"method": "statistics", "workflow": "accumulate_subsample"},
-            "does not cover workflow 'accumulate_subsample'",
+            {"method": "statistics", "memory": "accumulate_subsample"},
+            "does not cover memory 'accumulate_subsample'",
         ),
         ({"record": (3, 2)}, "record must be rising generations from 0 to 100, got [3, 2]"),
         ({"record": (101,)}, "record must be rising generations"),
@@ -310,20 +316,20 @@ def test_progress_is_reported() -> None:
 )
 def test_bad_input(bad, message) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 (the message is checked below)
-        Config(**bad)
+        GaussianConfig(**bad)
     assert message in str(caught.value)
     assert caught.value.error_count() == 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_moments_refuses_what_has_no_answer() -> None:
     with pytest.raises(ValueError, match="replicates must be at least 2"):
-        moments(Config(replicates=1))
+        moments(GaussianConfig(replicates=1))
     with pytest.raises(ValueError, match=r"quantiles must lie inside \(0, 1\)"):
-        moments(Config(replicates=10), quantiles=(0.0,))
+        moments(GaussianConfig(replicates=10), quantiles=(0.0,))
 
 
 def test_nothing_is_switched_on_for_good() -> None:
-    simulate(Config(generations=1, replicates=10))
+    simulate(GaussianConfig(generations=1, replicates=10))
     assert jax.numpy.zeros(1).dtype == np.float32
     with warnings.catch_warnings():
         warnings.simplefilter("error")

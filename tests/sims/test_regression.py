@@ -28,12 +28,12 @@ REPLICATES = 20_000
 ENTRIES = 4_760
 
 
-def redrawn(generations, entities, rows, dim, seed=0, human_rows=0):
+def redrawn(generations, models, rows, dim, seed=0, human_rows=0):
     """Gaussian designs whose synthetic (and human) features are new at every generation."""
     rng = np.random.default_rng([seed, 99])
-    drawn = designs.gaussian(entities, dim, rows, seed)
+    drawn = designs.gaussian(models, dim, rows, seed)
     human = rng.standard_normal((generations, human_rows, dim)) if human_rows else None
-    synthetic = rng.standard_normal((generations, entities, rows, dim))
+    synthetic = rng.standard_normal((generations, models, rows, dim))
     return drawn._replace(synthetic=synthetic, human=human)
 
 
@@ -48,17 +48,17 @@ def along_axes():
 
 
 # Settings that need no shapes of their own share these: the process is compiled once for each.
-SHARED: dict[str, Any] = {"entities": 3, "dim": 4, "rank": 2, "generations": 5}
+SHARED: dict[str, Any] = {"models": 3, "dim": 4, "rank": 2, "generations": 5}
 
 CASES = {
     "full rank": (SHARED | {"rank": 4, "noise": 2.5}, None),
     "deficient": (SHARED | {"dim": 8, "public_rank": 1}, None),
-    "one entity": (SHARED | {"entities": 1}, None),
+    "one model": (SHARED | {"models": 1}, None),
     "fresh prompts": (SHARED | {"prompts": "fresh"}, None),
     "initial beta": (SHARED | {"beta": 0.2, "initial_beta": 0.9}, None),
     "alpha = 0": (SHARED | {"alpha": 0.0, "initial_beta": 0.2}, None),
     "alpha = 1": (SHARED | {"alpha": 1.0}, None),
-    "unstable": ({"entities": 4, "design": "misaligned", "beta": 1.0, "generations": 25}, None),
+    "unstable": ({"models": 4, "design": "misaligned", "beta": 1.0, "generations": 25}, None),
     "human rank 2": (SHARED | {"human_rank": 2, "human_share": 0.4, "alpha": 0.8}, None),
     "human by prompts": (SHARED | {"human_share": 0.4, "alpha": 0.8}, None),
     "varying": (
@@ -68,11 +68,11 @@ CASES = {
             "beta": (0.3, 0.5, 1.0, 0.0, 0.7),
             "human_share": (0.0, 0.2, 0.0, 1.0, 0.5),
         },
-        redrawn(5, entities=2, rows=3, dim=4, human_rows=2),
+        redrawn(5, models=2, rows=3, dim=4, human_rows=2),
     ),
     "human by redrawn prompts": (
         {"generations": 3, "human_share": 0.3, "initial_beta": 0.0},
-        redrawn(3, entities=2, rows=2, dim=3, seed=1),
+        redrawn(3, models=2, rows=2, dim=3, seed=1),
     ),
     "along axes": ({"generations": 4, "beta": 0.6, "noise": 0.5}, along_axes()),
 }
@@ -81,9 +81,9 @@ CASES = {
 def set_up(name):
     """Config, designs as given, workflow for the theory, truth."""
     settings, given = CASES[name]
-    config = sims.Config(**settings, replicates=REPLICATES, seed=3)
+    config = sims.RegressionConfig(**settings, replicates=REPLICATES, seed=3)
     used = sims.draw_designs(config) if given is None else given
-    workflow = theory.Workflow(
+    workflow = theory.RegressionWorkflow(
         **used.grams(),
         alpha=config.alpha,
         beta=config.beta,
@@ -124,7 +124,7 @@ def test_stated_number_of_entries():
         config, _, workflow, _ = set_up(name)
         d = workflow.dim
         # mean, half covariance, mse
-        entries += (config.generations + 1) * workflow.entities * (d + d * (d + 1) // 2 + 1)
+        entries += (config.generations + 1) * workflow.models * (d + d * (d + 1) // 2 + 1)
     assert entries == ENTRIES
 
 
@@ -183,7 +183,7 @@ def test_case_along_axes_has_entries_that_never_vary(run):
 
 
 def test_without_real_data_variance_grows_by_the_same_amount_each_generation(run):
-    # From t = 1 on all entities hold one and the same estimate, an unweighted fit to all that
+    # From t = 1 on all models hold one and the same estimate, an unweighted fit to all that
     # was published, so Cov_{t+1} - Cov_t = σ²/K S̲⁻¹ for the mean synthetic Gram matrix S̲.
     config, _, workflow, _ = set_up("alpha = 1")
     increment = config.noise**2 * np.linalg.inv(np.asarray(workflow.synthetic).sum(axis=0))
@@ -205,7 +205,7 @@ def test_without_real_data_variance_grows_by_the_same_amount_each_generation(run
 
 def test_unstable_system_grows_by_the_squared_spectral_radius():
     config, *_ = set_up("unstable")
-    k, alpha = config.entities, 0.5
+    k, alpha = config.models, 0.5
     # the paper's Kd x Kd matrix Q, from features, so that no line of the theory is involved
     private, _, synthetic, _ = sims.draw_designs(config)
     grams = np.einsum("kna,knb->kab", synthetic, synthetic)
@@ -238,16 +238,16 @@ def test_unstable_system_grows_by_the_squared_spectral_radius():
 
 def plain_loop(config, noise, used, theta):
     """The process as sec. 5 tells it: collect data sets, weight them, call least squares."""
-    replicates, entities = noise.private.shape[:2]
+    replicates, models = noise.private.shape[:2]
     generations = config.generations
-    out = np.empty((replicates, generations + 1, entities, used.dim))
+    out = np.empty((replicates, generations + 1, models, used.dim))
 
     def at(value, t):
         return value[t - 1] if np.ndim(value) else value
 
     for r in range(replicates):
         y_private = [
-            used.private[k] @ theta + config.noise * noise.private[r, k] for k in range(entities)
+            used.private[k] @ theta + config.noise * noise.private[r, k] for k in range(models)
         ]
         y_public = used.public @ theta + config.noise * noise.public[r]
         for t in range(generations + 1):
@@ -261,14 +261,14 @@ def plain_loop(config, noise, used, theta):
                 share = at(config.human_share, t)
                 prompts = used.synthetic[t - 1] if used.synthetic.ndim == 4 else used.synthetic
                 collected = []
-                for j in range(entities):
+                for j in range(models):
                     y = prompts[j] @ out[r, t - 1, j] + config.noise * noise.synthetic[r, t - 1, j]
-                    collected.append((alpha * (1 - share) / entities, prompts[j], y))
+                    collected.append((alpha * (1 - share) / models, prompts[j], y))
                 if share:
                     x = used.human[t - 1] if used.human.ndim == 3 else used.human
                     y = x @ theta + config.noise * noise.human[r, t - 1]
                     collected.append((alpha * share, x, y))
-            for k in range(entities):
+            for k in range(models):
                 data = [
                     ((1 - alpha) * beta, used.private[k], y_private[k]),
                     ((1 - alpha) * (1 - beta), used.public, y_public),
@@ -288,10 +288,10 @@ def test_replay_is_a_plain_loop_of_least_squares(name):
     if used.human is None and np.any(config.human_share):
         # by the words of the interface: features of all prompts, divided by the root of K
         shape = (config.generations, -1, used.dim)
-        used = used._replace(human=used.synthetic.reshape(shape) / np.sqrt(used.entities))
+        used = used._replace(human=used.synthetic.reshape(shape) / np.sqrt(used.models))
     rng = np.random.default_rng(5)
     human_rows = used.human.shape[-2] if used.human is not None else 0
-    noise = sims.Noise(
+    noise = sims.RegressionNoise(
         private=rng.standard_normal((3, *used.private.shape[:2])),
         public=rng.standard_normal((3, len(used.public))),
         synthetic=rng.standard_normal((3, config.generations, *used.synthetic.shape[-3:-1])),
@@ -304,7 +304,7 @@ def test_replay_is_a_plain_loop_of_least_squares(name):
 
 
 def test_moments_are_those_of_the_simulated_estimates():
-    config = sims.Config(**SHARED, replicates=777, chunk=300)
+    config = sims.RegressionConfig(**SHARED, replicates=777, chunk=300)
     estimate = sims.simulate(config)
     runs = sims.moments(config)
     x = estimate.estimate.values
@@ -331,7 +331,7 @@ def test_moments_are_those_of_the_simulated_estimates():
 
 def test_squared_error_is_the_distance_to_theta():
     theta = np.array([1.0, -2.0, 0.5, 3.0])
-    config = sims.Config(**SHARED, replicates=5)
+    config = sims.RegressionConfig(**SHARED, replicates=5)
     runs = sims.simulate(config, theta=theta)
     expected = np.linalg.norm(runs.estimate.values - theta, axis=-1) ** 2
     np.testing.assert_allclose(runs.squared_error, expected, rtol=1e-12)
@@ -343,7 +343,7 @@ def test_squared_error_is_the_distance_to_theta():
 
 @pytest.fixture(scope="module")
 def small():
-    return sims.Config(**SHARED, replicates=700, human_share=0.2)
+    return sims.RegressionConfig(**SHARED, replicates=700, human_share=0.2)
 
 
 @pytest.mark.parametrize("chunk", [1, 256, 257, 700])
@@ -385,7 +385,7 @@ def test_64_bit_is_local(small):
 
 def test_data_far_from_the_origin_lose_no_digits():
     # means of 1e8 and variances of order one: a sum of raw squares would keep no digit of them
-    config = sims.Config(**{**SHARED, "rank": 4}, replicates=3000)
+    config = sims.RegressionConfig(**{**SHARED, "rank": 4}, replicates=3000)
     near = sims.moments(config, theta=np.zeros(4))
     far = sims.moments(config, theta=np.full(4, 1e8))
     # of 1e8, float64 keeps 1e-8
@@ -394,11 +394,11 @@ def test_data_far_from_the_origin_lose_no_digits():
 
 
 def test_growth_over_69_orders_of_magnitude_is_followed():
-    config = sims.Config(
-        entities=4, design="misaligned", beta=1.0, generations=200, replicates=2000
+    config = sims.RegressionConfig(
+        models=4, design="misaligned", beta=1.0, generations=200, replicates=2000
     )
     runs = sims.moments(config)
-    workflow = theory.Workflow(**sims.draw_designs(config).grams(), alpha=0.5, beta=1.0)
+    workflow = theory.RegressionWorkflow(**sims.draw_designs(config).grams(), alpha=0.5, beta=1.0)
     exact = np.asarray(theory.trajectory(workflow, designs.truth(4), 200).covariance)
     assert exact[-1].max() > 1e69
     z = deviations(runs.covariance.values, runs.covariance_standard_error.values, exact)
@@ -406,14 +406,14 @@ def test_growth_over_69_orders_of_magnitude_is_followed():
 
 
 def test_no_noise_no_variance():
-    runs = sims.moments(sims.Config(**SHARED, noise=0.0, replicates=50))
+    runs = sims.moments(sims.RegressionConfig(**SHARED, noise=0.0, replicates=50))
     assert np.abs(runs.covariance).max() < 1e-24
     assert np.abs(runs.covariance_standard_error).max() < 1e-24
     assert np.isfinite(runs.to_array()).all()
 
 
 def test_zero_generations():
-    runs = sims.simulate(sims.Config(generations=0, replicates=4, alpha=()))
+    runs = sims.simulate(sims.RegressionConfig(generations=0, replicates=4, alpha=()))
     assert runs.estimate.shape == (4, 1, 4, 15)
 
 
@@ -425,7 +425,7 @@ def test_progress_counts_replicates(small):
     sims.moments(
         small.model_copy(update={"chunk": 256}), progress=lambda *counts: calls.append(counts)
     )
-    assert calls == [(256, 700), (512, 700), (700, 700)]
+    assert calls == [(0, 700), (256, 700), (512, 700), (700, 700)]
 
 
 def test_designs_given_by_the_user_override_those_of_the_config(small):
@@ -446,17 +446,17 @@ def test_datasets_survive_a_file(small, tmp_path):
         runs.to_netcdf(path, engine="h5netcdf")
         with xr.open_dataset(path, engine="h5netcdf") as again:
             assert again.equals(runs)
-            assert sims.Config.model_validate_json(again.attrs["config"]) == small
+            assert sims.RegressionConfig.model_validate_json(again.attrs["config"]) == small
             assert again.estimate.attrs["units"] if name == "estimates" else again.mse.units
 
 
 def test_config_survives_json():
     for config in (
-        sims.Config.model_validate({"generations": 2, "alpha": [0.5, 1]}),
-        sims.Config(entities=3, design="misaligned"),
+        sims.RegressionConfig.model_validate({"generations": 2, "alpha": [0.5, 1]}),
+        sims.RegressionConfig(models=3, design="misaligned"),
     ):
-        assert sims.Config.model_validate_json(config.model_dump_json()) == config
-    assert sims.Config(entities=3, design="misaligned").dim == 3
+        assert sims.RegressionConfig.model_validate_json(config.model_dump_json()) == config
+    assert sims.RegressionConfig(models=3, design="misaligned").dim == 3
 
 
 @pytest.mark.parametrize(
@@ -469,7 +469,7 @@ def test_config_survives_json():
         ({"alpha": [0.5, 0.5]}, "alpha needs one value per generation, got 2 for .* = 15"),
         ({"rank": 16}, "rank must be at most dim = 15, got 16"),
         ({"human_rank": 16}, "human_rank must be at most dim = 15, got 16"),
-        ({"design": "misaligned", "dim": 5}, "has dim = entities = 4, got dim = 5"),
+        ({"design": "misaligned", "dim": 5}, "has dim = models = 4, got dim = 5"),
         ({"design": "misaligned", "prompts": "fresh"}, "'misaligned' does not take prompts"),
         ({"design": "misaligned", "human_rank": 2}, "'misaligned' does not take human_rank"),
         ({"noise": -1}, "noise\n.*greater than or equal to 0"),
@@ -480,7 +480,7 @@ def test_config_survives_json():
 )
 def test_bad_configs_are_named_in_one_line(settings, message):
     with pytest.raises(pydantic.ValidationError, match=message) as raised:
-        sims.Config(**settings)
+        sims.RegressionConfig(**settings)
     assert raised.value.error_count() == 1
 
 
@@ -502,11 +502,13 @@ def test_bad_configs_are_named_in_one_line(settings, message):
 )
 def test_bad_designs_are_named(changes, message):
     with pytest.raises(ValueError, match=message):
-        sims.simulate(sims.Config(), designs=designs.gaussian(2, 3, 2)._replace(**changes))
+        sims.simulate(
+            sims.RegressionConfig(), designs=designs.gaussian(2, 3, 2)._replace(**changes)
+        )
 
 
 def test_other_bad_input_is_named():
-    config = sims.Config(replicates=1)
+    config = sims.RegressionConfig(replicates=1)
     with pytest.raises(ValueError, match=r"theta must have shape \(15,\), got \(2,\)"):
         sims.simulate(config, theta=[1.0, 2.0])
     with pytest.raises(ValueError, match="theta has entries that are not finite"):
@@ -515,7 +517,7 @@ def test_other_bad_input_is_named():
         sims.moments(config)
     with pytest.raises(ValueError, match="key must be one threefry key"):
         sims.simulate(config, jax.random.key(0, impl="rbg"))
-    noise = sims.Noise(
+    noise = sims.RegressionNoise(
         np.zeros((1, 4, 5)), np.zeros((1, 5)), np.zeros((1, 15, 4, 5)), np.zeros((1, 15, 2))
     )
     with pytest.raises(ValueError, match=r"noise.human must have shape \(1, 15, 0\)"):

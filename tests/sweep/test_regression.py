@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
 import xarray as xr
 from pydantic import ValidationError
 
+import commensal
 from commensal import designs, sweep
+from commensal._config import own_fields_first
+from commensal.sweep._regression import _signature
 from commensal.theory import regression
 
 SMALL = {
     "alpha": (0.0, 0.2, 0.5, 1.0),
     "beta": tuple(np.linspace(0, 1, 30).tolist()),
-    "entities": (3, 2),
+    "models": (3, 2),
     "dim": 6,
     "rank": 3,
     "seed": 3,
@@ -36,8 +42,10 @@ def small() -> xr.Dataset:
 def test_numbers_are_the_theorys_under_their_names(small):
     theta = designs.truth(6, 3)
     for k in (2, 3):
-        w = regression.Workflow(**designs.gaussian(k, 6, 3, 3).grams(), alpha=0.5, beta=0.5)
-        of_k = small.sel(entities=k)
+        w = regression.RegressionWorkflow(
+            **designs.gaussian(k, 6, 3, 3).grams(), alpha=0.5, beta=0.5
+        )
+        of_k = small.sel(models=k)
         for alpha, j in ((0.2, 4), (0.5, 17)):
             cell = w.replace(alpha=alpha, beta=SMALL["beta"][j])
             at = of_k.sel(alpha=alpha).isel(beta=j)
@@ -54,11 +62,11 @@ def test_numbers_are_the_theorys_under_their_names(small):
 
 
 def test_layout(small):
-    assert small.mspe.dims == ("entities", "alpha", "beta", "model", "task")
-    assert list(small.entities.values) == [3, 2]
+    assert small.mspe.dims == ("models", "alpha", "beta", "model", "task")
+    assert list(small.models.values) == [3, 2]
     # K = 2 has no third model; α = 1 has no limit, at any K
-    assert np.isnan(small.mse.sel(entities=2, model=2)).all()
-    assert np.isnan(small.mspe.sel(entities=2, task=2)).all()
+    assert np.isnan(small.mse.sel(models=2, model=2)).all()
+    assert np.isnan(small.mspe.sel(models=2, task=2)).all()
     assert not small.stable.sel(alpha=1.0).any()
     assert np.isnan(small[["mse", "mspe", "consensus_distance"]].sel(alpha=1.0)).all().all()
     assert small.stable.dtype == bool
@@ -71,11 +79,18 @@ def test_layout(small):
 
 
 def test_optimum_is_the_best_cell(small):
+    """Of those without bias: a biased one may have a smaller error, for this θ alone."""
     for k in (2, 3):
-        mean = small.mse.sel(entities=k).mean("model")
-        assert float(small.optimal_mse.sel(entities=k, objective="mean")) == float(mean.min())
-        worst = small.mse.sel(entities=k).max("model")
-        at = small.sel(entities=k, objective="worst")
+        unbiased = small.squared_bias.sel(models=k).sum("model") < 1e-9
+        assert (unbiased & small.stable.sel(models=k)).any()
+        mse = small.mse.sel(models=k).where(unbiased)
+        mean = mse.mean("model")
+        at = small.sel(models=k, objective="mean")
+        assert float(at.optimal_mse) == float(mean.min())
+        efficiency = at.relative_efficiency.sel(alpha=at.optimal_alpha, beta=at.optimal_beta)
+        assert float(at.optimal_relative_efficiency) == pytest.approx(float(efficiency.mean()))
+        worst = mse.max("model")
+        at = small.sel(models=k, objective="worst")
         best = worst.sel(alpha=at.optimal_alpha, beta=at.optimal_beta)
         assert float(best) == float(worst.min())
 
@@ -133,7 +148,7 @@ def test_killed_process_loses_only_chunks_in_flight(tmp_path):
     out = tmp_path / "s.nc"
     command = [
         *(sys.executable, "-m", "commensal.cli", "sweep", "regression", "--alpha", "0:1:101"),
-        *("--beta", "0:1:101", "--entities", "2,3", "--dim", "12", "--rank", "5"),
+        *("--beta", "0:1:101", "--models", "2,3", "--dim", "12", "--rank", "5"),
         *("--out", str(out)),
     ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -144,30 +159,30 @@ def test_killed_process_loses_only_chunks_in_flight(tmp_path):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("entities*.npz")}
+    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("models*.npz")}
     assert len(kept) >= 2
-    for path in partial.glob("entities*.npz"):
+    for path in partial.glob("models*.npz"):
         np.load(path).close()  # whole
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     with sweep.load(out) as dataset:
-        axis = tuple(np.linspace(0, 1, 101))
-        whole = sweep.regression(alpha=axis, beta=axis, entities=(2, 3), dim=12, rank=5)
+        axis = tuple(i / 100 for i in range(101))
+        whole = sweep.regression(alpha=axis, beta=axis, models=(2, 3), dim=12, rank=5)
         xr.testing.assert_identical(dataset.load(), whole)
 
 
 def test_no_deadlock_on_all_cores():
-    """THEORY's trap: batched LAPACK calls inside XLA once hung for ever from K = 16 on."""
+    """Batched LAPACK calls inside XLA once hung for ever from K = 16 on."""
     code = (
         "from commensal import sweep\n"
         "axis = tuple(i / 20 for i in range(21))\n"
-        "ds = sweep.regression(alpha=axis, beta=axis, entities=(2, 4, 8, 16, 32, 64))\n"
+        "ds = sweep.regression(alpha=axis, beta=axis, models=(2, 4, 8, 16, 32, 64))\n"
         "assert ds.stable.sel(alpha=slice(0.05, 0.95), beta=slice(0.05, 0.95)).all()\n"
         "from commensal import designs\n"
         "from commensal.theory import regression\n"
         "for k in (2, 4, 8, 16, 32, 64):\n"
         "    g = designs.gaussian(k, 15, 5).grams()\n"
-        "    w = regression.Workflow(**g, alpha=0.5, beta=0.5)\n"
+        "    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.5)\n"
         "    regression.relative_efficiency(w), regression.trajectory(w, designs.truth(15), 5)\n"
     )
     done = subprocess.run(
@@ -177,12 +192,11 @@ def test_no_deadlock_on_all_cores():
 
 
 def test_misaligned_and_own_grams(tmp_path):
-    by_name = sweep.regression(
-        alpha=(0.3, 0.6), beta=(0.5, 1.0), entities=(3,), design="misaligned", strength=50.0
-    )
+    system = {"design": "misaligned", "strength": 50.0, "public": 0.1}
+    by_name = sweep.regression(alpha=(0.3, 0.6), beta=(0.5, 1.0), models=(3,), **system)
     path = tmp_path / "g.npz"
     np.savez(path, **designs.misaligned(3, 50.0, 0.1).grams())
-    by_file = sweep.regression(alpha=(0.3, 0.6), beta=(0.5, 1.0), entities=(3,), grams=path)
+    by_file = sweep.regression(alpha=(0.3, 0.6), beta=(0.5, 1.0), models=(3,), grams=path)
     xr.testing.assert_equal(by_name, by_file)
     assert not by_name.stable.sel(beta=1.0).any()
     assert np.isnan(by_name.mse.sel(beta=1.0)).all()
@@ -190,7 +204,7 @@ def test_misaligned_and_own_grams(tmp_path):
 
 
 def test_without_tasks():
-    ds = sweep.regression(alpha=(0.3,), beta=(0.5,), entities=(2,), tasks=False)
+    ds = sweep.regression(alpha=(0.3,), beta=(0.5,), models=(2,), tasks=False)
     assert "mspe" not in ds
     assert "task" not in ds.dims
 
@@ -204,10 +218,10 @@ def test_without_tasks():
         ({"alpha": ()}, "at least 1 item"),
         ({"alpha": (0.5, 1.2)}, "less than or equal to 1"),
         ({"beta": (float("nan"),)}, "alpha|beta"),
-        ({"entities": (0,)}, "greater than or equal to 1"),
-        ({"entities": (2, 2)}, "same value appears twice"),
-        ({"rank": 16}, "rank must not exceed dim = 15, got 16"),
-        ({"public_rank": 16}, "public_rank must not exceed dim"),
+        ({"models": (0,)}, "greater than or equal to 1"),
+        ({"models": (2, 2)}, "same value appears twice"),
+        ({"rank": 16}, "rank must be at most dim = 15, got 16"),
+        ({"public_rank": 16}, "public_rank must be at most dim"),
         ({"noise": -1}, "noise"),
         ({"nonsense": 1}, "nonsense"),
     ],
@@ -218,34 +232,93 @@ def test_bad_settings(change, message):
 
 
 def test_bad_outputs(tmp_path):
-    with pytest.raises(sweep.SweepFileError, match="does not exist"):
+    with pytest.raises(sweep.OutputFileError, match="does not exist"):
         sweep.regression(**SMALL, out=tmp_path / "no" / "s.nc")
-    with pytest.raises(sweep.SweepFileError, match="is a folder"):
+    with pytest.raises(sweep.OutputFileError, match="is a folder"):
         sweep.regression(**SMALL, out=tmp_path)
     (tmp_path / "text.nc").write_text("not NetCDF")
-    with pytest.raises(sweep.SweepFileError, match="not a NetCDF file"):
+    with pytest.raises(sweep.OutputFileError, match="not a NetCDF file"):
         sweep.regression(**SMALL, out=tmp_path / "text.nc")
     other = tmp_path / "other.nc"
     xr.Dataset({"x": 1.0}).to_netcdf(other, engine="h5netcdf")
-    with pytest.raises(sweep.SweepFileError, match="not a commensal sweep"):
+    with pytest.raises(sweep.OutputFileError, match="not a commensal sweep"):
         sweep.regression(**SMALL, out=other)
-    with pytest.raises(sweep.SweepFileError, match="does not exist"):
+    with pytest.raises(sweep.OutputFileError, match="does not exist"):
         sweep.load(tmp_path / "s.nc")
 
 
 def test_files_of_another_sweep_or_version(tmp_path, monkeypatch):
-    tiny = {"alpha": (0.5,), "beta": (0.5,), "entities": (1,), "dim": 2, "rank": 1}
+    tiny = {"alpha": (0.5,), "beta": (0.5,), "models": (1,), "dim": 2, "rank": 1}
     out = tmp_path / "s.nc"
     sweep.regression(**tiny, out=out).close()
-    with pytest.raises(sweep.SweepFileError, match="another sweep"):
+    with pytest.raises(sweep.OutputFileError, match="another sweep"):
         sweep.regression(**tiny, seed=1, out=out)
     monkeypatch.setattr("commensal.__version__", "9.9")
-    with pytest.raises(sweep.SweepFileError, match=r"another version \(commensal 0.1.0\)"):
+    with pytest.raises(sweep.OutputFileError, match=r"another version \(commensal 0.1.0\)"):
         sweep.regression(**tiny, out=out)
     sweep.regression(**tiny, out=out, overwrite=True).close()
-    monkeypatch.setattr("commensal.sweep._checkpoint.FORMAT", 2)
-    with pytest.raises(sweep.SweepFileError, match="does not read"):
+    monkeypatch.setattr("commensal._checkpoint.FORMAT", 99)
+    with pytest.raises(sweep.OutputFileError, match="does not read"):
         sweep.load(out)
+
+
+def test_files_of_the_time_of_other_names(tmp_path):
+    """Written by format 2: dimensions entities and entity, and chunks whose note has no format."""
+    out = tmp_path / "s.nc"
+    old = {"commensal_version": commensal.__version__, "fingerprint": "x", "format": 2}
+    numbers = np.zeros((1, 1, 1, 2))
+    xr.Dataset(
+        {"mse": (("entities", "alpha", "beta", "entity"), numbers)}, attrs=old | {"config": "{}"}
+    ).to_netcdf(out, engine="h5netcdf")
+    told = "by an earlier version of commensal, whose names are others: run it again"
+    with pytest.raises(sweep.OutputFileError, match=told) as error:
+        sweep.load(out)
+    assert len(str(error.value).splitlines()) == 1
+    with pytest.raises(sweep.OutputFileError, match=rf"{told}.*--overwrite"):
+        sweep.regression(**SMALL, out=out)
+    out.unlink()
+    folder = tmp_path / "s.nc.partial"
+    folder.mkdir()
+    note = {k: v for k, v in old.items() if k != "format"} | {"config": {"entities": [2]}}
+    (folder / "sweep.json").write_text(json.dumps(note))
+    with pytest.raises(sweep.OutputFileError, match=rf"chunks of a sweep {told}.*--overwrite"):
+        sweep.regression(**SMALL, out=out)
+    tiny = {"alpha": 0.5, "beta": 0.5, "models": 1, "dim": 2, "rank": 1}
+    sweep.regression(**tiny, out=out, overwrite=True).close()
+    assert not folder.exists()
+
+
+def test_signature_is_that_of_the_settings():
+    signature = inspect.signature(sweep.regression)
+    fields = sweep.RegressionSweep.model_fields
+    given = [n for n in signature.parameters if n not in ("config", "out", "overwrite", "progress")]
+    assert given == own_fields_first(sweep.RegressionSweep)
+    hints = get_type_hints(sweep.RegressionSweep)
+    shown = get_type_hints(_signature)
+    for name in given:
+        assert signature.parameters[name].default == fields[name].default
+        if name in ("alpha", "beta", "models"):
+            number = int if name == "models" else float
+            assert shown[name] == number | Sequence[number] | np.ndarray
+        elif name == "grams":
+            assert shown[name] == str | hints[name]
+        else:
+            assert shown[name] == hints[name]
+
+
+def test_numbers_and_arrays_are_grids():
+    by_number = sweep.regression(alpha=0.5, beta=0.25, models=4)
+    assert by_number.sizes["models"] == by_number.sizes["alpha"] == by_number.sizes["beta"] == 1
+    by_array = sweep.regression(alpha=np.array([0.5]), beta=np.float64(0.25), models=np.array([4]))
+    xr.testing.assert_identical(by_number, by_array)
+    # what is given counts as given, also where it is the default
+    base = sweep.RegressionSweep(alpha=0.5, beta=0.5, models=2, rank=3)
+    assert json.loads(sweep.regression(base, rank=5).attrs["config"])["rank"] == 5
+    with pytest.raises(ValidationError, match="'misaligned' does not take rank"):
+        sweep.regression(design="misaligned", rank=5)
+    for value in (True, "0.5", None):
+        with pytest.raises(ValidationError, match="valid tuple"):
+            sweep.RegressionSweep(alpha=value)
 
 
 def test_chunks_of_another_sweep(tmp_path):
@@ -253,11 +326,11 @@ def test_chunks_of_another_sweep(tmp_path):
     folder = tmp_path / "s.nc.partial"
     folder.mkdir()
     note = {"fingerprint": "other", "commensal_version": "0.0.1"}
-    (folder / "sweep.json").write_text(json.dumps(note))
-    with pytest.raises(sweep.SweepFileError, match=r"chunks of a sweep by another version"):
+    (folder / "chunks.json").write_text(json.dumps(note))
+    with pytest.raises(sweep.OutputFileError, match=r"chunks of a sweep by another version"):
         sweep.regression(**SMALL, out=out)
-    (folder / "sweep.json").write_text("{")
-    with pytest.raises(sweep.SweepFileError, match="cannot be read"):
+    (folder / "chunks.json").write_text("{")
+    with pytest.raises(sweep.OutputFileError, match="cannot be read"):
         sweep.regression(**SMALL, out=out)
 
 
@@ -283,9 +356,9 @@ def test_bad_grams(arrays, message, tmp_path):
     path = tmp_path / "g.npz"
     np.savez(path, **arrays)
     with pytest.raises(ValueError, match=message):
-        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=path)
+        sweep.regression(alpha=(0.5,), beta=(0.5,), models=(1,), grams=path)
     path.write_text("no")
     with pytest.raises(ValueError, match=r"is not an \.npz file"):
-        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=path)
+        sweep.regression(alpha=(0.5,), beta=(0.5,), models=(1,), grams=path)
     with pytest.raises(ValueError, match="does not exist"):
-        sweep.regression(alpha=(0.5,), beta=(0.5,), entities=(1,), grams=Path("no.npz"))
+        sweep.regression(alpha=(0.5,), beta=(0.5,), models=(1,), grams=Path("no.npz"))

@@ -19,27 +19,27 @@ PROCESSES = [
 ]
 
 
-def by_fractions(last, n, workflow, estimator):
+def by_fractions(last, n, memory, estimator):
     """(E σ_t², E (μ_t - μ)²), t = 0..last, from pair counts alone."""
     g = Fraction(n - 1, n) if estimator == "mle" else Fraction(1)
     variance, error = [Fraction(1), g], [Fraction(0), Fraction(1, n)]
     pool, centre = Fraction(1), Fraction(1, n)  # the pool's unbiased variance, its mean's error
     for t in range(1, last):
         size, grown = n * t, n * (t + 1)
-        if workflow == "replace":
+        if memory == "replace":
             variance.append(variance[-1] * g)
             error.append(error[-1] + variance[-2] / n)
             continue
         fit = pool * (Fraction(size - 1, size) if estimator == "mle" else 1)
         off = Fraction(0)  # squared distance of the model's mean from the pool's
-        if workflow == "accumulate_subsample":
+        if memory == "accumulate_subsample":
             fit, off = pool * g, pool * (Fraction(1, n) - Fraction(1, size))
         mixed = (fit + pool * Fraction(size - 1, size) + off) / 2
         pairs = Fraction(size * (size - 1), 2) * pool
         pairs += Fraction(n * (n - 1), 2) * fit + size * n * mixed
         centre += (off + fit / n) / (t + 1) ** 2
         pool = pairs / Fraction(grown * (grown - 1), 2)
-        if workflow == "accumulate":
+        if memory == "accumulate":
             variance.append(pool * (Fraction(grown - 1, grown) if estimator == "mle" else 1))
             error.append(centre)
         else:
@@ -48,14 +48,14 @@ def by_fractions(last, n, workflow, estimator):
     return np.array(variance, float), np.array(error, float)
 
 
-@pytest.mark.parametrize(("workflow", "estimator"), PROCESSES)
+@pytest.mark.parametrize(("memory", "estimator"), PROCESSES)
 @pytest.mark.parametrize("n", [2, 3, 7, 100])
-def test_means_by_pair_counts(n, workflow, estimator) -> None:
+def test_means_by_pair_counts(n, memory, estimator) -> None:
     t = np.arange(81)
-    variance, error = by_fractions(80, n, workflow, estimator)
-    got = gaussian.expected_variance(t, n, workflow, estimator)
+    variance, error = by_fractions(80, n, memory, estimator)
+    got = gaussian.expected_variance(t, n, memory, estimator)
     np.testing.assert_allclose(got, variance, rtol=1e-13)
-    got = gaussian.expected_squared_error(t, n, workflow, estimator)
+    got = gaussian.expected_squared_error(t, n, memory, estimator)
     np.testing.assert_allclose(got, error, rtol=1e-13)
 
 
@@ -137,11 +137,9 @@ def test_against_points_drawn_and_refitted() -> None:
     """Every law at t = 4, n = 5: 8 processes x 2 means, and 4 x 2 of σ_t and log σ_t²."""
     last, n = 4, 5
     zs = []
-    for k, (workflow, estimator) in enumerate(
-        [*PROCESSES, ("human", "unbiased"), ("human", "mle")]
-    ):
-        human = 2 if workflow == "human" else 0
-        process = {"workflow": "replace" if human else workflow, "estimator": estimator}
+    for k, (memory, estimator) in enumerate([*PROCESSES, ("human", "unbiased"), ("human", "mle")]):
+        human = 2 if memory == "human" else 0
+        process = {"memory": "replace" if human else memory, "estimator": estimator}
         fits = slow.lineages(k, 2000, last, n, human=human, **process)
         share = {"human_share": human / n}
         drawn = [fits[:, -1, 1], fits[:, -1, 0] ** 2]
@@ -149,7 +147,7 @@ def test_against_points_drawn_and_refitted() -> None:
             gaussian.expected_variance(last, n, **process, **share),
             gaussian.expected_squared_error(last, n, **process, **share),
         ]
-        if not human and workflow != "accumulate_subsample":
+        if not human and memory != "accumulate_subsample":
             drawn += [np.sqrt(drawn[0]), np.log(drawn[0])]
             known += [
                 f(last, n, **process)
@@ -280,7 +278,7 @@ def test_lineages_needed_and_share() -> None:
         (lambda: gaussian.expected_variance(1.5, 5), "t must be a generation.*got 1.5"),
         (
             lambda: gaussian.expected_variance(1, 5, "replaces"),
-            "workflow must be one of replace.*'replaces'",
+            "memory must be one of replace.*'replaces'",
         ),
         (
             lambda: gaussian.expected_variance(1, 5, "replace", "ml"),
@@ -292,7 +290,7 @@ def test_lineages_needed_and_share() -> None:
         ),
         (
             lambda: gaussian.expected_variance(1, 5, "accumulate", human_share=0.5),
-            "human_share=0.5 is not known under workflow 'accumulate'",
+            "human_share=0.5 is not known under memory 'accumulate'",
         ),
         (
             lambda: gaussian.expected_std(1, 5, "accumulate_subsample"),

@@ -14,17 +14,17 @@ PROCESSES = [(w, e) for w in ("replace", "accumulate") for e in ("unbiased", "ml
 
 
 @pytest.mark.parametrize("n", [2, 3, 10, 10_000])
-@pytest.mark.parametrize("workflow", ["replace", "accumulate"])
-def test_one_generation_is_chi_square(n, workflow) -> None:
+@pytest.mark.parametrize("memory", ["replace", "accumulate"])
+def test_one_generation_is_chi_square(n, memory) -> None:
     p = np.array([1e-9, 1e-4, 0.1, 0.5, 0.9, 1 - 1e-6])
     chi = stats.chi2.ppf(p, n - 1)
     # by the Fourier sum, though t = 1 has a shorter way
-    law = _law.law(1.0, float(n), workflow, "unbiased")
+    law = _law.law(1.0, float(n), memory, "unbiased")
     np.testing.assert_allclose(law.cdf(np.log(chi / (n - 1))), p, rtol=0, atol=1e-14)
     for estimator, m in (("unbiased", n - 1), ("mle", n)):
-        got = gaussian.std_quantile(p, 1, n, workflow, estimator)
+        got = gaussian.std_quantile(p, 1, n, memory, estimator)
         np.testing.assert_allclose(got, np.sqrt(chi / m), rtol=1e-12)
-        np.testing.assert_allclose(gaussian.std_cdf(got, 1, n, workflow, estimator), p, rtol=1e-9)
+        np.testing.assert_allclose(gaussian.std_cdf(got, 1, n, memory, estimator), p, rtol=1e-9)
 
 
 def test_two_generations_of_three_points_is_a_bessel_function() -> None:
@@ -35,13 +35,13 @@ def test_two_generations_of_three_points_is_a_bessel_function() -> None:
     np.testing.assert_allclose(got, known, rtol=0, atol=1e-14)
 
 
-def dense_cdf(y, n, workflow, estimator):
+def dense_cdf(y, n, memory, estimator):
     """P(σ_2² <= y) by summing over the second generation's chi-square variables."""
     grid, weights = slow.panels(8, 25)
     p, w = (grid + 1) / 2, weights / 2
     p, w = p**2 * (3 - 2 * p), w * 6 * p * (1 - p)  # towards both ends
     x = stats.chi2.ppf(p, n - 1)
-    if workflow == "replace":
+    if memory == "replace":
         m = n if estimator == "mle" else n - 1
         return w @ stats.chi2.cdf(y * m * m / x, n - 1)
     r = n / (n - 1) if estimator == "unbiased" else 1.0
@@ -50,33 +50,33 @@ def dense_cdf(y, n, workflow, estimator):
     return w @ stats.chi2.cdf(last * n / growth, n - 1) @ w
 
 
-@pytest.mark.parametrize(("workflow", "estimator"), PROCESSES)
+@pytest.mark.parametrize(("memory", "estimator"), PROCESSES)
 @pytest.mark.parametrize("n", [4, 30])
-def test_two_generations_by_dense_sums(n, workflow, estimator) -> None:
+def test_two_generations_by_dense_sums(n, memory, estimator) -> None:
     for x in (0.5, 1.1):
-        known = dense_cdf(x * x, n, workflow, estimator)
-        assert gaussian.std_cdf(x, 2, n, workflow, estimator) == pytest.approx(known, abs=1e-8)
+        known = dense_cdf(x * x, n, memory, estimator)
+        assert gaussian.std_cdf(x, 2, n, memory, estimator) == pytest.approx(known, abs=1e-8)
 
 
 def test_many_generations_by_simulation() -> None:
     """Sums of logs drawn by NumPy: 3 quantiles of 8 processes."""
     rng, replicates, zs = np.random.default_rng(5), 50_000, []
-    for workflow, estimator in PROCESSES:
+    for memory, estimator in PROCESSES:
         for n, t in ((2, 12), (20, 30)):
             m = n if estimator == "mle" else n - 1
-            log = np.log(rng.chisquare(n - 1, replicates) / (m if workflow == "replace" else n))
+            log = np.log(rng.chisquare(n - 1, replicates) / (m if memory == "replace" else n))
             for i in range(2, t + 1):
                 chi = rng.chisquare(n - 1, replicates)
-                if workflow == "replace":
+                if memory == "replace":
                     log += np.log(chi / m)
                     continue
                 r = 1.0 if estimator == "mle" else n * (i - 1) / (n * (i - 1) - 1)
                 chi += (i - 1) / i * rng.chisquare(1, replicates)
                 log += np.log((n * (i - 1) + r * chi) / (n * i))
-            if workflow == "accumulate" and estimator == "unbiased":
+            if memory == "accumulate" and estimator == "unbiased":
                 log += np.log(n * t / (n * t - 1))
             for p in (0.02, 0.5, 0.98):
-                q = gaussian.std_quantile(p, t, n, workflow, estimator)
+                q = gaussian.std_quantile(p, t, n, memory, estimator)
                 below = np.mean(log <= 2 * np.log(q))
                 zs.append((below - p) / np.sqrt(p * (1 - p) / replicates))
     # two-sided, Bonferroni over 24: family-wise error 1e-3
@@ -102,10 +102,10 @@ def test_many_generations_are_lognormal(n, t, estimator) -> None:
 
 def test_quantiles_undo_the_distribution_function() -> None:
     q = np.array([1e-3, 0.3, 0.5, 0.99])
-    for workflow, estimator in PROCESSES:
+    for memory, estimator in PROCESSES:
         for t, n in ((2, 2), (50, 10)):
-            x = gaussian.std_quantile(q, t, n, workflow, estimator)
-            back = gaussian.std_cdf(x, t, n, workflow, estimator)
+            x = gaussian.std_quantile(q, t, n, memory, estimator)
+            back = gaussian.std_cdf(x, t, n, memory, estimator)
             np.testing.assert_allclose(back, q, rtol=0, atol=2e-13)
     assert gaussian.std_quantile(0.3, 0, 5) == 1.0
     assert gaussian.std_quantile(0.3, np.inf, 5) == 0.0
@@ -146,8 +146,8 @@ def test_time_to_collapse_is_the_first(estimator) -> None:
         ),
         (lambda: gaussian.time_to_collapse(0.5, 1), "n must be a number of samples"),
         (
-            lambda: gaussian.time_to_collapse(0.5, 5, workflow="accumulate_subsample"),
-            "the law of σ_t is not known under workflow 'accumulate_subsample'; simulate it",
+            lambda: gaussian.time_to_collapse(0.5, 5, memory="accumulate_subsample"),
+            "the law of σ_t is not known under memory 'accumulate_subsample'; simulate it",
         ),
         (lambda: gaussian.std_quantile(0.5, 2, 5, "accumulate_subsample"), "is not known"),
     ],

@@ -207,3 +207,56 @@ def test_table_and_figure() -> None:
 def test_refuses(call, message) -> None:
     with pytest.raises(ValueError, match=message):
         call()
+
+
+PROBABILITIES = {
+    "survival": gaussian.w2_survival,
+    "approximation": gaussian.w2_survival_approximation,
+    "bound": gaussian.w2_bound,
+    "optimal": lambda delta, n, sigma=1.0: gaussian.chernoff_bound(delta, n, sigma, "optimal"),
+    "best": lambda delta, n, sigma=1.0: gaussian.best_of_survival(delta, n, 3, sigma),
+    "log": lambda *of: np.exp(np.asarray(gaussian.log_w2_survival(*of))),
+}
+
+
+@pytest.mark.parametrize("name", PROBABILITIES)
+@pytest.mark.parametrize("n", [2, 10, 10**6])
+def test_no_threshold_is_too_small_or_too_large(name, n) -> None:
+    """1 at and below 0, 0 at infinity; beyond a float's square, and for any unit of the data."""
+    probability = PROBABILITIES[name]
+    np.testing.assert_array_equal(probability([-np.inf, -1.0, 0.0], n), 1.0)
+    np.testing.assert_array_equal(probability([1e10, 1e155, 1e200, 1e300, np.inf], n), 0.0)
+    x = np.array([0.3, 2.0, 9.0]) / n
+    for unit in (1e-150, 1e150):
+        np.testing.assert_allclose(probability(x * unit**2, n, unit), probability(x, n), rtol=1e-12)
+    np.testing.assert_array_equal(probability([1e-300, np.inf], n, 1e-300), 0.0)
+    np.testing.assert_array_equal(probability([1e-300, 1e250], n, 1e300), 1.0)
+
+
+@pytest.mark.parametrize("name", ["survival", "approximation", "bound", "optimal", "best"])
+@pytest.mark.parametrize("delta", [-np.inf, -1.0, 0.0, 1e300, np.inf])
+def test_where_nothing_changes_derivatives_are_zero(name, delta) -> None:
+    with jax.enable_x64(True):
+        slopes = jax.grad(PROBABILITIES[name], argnums=(0, 2))(delta, 10, 1.0)
+    assert [float(slope) for slope in slopes] == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("n", [2, 10, 1000])
+def test_the_slope_at_nearly_zero_is_that_of_the_density(n) -> None:
+    """P(W < δ) = δ π φ(0) √n p(1) + ..., p the density of s: the area of a half-plane's disc."""
+    k = (n - 1) / 2
+    with mp.workdps(30):
+        at_one = 2 * mp.mpf(k) ** k * mp.exp(-k) / mp.gamma(k)
+        area = mp.pi * mp.sqrt(mp.mpf(n) / (2 * mp.pi)) * at_one
+    with jax.enable_x64(True):
+        for delta in (1e-280, 1e-30, 1e-12):
+            for probability in (gaussian.w2_survival, gaussian.log_w2_survival):
+                slope = float(jax.grad(probability)(delta, n))
+                assert slope == pytest.approx(-float(area), rel=1e-5 if delta > 1e-20 else 1e-12)
+
+
+def test_no_unit_is_infinite() -> None:
+    with pytest.raises(ValueError, match="sigma must be a standard deviation > 0, got inf"):
+        gaussian.w2_survival(1.0, 10, np.inf)
+    with pytest.raises(ValueError, match="delta must be a number, got nan"):
+        gaussian.w2_survival([1.0, np.nan], 10)

@@ -28,7 +28,7 @@ SYSTEMS = {
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_grid_is_limit_cell_by_cell(name):
     system, options = SYSTEMS[name]
-    w = regression.Workflow(**system.grams(), alpha=0.5, beta=0.5, noise=1.3, **options)
+    w = regression.RegressionWorkflow(**system.grams(), alpha=0.5, beta=0.5, noise=1.3, **options)
     theta = designs.truth(w.dim)
     got = regression.grid(w, ALPHA, BETA, theta)
     for i, a in enumerate(ALPHA):
@@ -54,7 +54,7 @@ def test_grid_is_limit_cell_by_cell(name):
 
 
 def test_rows_do_not_depend_on_their_neighbours():
-    w = regression.Workflow(**designs.gaussian(3, 6, 3).grams(), alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(**designs.gaussian(3, 6, 3).grams(), alpha=0.5, beta=0.5)
     whole = regression.grid(w, np.linspace(0, 1, 7), np.linspace(0, 1, 19))
     part = regression.grid(w, np.linspace(0, 1, 7), np.linspace(0, 1, 19)[11:12])
     np.testing.assert_allclose(part.mse[:, 0], whole.mse[:, 11], rtol=1e-11)
@@ -62,7 +62,7 @@ def test_rows_do_not_depend_on_their_neighbours():
 
 
 def test_without_tasks():
-    w = regression.Workflow(**designs.gaussian(3, 6, 3).grams(), alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(**designs.gaussian(3, 6, 3).grams(), alpha=0.5, beta=0.5)
     a, b = regression.grid(w, [0.2, 0.5], [0.5]), regression.grid(w, [0.2, 0.5], [0.5], tasks=False)
     assert b.mspe is None
     np.testing.assert_allclose(a.mse, b.mse, rtol=1e-12)
@@ -77,14 +77,18 @@ def test_without_tasks():
     ],
 )
 def test_bad_axes(alpha, beta, message):
-    w = regression.Workflow(np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(
+        np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5
+    )
     with pytest.raises(ValueError, match=message):
         regression.grid(w, alpha, beta)
 
 
 @pytest.mark.parametrize("objective", ["mean", "worst"])
 def test_optimal_mix_is_no_worse_than_a_fine_grid(objective):
-    w = regression.Workflow(**designs.gaussian(4, 15, 5, seed=1).grams(), alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(
+        **designs.gaussian(4, 15, 5, seed=1).grams(), alpha=0.5, beta=0.5
+    )
     best = regression.optimal_mix(w, objective)
     axis = np.linspace(0.01, 0.99, 99)
     mse = regression.grid(w, axis, axis, tasks=False).mse
@@ -98,6 +102,8 @@ def test_optimal_mix_is_no_worse_than_a_fine_grid(objective):
 
 
 def test_optimal_mix_refuses():
-    w = regression.Workflow(np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(
+        np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5
+    )
     with pytest.raises(ValueError, match="objective must be"):
         regression.optimal_mix(w, "best")  # type: ignore[arg-type]

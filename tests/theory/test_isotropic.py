@@ -13,14 +13,14 @@ from commensal.theory import regression
 @pytest.mark.parametrize(("alpha", "beta"), [(0.0, 0.3), (0.5, 0.5), (0.9, 1.0)])
 def test_isotropic_mse_is_the_limit(k, alpha, beta):
     eye = np.stack([np.eye(3)] * k)
-    w = regression.Workflow(eye, np.eye(3), eye, alpha, beta, noise=0.7)
+    w = regression.RegressionWorkflow(eye, np.eye(3), eye, alpha, beta, noise=0.7)
     expected = regression.mse(regression.limit(w), np.zeros(3))
     got = regression.isotropic_mse(k, alpha, beta, dim=3, noise=0.7)
     np.testing.assert_allclose(expected, got, rtol=1e-11)
 
 
 def test_closed_form_by_sympy():
-    """Mean over entities and deviation from it are separate scalar recursions."""
+    """Mean over models and deviation from it are separate scalar recursions."""
     k, a, b = sp.symbols("K alpha beta", positive=True)
     deviation = ((1 - a) * b) ** 2 * (1 - 1 / k)
     real = b**2 / k + (1 - b) ** 2

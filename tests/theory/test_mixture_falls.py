@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -27,6 +28,75 @@ def test_cdf_of_unequal_weights():
     share = [np.prod([k / (k - j) for j in kappa if j != k]) for k in kappa]
     expected = 1 - sum(s * np.exp(-x / (2 * k)) for s, k in zip(share, kappa, strict=True))
     np.testing.assert_allclose(_chi_squares.cdf(x, kappa, 2), expected, atol=1e-11)
+
+
+def gamma_tail(x, shape, *, upper):
+    with mpmath.workdps(40):
+        bounds = (x, mpmath.inf) if upper else (0, x)
+        return mpmath.gammainc(mpmath.mpf(shape), *bounds, regularized=True)
+
+
+@pytest.mark.parametrize(("freedom", "modes"), [(1, 1), (2, 1), (3, 2), (4, 3), (2, 10), (9, 10)])
+def test_far_tails_of_equal_weights(freedom, modes):
+    """A gamma law of 40 digits: quantiles of both sides, and the survival function far out."""
+    kappa, shape = np.full(modes, 0.7e-3), freedom * modes / 2
+    for p in (1e-300, 1e-100, 1e-15, 1e-4, 0.3, 0.7, 1 - 1e-4, 1 - 1e-10, 1 - 2**-53):
+        log_x = _chi_squares.log_quantile(p, kappa, freedom)
+        at, upper = mpmath.exp(mpmath.mpf(log_x)) / mpmath.mpf(1.4e-3), p > 0.5
+        known = 1 - mpmath.mpf(p) if upper else mpmath.mpf(p)
+        assert abs(gamma_tail(at, shape, upper=upper) / known - 1) < 2e-11
+    for x in (0.02, 0.1, 0.5):
+        known = gamma_tail(mpmath.mpf(x) / mpmath.mpf(1.4e-3), shape, upper=True)
+        assert abs(_chi_squares.tail(x, kappa, freedom, upper=True) / known - 1) < 1e-11
+
+
+def test_far_tails_of_unequal_weights():
+    """A sum of three exponential variables, by partial fractions."""
+    kappa = [1.0, 0.5, 0.2]
+    for x in (1.0, 7.9, 8.1, 17.0, 40.0, 300.0):
+        known = sum(
+            np.exp(-x / (2 * a)) * np.prod([a / (a - b) for b in kappa if b != a]) for a in kappa
+        )
+        assert _chi_squares.tail(x, np.array(kappa), 2, upper=True) == pytest.approx(
+            known, rel=1e-11
+        )
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 5, 40])
+def test_a_sign_that_is_rare(freedom):
+    """aX <= bY for two χ²: the F distribution, which SciPy has to relative precision."""
+    for ratio in (0.3, 1e-2, 1e-6, 1e-12):
+        got = _chi_squares.probability_of_negative(np.array([1.0, -ratio]), freedom)
+        assert got == pytest.approx(stats.f.cdf(ratio, freedom, freedom), rel=1e-11)
+
+
+def test_a_fall_that_nobody_will_see():
+    """One mode: F of (n-1, n-1) degrees of freedom at the ratio of the form's two weights."""
+    r2 = np.exp(-2.0)
+    for factor, models in ((1.5, 3), (30.0, 3), (1000.0, 3), (1000.0, 12)):
+        root = np.sqrt((factor**2 - 1) ** 2 + 4 * factor**2 * (1 - r2))
+        larger = (factor**2 - 1 + root) / 2
+        known = stats.f.cdf(factor**2 * (1 - r2) / larger**2, models - 1, models - 1)
+        got = mixture.probability_of_fall(factor, [0.5, 0.5], models, 0.5)
+        assert got == pytest.approx(known, rel=1e-8)
+    with pytest.raises(ValueError, match="factor must be at most 1000, got 1001"):
+        mixture.probability_of_fall(1001.0, [0.5, 0.5], 3, 0.5)
+    with pytest.raises(ValueError, match=r"models must be below 2\*\*31"):
+        mixture.probability_of_fall(2.0, [0.5, 0.5], 2**31, 0.5)
+
+
+@pytest.mark.parametrize("components", [2, 11])
+def test_disagreement_at_its_ends(components):
+    pi = [1 / components] * components
+    p = np.array([1e-200, 1e-15, 1e-4, 0.5, 1 - 1e-9, 1 - 2**-53])
+    x = np.array([mixture.disagreement_quantile(q, pi, 3, 100, 0.5) for q in p])
+    assert (np.diff(x) > 0).all()
+    survival = mixture.disagreement_survival(x, pi, 3, 100, 0.5)
+    np.testing.assert_allclose(survival, 1 - p, rtol=1e-10)
+    ends = mixture.disagreement_survival([-1.0, 0.0, 1e-300, 1e300, np.inf], pi, 3, 100, 0.5)
+    np.testing.assert_array_equal(ends, [1, 1, 1, 0, 0])
+    with pytest.raises(ValueError, match="x must be a number, got nan"):
+        mixture.disagreement_survival(np.nan, pi, 3, 100, 0.5)
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 7])

@@ -36,7 +36,7 @@ def compare_root(squares, law, slack):
 
 
 @pytest.mark.parametrize(
-    ("n", "b", "posts", "fraction", "points", "prior", "slack"),
+    ("n", "b", "posts", "read_share", "points", "prior", "slack"),
     [
         (3, 3, 3, 0.5, 20, 0.0, 0.0),  # the positivity step never acts: exact
         (2, 4, 1, 1.0, 4, 0.0, 0.0),  # few draws, all of the web
@@ -46,7 +46,7 @@ def compare_root(squares, law, slack):
         (3, 2, 3, 0.5, 2, None, 0.05),  # one draw to begin with
     ],
 )
-def test_separated_components(n, b, posts, fraction, points, prior, slack):
+def test_separated_components(n, b, posts, read_share, points, prior, slack):
     runs, generations = 400, 40
     web = np.arange(1, b + 1) / np.arange(1, b + 1).sum()
     weights, _ = simulate(
@@ -55,13 +55,13 @@ def test_separated_components(n, b, posts, fraction, points, prior, slack):
         models=n,
         components=b,
         posts=posts,
-        fraction=fraction,
+        read_share=read_share,
         points=points,
         generations=generations,
         web=web,
         prior=prior,
     )
-    setup = mixture.Setup(n, b, posts, fraction, points, web=web, web_sampled=True, prior=prior)
+    setup = mixture.Setup(n, b, posts, read_share, points, web=web, web_sampled=True, prior=prior)
     exact = mixture.second_moments(setup, generations)
     squares = squared_norm(weights)
     k = setup.schedule(generations).draws
@@ -69,7 +69,7 @@ def test_separated_components(n, b, posts, fraction, points, prior, slack):
         if t > 1 or slack == 0:
             compare_root(squares[t], exact.disagreement[t], slack)
     uniform = np.full(b, 1 / b)
-    law = float(mixture.disagreement(uniform, n, int(k[-1]), fraction)) / (1 - 1 / b)
+    law = float(mixture.disagreement(uniform, n, int(k[-1]), read_share)) / (1 - 1 / b)
     compare_root(squares[-1], law * exact.heterogeneity[-1], 0.05)
     # the consensus over runs: a reinforced process
     consensus = weights[-1].mean(axis=1)[:, 0]
@@ -88,7 +88,7 @@ def test_one_draw():
         models=2,
         components=4,
         posts=1,
-        fraction=0.5,
+        read_share=0.5,
         points=2,
         generations=1,
         web=np.full(4, 0.25),
@@ -111,7 +111,7 @@ def test_overlapping_components(weights, distance):
         models=3,
         components=weights.size,
         posts=3,
-        fraction=0.5,
+        read_share=0.5,
         points=200,
         generations=generations,
         web=weights,
@@ -142,7 +142,7 @@ def test_mean_field_of_overlapping_components():
         models=2,
         components=2,
         posts=20,
-        fraction=0.5,
+        read_share=0.5,
         points=400,
         generations=3,
         web=web,

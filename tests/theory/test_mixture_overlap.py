@@ -182,7 +182,7 @@ def test_path_comes_to_rest_at_the_law(replacement):
             lambda: mixture.disagreement(
                 [0.5, 0.5], 3, 9, 0.5, overlap=mixture.overlap([0.0, 1.0], 1.0, [0.6, 0.4])
             ),
-            "overlap must be taken at the same weights",
+            "overlap must be made for the same weights",
         ),
         (
             lambda: mixture.expected_update(

@@ -44,7 +44,7 @@ def test_positivity_at_the_edges():
     assert mixture.positivity_threshold(k, 3) * 9 * k == pytest.approx(np.e - 1, rel=1e-5)
 
 
-def trapped(separation, epsilon, runs, points, posts, generations, fraction):
+def trapped(separation, epsilon, runs, points, posts, generations, read_share):
     """Runs of Algorithm 3 in which one of three models starts at ε; whether it is free, by t."""
     means = np.array([0.0, separation])
     start = np.array([[1 - epsilon, epsilon], [0.5, 0.5], [0.5, 0.5]])
@@ -54,7 +54,7 @@ def trapped(separation, epsilon, runs, points, posts, generations, fraction):
         models=3,
         components=2,
         posts=posts,
-        fraction=fraction,
+        read_share=read_share,
         points=points,
         generations=generations,
         web=[0.5, 0.5],
@@ -62,7 +62,7 @@ def trapped(separation, epsilon, runs, points, posts, generations, fraction):
         means=means,
         epsilon=epsilon,
     )
-    setup = mixture.Setup(3, 2, posts, fraction, points, web=[0.5, 0.5], web_sampled=True)
+    setup = mixture.Setup(3, 2, posts, read_share, points, web=[0.5, 0.5], web_sampled=True)
     law = mixture.escape_probability(
         setup, mixture.Geometry(means, 1.0), [0.5, 0.5], 1, generations, epsilon=epsilon
     )
@@ -95,7 +95,7 @@ def test_trapped_models_stay_apart():
         models=3,
         components=2,
         posts=3,
-        fraction=0.5,
+        read_share=0.5,
         points=100,
         generations=40,
         web=[0.5, 0.5],

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import dense
 from commensal import designs
 from commensal.theory import regression
-from tests.reference import regression as dense
 
 
 def gram(rng, d, rank):
@@ -49,7 +49,7 @@ def systems(draw, interior=False):
 
     human = draw(st.booleans())
     mix = st.floats(0.05, 0.95) if interior else weights
-    return dense.System(
+    return dense.DenseSystem(
         private=grams(),
         public=gram(rng, d, draw(ranks)),
         synthetic=grams(),
@@ -61,8 +61,8 @@ def systems(draw, interior=False):
     )
 
 
-def workflow(s: dense.System, **kwargs) -> regression.Workflow:
-    return regression.Workflow(
+def workflow(s: dense.DenseSystem, **kwargs) -> regression.RegressionWorkflow:
+    return regression.RegressionWorkflow(
         s.private, s.public, s.synthetic, s.alpha, s.beta, noise=s.noise,
         human_share=s.human_share, human=s.fresh, **kwargs,
     )  # fmt: skip
@@ -76,19 +76,28 @@ def close(ours, reference, rtol=1e-9, atol=0.0):
     assert np.abs(ours - reference).max(initial=0.0) <= rtol * size + max(atol, 1e-13)
 
 
+def digits_of_reference(*systems):
+    """How well the dense formulas are known: they invert G itself, which may be nearly singular."""
+    found = [dense.matrices(s) for s in systems]
+    condition = max(np.linalg.norm(m.G, 2) * np.linalg.norm(m.Gp, 2) for m in found)
+    return max(1e-9, 8 * np.finfo(float).eps * condition)
+
+
 @given(systems(), weights)
 @settings(max_examples=150)
 def test_trajectory_is_the_papers(s, initial_beta):
     generations = 4
     theta = np.linspace(-1, 2, s.d)
     first = s._replace(beta=initial_beta)
+    rtol = digits_of_reference(first._replace(alpha=0.0), s)
     mean, covariance = dense.trajectory(first, [s] * generations, theta)
     ours = regression.trajectory(workflow(s, initial_beta=initial_beta), theta, generations)
-    close(ours.mean, mean)
-    close(ours.covariance, covariance)
+    close(ours.mean, mean, rtol)
+    close(ours.covariance, covariance, rtol)
     second = covariance + np.einsum("tki,tkj->tkij", mean - theta, mean - theta)
-    close(regression.mse(ours, theta), np.trace(second, axis1=-2, axis2=-1))
-    close(regression.mspe(ours, theta, s.private), np.einsum("tkij,mji->tkm", second, s.private))
+    close(regression.mse(ours, theta), np.trace(second, axis1=-2, axis2=-1), rtol)
+    mspe = regression.mspe(ours, theta, s.private)
+    close(mspe, np.einsum("tkij,mji->tkm", second, s.private), rtol)
 
 
 @given(systems(), weights)
@@ -130,14 +139,14 @@ def test_limit_is_theorem_3(s):
     limit = regression.limit(w)
     close(limit.covariance, dense.limit_covariance(s))
     close(limit.moments(theta).mean, dense.limit_mean(s, theta))
-    long = dense.conditional(s, [s] * 400)[-1]
     if rho < 0.9:
+        long = dense.conditional(s, [s] * 400)[-1]
         close(regression.consensus_distance(w), dense.consensus_distance(long[0], s.k), atol=1e-7)
 
 
 def test_limit_by_the_papers_vec_formula():
     g = designs.gaussian(3, 4, 2, seed=1).grams()
-    s = dense.System(**g, alpha=0.4, beta=0.6, noise=0.7)
+    s = dense.DenseSystem(**g, alpha=0.4, beta=0.6, noise=0.7)
     close(regression.limit(workflow(s)).covariance, dense.limit_covariance(s, method="direct"))
 
 
@@ -148,7 +157,7 @@ def misaligned_at(target: float, k: int, seed: int):
 
     def build(log_strength):
         g = designs.misaligned(k, float(np.exp(log_strength)), public=1.0).grams()
-        return dense.System(
+        return dense.DenseSystem(
             **{n: turn @ x @ turn.T for n, x in g.items()}, alpha=0.6, beta=0.9, noise=1.1
         )
 
@@ -178,7 +187,7 @@ def test_near_and_above_one(k, target):
 
 def test_limit_is_where_trajectories_go():
     g = designs.gaussian(3, 6, 3, seed=2).grams()
-    w = regression.Workflow(**g, alpha=0.5, beta=0.4, human_share=0.1)
+    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.4, human_share=0.1)
     theta = designs.truth(6)
     end = regression.trajectory(w, theta, 400)
     limit = regression.limit(w)
@@ -196,9 +205,9 @@ def test_everything_may_vary_in_time():
     human = np.array([gram(rng, d, 4) for _ in range(t)])
     alpha, beta, phi = rng.random((3, t))
     theta = rng.standard_normal(d)
-    w = regression.Workflow(private, public, synthetic, alpha, beta, 0.5, 0.2, phi, human)
+    w = regression.RegressionWorkflow(private, public, synthetic, alpha, beta, 0.5, 0.2, phi, human)
     later = [
-        dense.System(private, public, synthetic[i], alpha[i], beta[i], 0.5, phi[i], human[i])
+        dense.DenseSystem(private, public, synthetic[i], alpha[i], beta[i], 0.5, phi[i], human[i])
         for i in range(t)
     ]
     mean, covariance = dense.trajectory(later[0]._replace(beta=0.2), later, theta)
@@ -214,11 +223,11 @@ def test_everything_may_vary_in_time():
 def test_rank_deficiency_biases_and_interaction_heals():
     """Theorem 2: the bias is Q^t (I - G_0 G_0⁺) θ, and vanishes with Q^t."""
     g = designs.gaussian(4, 15, 5, seed=0).grams()
-    w = regression.Workflow(**g, alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.5)
     theta = designs.truth(15)
     bias = regression.trajectory(w, theta, 300).mean - theta
-    m = dense.matrices(dense.System(**g, alpha=0.5, beta=0.5))
-    g0 = dense.matrices(dense.System(**g, alpha=0.0, beta=0.5))
+    m = dense.matrices(dense.DenseSystem(**g, alpha=0.5, beta=0.5))
+    g0 = dense.matrices(dense.DenseSystem(**g, alpha=0.0, beta=0.5))
     start = -(np.eye(60) - g0.G @ g0.Gp) @ np.tile(theta, 4)
     assert np.linalg.norm(bias[0]) > 1
     close(bias[0].ravel(), start)
@@ -229,7 +238,7 @@ def test_rank_deficiency_biases_and_interaction_heals():
 def test_limit_mean_is_a_projection_where_nobody_ever_sees_a_direction():
     """Beyond Theorem 3, which asks for full rank: the limit's bias is the unseen part of θ."""
     g = designs.gaussian(2, 9, 2, seed=5).grams()
-    w = regression.Workflow(**g, alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.5)
     theta = designs.truth(9)
     seen = np.linalg.svd(g["private"].sum(axis=0) + g["public"])[0][:, :6]
     expected = np.tile(seen @ seen.T @ theta, (2, 1))
@@ -240,13 +249,13 @@ def test_limit_mean_is_a_projection_where_nobody_ever_sees_a_direction():
 
 def test_relative_efficiency():
     g = designs.gaussian(4, 15, 5, seed=0).grams()
-    s = dense.System(**g, alpha=0.38, beta=0.72, noise=2.0)
+    s = dense.DenseSystem(**g, alpha=0.38, beta=0.72, noise=2.0)
     close(regression.relative_efficiency(workflow(s)), dense.relative_efficiency(s))
 
 
 def test_alpha_one_grows_linearly():
     g = designs.gaussian(3, 4, 4, seed=0).grams()
-    w = regression.Workflow(**g, alpha=1.0, beta=0.5)
+    w = regression.RegressionWorkflow(**g, alpha=1.0, beta=0.5)
     trace = np.trace(regression.trajectory(w, np.ones(4), 20).covariance, axis1=-2, axis2=-1)
     steps = np.diff(trace[1:], axis=0)
     close(steps, np.broadcast_to(steps[:1], steps.shape), rtol=1e-9)
@@ -257,7 +266,9 @@ def test_alpha_one_grows_linearly():
 
 def test_same_sign_as_printed_misprints_matter():
     """eq. (2) as printed, with Q S⁺ Q, is not even a covariance."""
-    m = dense.matrices(dense.System(**designs.misaligned(3, 5.0, 1.0).grams(), alpha=0.5, beta=0.8))
+    m = dense.matrices(
+        dense.DenseSystem(**designs.misaligned(3, 5.0, 1.0).grams(), alpha=0.5, beta=0.8)
+    )
     printed = m.Q @ dense.pinv(m.S) @ m.Q
     assert np.abs(printed - printed.T).max() > 1e-3
 
@@ -267,7 +278,7 @@ def test_same_sign_as_printed_misprints_matter():
 
 def test_vmap_grad_and_jit_agree_with_plain_calls():
     g = designs.gaussian(3, 5, 2, seed=4).grams()
-    w = regression.Workflow(**g, alpha=0.4, beta=0.6)
+    w = regression.RegressionWorkflow(**g, alpha=0.4, beta=0.6)
     alphas = np.array([0.1, 0.4, 1.0])
 
     def efficiency(alpha):
@@ -287,7 +298,9 @@ def test_vmap_grad_and_jit_agree_with_plain_calls():
 
 def test_stacked_workflows_vmap():
     ws = [
-        regression.Workflow(**designs.gaussian(3, 5, 2, seed=s).grams(), alpha=0.4, beta=0.6)
+        regression.RegressionWorkflow(
+            **designs.gaussian(3, 5, 2, seed=s).grams(), alpha=0.4, beta=0.6
+        )
         for s in range(3)
     ]
     with jax.enable_x64(True):
@@ -301,7 +314,7 @@ def test_stacked_workflows_vmap():
 def test_gradients_of_mse_match_finite_differences(what):
     rng = np.random.default_rng(0)
     g = designs.gaussian(3, 4, 2, seed=7).grams()
-    w = regression.Workflow(**g, alpha=0.4, beta=0.6, human_share=0.2)
+    w = regression.RegressionWorkflow(**g, alpha=0.4, beta=0.6, human_share=0.2)
     value = np.asarray(getattr(w, what))
     direction = rng.standard_normal(value.shape)
     direction = direction + (direction.swapaxes(-1, -2) if value.ndim else 0.0)
@@ -323,7 +336,7 @@ def test_gradients_of_mse_match_finite_differences(what):
 
 def test_precision_does_not_depend_on_the_session():
     g = designs.gaussian(3, 5, 2, seed=4).grams()
-    w = regression.Workflow(**g, alpha=0.4, beta=0.6)
+    w = regression.RegressionWorkflow(**g, alpha=0.4, beta=0.6)
     here = regression.limit(w).covariance
     assert isinstance(here, np.ndarray)
     assert here.dtype == np.float64
@@ -362,11 +375,13 @@ def test_bad_workflows_are_named(change, message):
         "beta": 0.5,
     }
     with pytest.raises(ValueError, match=message):
-        regression.Workflow(**(good | change))
+        regression.RegressionWorkflow(**(good | change))
 
 
 def test_other_bad_arguments():
-    w = regression.Workflow(np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5)
+    w = regression.RegressionWorkflow(
+        np.eye(2)[None], np.eye(2), np.eye(2)[None], alpha=0.5, beta=0.5
+    )
     with pytest.raises(ValueError, match="theta must have shape"):
         regression.trajectory(w, np.ones(3), 2)
     with pytest.raises(ValueError, match="generations must be >= 0"):

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import dense
 from commensal.theory import regression
-from commensal.theory.regression import Training
-from tests.reference import regression as dense
+from commensal.theory.regression import RegressionTraining
 from tests.reference import regression_training as steps_of
 
 
@@ -32,7 +32,7 @@ def systems(draw):
     def grams():
         return np.array([gram(rng, d, draw(st.integers(0, d + 1))) for _ in range(k)])
 
-    return dense.System(
+    return dense.DenseSystem(
         private=grams(),
         public=gram(rng, d, draw(st.integers(0, d + 1))),
         synthetic=grams(),
@@ -44,8 +44,8 @@ def systems(draw):
     )
 
 
-def workflow(s: dense.System, **more) -> regression.Workflow:
-    return regression.Workflow(
+def workflow(s: dense.DenseSystem, **more) -> regression.RegressionWorkflow:
+    return regression.RegressionWorkflow(
         s.private, s.public, s.synthetic, s.alpha, s.beta, noise=s.noise,
         human_share=s.human_share, human=s.fresh, **more,
     )  # fmt: skip
@@ -64,9 +64,9 @@ def test_steps_one_by_one(s, initial_beta, steps):
     base = np.linspace(1, 2, s.k * s.d).reshape(s.k, s.d)
     first, rates = s._replace(beta=initial_beta), (0.21, 0.13)
     mean, covariance = steps_of.law(first, [s] * 3, theta, rates, steps, base)
-    training = Training(rates[1], steps[1], rates[0], steps[0], base)
+    training = RegressionTraining(rates[1], steps[1], rates[0], steps[0], base)
     w = workflow(s, initial_beta=initial_beta)
-    ours = regression.Moments(
+    ours = regression.RegressionMoments(
         *jax.tree.map(np.asarray, regression.trajectory(w, theta, 3, training))
     )
     close(ours.mean, mean)
@@ -78,14 +78,14 @@ def example(rank=4):
     private = rng.standard_normal((2, rank, 4))
     synthetic, public = rng.standard_normal((2, rank, 4)), rng.standard_normal((rank, 4))
     grams = [x.swapaxes(-1, -2) @ x for x in (private, public, synthetic)]
-    s = dense.System(*grams, alpha=0.5, beta=0.4, noise=0.7)
+    s = dense.DenseSystem(*grams, alpha=0.5, beta=0.4, noise=0.7)
     return s, (private, public, synthetic)
 
 
 def test_many_steps_reach_the_minimiser():
     s, _ = example()
     theta = np.arange(4.0)
-    trained = regression.trajectory(workflow(s), theta, 5, Training(0.05, steps=10**6))
+    trained = regression.trajectory(workflow(s), theta, 5, RegressionTraining(0.05, steps=10**6))
     papers = regression.trajectory(workflow(s), theta, 5)
     close(trained.mean, np.asarray(papers.mean))
     close(trained.covariance, np.asarray(papers.covariance))
@@ -95,7 +95,7 @@ def test_what_no_data_show_stays_as_it_was():
     s, _ = example(rank=1)  # G has rank 3 at most... of 4 directions: two private, public
     s = s._replace(alpha=0.0)
     base = np.array([1.0, -2.0, 3.0, 4.0])
-    training = Training(0.05, steps=10**6, base=base)
+    training = RegressionTraining(0.05, steps=10**6, base=base)
     mean = regression.trajectory(workflow(s), np.zeros(4), 1, training).mean
     for k in range(2):
         g = dense.matrices(s._replace(alpha=0.0)).G[4 * k : 4 * k + 4, 4 * k : 4 * k + 4]
@@ -111,7 +111,7 @@ def test_responses_that_are_drawn():
     runs = steps_of.simulate(
         s, designs, theta, 3, 0.03, 8, base, replicates, np.random.default_rng(0)
     )
-    ours = regression.trajectory(workflow(s), theta, 3, Training(0.03, 8, base=base))
+    ours = regression.trajectory(workflow(s), theta, 3, RegressionTraining(0.03, 8, base=base))
     variance = np.diagonal(ours.covariance, axis1=-2, axis2=-1)
     z = (runs.mean(axis=1) - ours.mean) / np.sqrt(variance / replicates)
     assert np.abs(z).max() < 5
@@ -120,12 +120,14 @@ def test_responses_that_are_drawn():
 
 
 def test_alpha_0_drifts_where_the_minimiser_stands_still():
-    """What THEORY 1.4 is for: a shared start makes later generations go on training."""
+    """What finite training is for: a shared start makes later generations go on training."""
     s, _ = example()
     s = s._replace(alpha=0.0)
     theta = np.arange(4.0)
     still = regression.mse(regression.trajectory(workflow(s), theta, 4), theta)
-    moves = regression.mse(regression.trajectory(workflow(s), theta, 4, Training(0.02, 3)), theta)
+    moves = regression.mse(
+        regression.trajectory(workflow(s), theta, 4, RegressionTraining(0.02, 3)), theta
+    )
     close(still, np.broadcast_to(np.asarray(still)[0], still.shape))
     assert (np.abs(np.diff(moves, axis=0)) > 1e-3).all()
 
@@ -135,7 +137,7 @@ def test_gradient_with_respect_to_the_rate():
     theta = np.arange(4.0)
 
     def error(rate):
-        training = Training(rate, steps=20, base=jnp.ones(4))
+        training = RegressionTraining(rate, steps=20, base=jnp.ones(4))
         return regression.mse(regression.trajectory(workflow(s), theta, 3, training), theta).sum()
 
     with jax.enable_x64(True):
@@ -147,11 +149,14 @@ def test_gradient_with_respect_to_the_rate():
 @pytest.mark.parametrize(
     ("training", "said"),
     [
-        (lambda: Training(0.1, steps=0), "steps must be at least 1, got 0"),
-        (lambda: Training(-0.1), "rate must not be negative, got -0.1"),
-        (lambda: Training(5.0), "gradient steps would diverge"),
-        (lambda: Training(0.1, initial_rate=5.0), "initial_rate must be below 2 over"),
-        (lambda: Training(0.1, base=np.ones(3)), r"base must have shape \(4,\) or \(2, 4\)"),
+        (lambda: RegressionTraining(0.1, steps=0), "steps must be at least 1, got 0"),
+        (lambda: RegressionTraining(-0.1), "rate must not be negative, got -0.1"),
+        (lambda: RegressionTraining(5.0), "gradient steps would diverge"),
+        (lambda: RegressionTraining(0.1, initial_rate=5.0), "initial_rate must be below 2 over"),
+        (
+            lambda: RegressionTraining(0.1, base=np.ones(3)),
+            r"base must have shape \(4,\) or \(2, 4\)",
+        ),
     ],
 )
 def test_training_that_cannot_be(training, said):
@@ -166,7 +171,7 @@ def test_dependence_is_what_trajectory_averages(s, initial_beta, steps):
     """Two routes to the same moments: one truth for all data put in before, or after."""
     s = s._replace(human_share=0.0)
     w = workflow(s, initial_beta=initial_beta)
-    training = Training(0.05, steps[0], initial_rate=0.03, initial_steps=steps[1])
+    training = RegressionTraining(0.05, steps[0], initial_rate=0.03, initial_steps=steps[1])
     found = regression.dependence(w, training, 3)
     grams = np.concatenate([s.private, s.public[None]])
     theta = np.random.default_rng(0).standard_normal(s.public.shape[-1])
@@ -197,9 +202,9 @@ def test_dependence_with_filters_of_ones_own():
 @pytest.mark.parametrize(
     ("training", "generations", "said"),
     [
-        (Training(0.01), -1, "generations must not be negative, got -1"),
-        (Training(0.01, base=np.ones(4)), 1, "base must be None"),
-        (Training(1e3), 1, "gradient steps would diverge"),
+        (RegressionTraining(0.01), -1, "generations must not be negative, got -1"),
+        (RegressionTraining(0.01, base=np.ones(4)), 1, "base must be None"),
+        (RegressionTraining(1e3), 1, "gradient steps would diverge"),
         (regression.Filters(np.ones((1, 2, 4, 4)), np.ones((1, 2, 4, 4))), 1, "kept must have"),
     ],
 )

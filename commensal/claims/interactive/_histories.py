@@ -1,4 +1,4 @@
-"""Workflows whose features and weights change, followed row by row and as the paper's matrices.
+"""Workflows with changing features and weights, followed row by row and in the paper's matrices.
 
 Nothing here is shared with `commensal.theory` or `commensal.sims`.
 """
@@ -15,58 +15,62 @@ from commensal.claims.interactive._systems import pinv
 
 
 def diagonal(blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """Block diagonal, of blocks of any shapes."""
+    """Return the block-diagonal matrix of blocks of any shapes."""
     return np.asarray(block_diag(*blocks))
 
 
 class History(NamedTuple):
-    """Features and weights of all generations; entities may hold unlike numbers of points."""
+    """Features and weights of all generations; models may differ in their number of points."""
 
     private: list[np.ndarray]
-    """X̃_k, as (ñ_k, d)."""
+    """Private features X̃_k, as (ñ_k, d)."""
     public: np.ndarray
     prompts: list[list[np.ndarray]]
-    """X_tk; at t = 0 without points."""
+    """Features X_tk of the models' prompts; without points at t = 0."""
     alphas: list[float]
-    """α_0 = 0, α_1, ..."""
+    """Weights α_0 = 0, α_1, ... of the synthetic data."""
     betas: list[float]
 
     @property
-    def entities(self) -> int:
+    def models(self) -> int:
+        """Number of models K."""
         return len(self.private)
 
     @property
     def dim(self) -> int:
+        """Number of features d."""
         return self.public.shape[1]
 
     @property
     def real_points(self) -> int:
+        """Number of real points, private and public."""
         return sum(map(len, self.private)) + len(self.public)
 
     @property
     def points(self) -> int:
-        """All that are ever observed or generated."""
+        """Number of points that are ever observed or generated."""
         return self.real_points + sum(len(x) for xs in self.prompts for x in xs)
 
     def least_squares(self, responses: np.ndarray) -> np.ndarray:
-        """(z_1, ..., z_K, z_*) of responses (real_points, c) to the real data."""
+        """Return (z_1, ..., z_K, z_*) of responses (real_points, c) to the real data."""
         maps = [np.linalg.pinv(x, rcond=1e-10) for x in (*self.private, self.public)]
         return diagonal(maps) @ responses
 
 
 class Lifted(NamedTuple):
-    """The paper's matrices of one generation, Kd rows."""
+    """Matrices of one generation as the paper stacks them, with Kd rows."""
 
     p: np.ndarray
     q: np.ndarray
     g: np.ndarray
     s: np.ndarray
     x: np.ndarray
-    """X_t, block diagonal."""
+    """Block-diagonal matrix X_t."""
 
 
 def lifted(history: History, t: int) -> Lifted:
-    k, d = history.entities, history.dim
+    """Build the matrices of generation t as the paper stacks them."""
+    k, d = history.models, history.dim
     alpha, beta = history.alphas[t], history.betas[t]
     real = diagonal(x.T @ x for x in history.private)
     shared = history.public.T @ history.public
@@ -82,11 +86,11 @@ def lifted(history: History, t: int) -> Lifted:
 
 
 def course(history: History, truth: np.ndarray, noise: np.ndarray) -> Iterator[np.ndarray]:
-    """The workflow itself, row by row and entity by entity: estimates as (Kd, c).
+    """Run the workflow itself, row by row and model by model; yield estimates as (Kd, c).
 
     ``truth`` (d, c) and ``noise`` (points, c) are c courses side by side.
     """
-    k, taken = history.entities, 0
+    k, taken = history.models, 0
 
     def responses(x: np.ndarray, parameter: np.ndarray) -> np.ndarray:
         nonlocal taken
@@ -112,25 +116,25 @@ def course(history: History, truth: np.ndarray, noise: np.ndarray) -> Iterator[n
 
 
 class Step(NamedTuple):
-    """Of one course, one generation: what goes in, and the estimates that come out."""
+    """Inputs of one generation of one course, and the estimates that come out."""
 
     t: int
     z: np.ndarray
     before: np.ndarray
-    """θ_{t-1}; at t = 0 zeros, which nobody sees."""
+    """Estimates θ_{t-1}; zeros at t = 0, which nobody sees."""
     noise: np.ndarray
-    """w_t, of the new responses."""
+    """Noise w_t of the new responses."""
     after: np.ndarray
 
 
 def steps(history: History, rng: np.random.Generator) -> Iterator[Step]:
-    """A course with a truth and noise of its own, all entities stacked as (Kd, 1)."""
+    """Run a course with its own truth and noise, all models stacked as (Kd, 1)."""
     truth = rng.standard_normal((history.dim, 1))
     noise = rng.standard_normal((history.points, 1))
     used = history.real_points
     real = np.vstack([*history.private, history.public]) @ truth
     z = history.least_squares(real + noise[:used])
-    before = np.zeros((history.entities * history.dim, 1))
+    before = np.zeros((history.models * history.dim, 1))
     for t, after in enumerate(course(history, truth, noise)):
         n = sum(map(len, history.prompts[t]))
         yield Step(t, z, before, noise[used : used + n], after)
@@ -138,7 +142,7 @@ def steps(history: History, rng: np.random.Generator) -> Iterator[Step]:
 
 
 def _rank_is_clear(g: np.ndarray, dim: int) -> bool:
-    """Whether no eigenvalue of an entity's G is nearly zero: rounding would decide its rank."""
+    """Return whether no eigenvalue of a model's G is so small that rounding decides its rank."""
     for start in range(0, len(g), dim):
         values = np.linalg.eigvalsh(g[start : start + dim, start : start + dim])
         if ((values > 1e-12 * values[-1]) & (values < 1e-5 * values[-1])).any():
@@ -147,7 +151,7 @@ def _rank_is_clear(g: np.ndarray, dim: int) -> bool:
 
 
 def drawn(rng: np.random.Generator, *, full_rank: bool = False) -> Iterator[History]:
-    """Few and many points, α and β at their edges; of full rank: every G_t from t = 1 on."""
+    """Draw histories with few and many points, and α and β at their edges."""
     full = [
         ([2, 3, 1], 2, 4, [2, 3, 4], (0.6, 0.3, 0.9), (0.7, 0.2, 0.5, 0.9)),
         ([1, 1], 1, 5, [4, 3], (0.5, 1.0, 0.4), (0.5, 0.5, 0.0, 1.0)),

@@ -1,4 +1,4 @@
-"""Small systems of interacting regressions in plain NumPy: drawn, stacked, reduced, run.
+"""Small systems of interacting regressions in plain NumPy: drawn, stacked, reduced and run.
 
 Nothing here is shared with `commensal.theory` or `commensal.sims`.
 """
@@ -13,99 +13,103 @@ from scipy.linalg import solve_discrete_lyapunov
 
 
 def pinv(a: np.ndarray) -> np.ndarray:
+    """Return the pseudo-inverse of a symmetric matrix, with a fixed relative cutoff."""
     return np.linalg.pinv(a, rcond=1e-11, hermitian=True)
 
 
-class System(NamedTuple):
+class StackedFeatures(NamedTuple):
     """Features of all parties, the same at every generation."""
 
     private: np.ndarray
-    """X̃_k, as (K, n, d)."""
+    """Private features X̃_k, as (K, n, d)."""
     public: np.ndarray
-    """X_*, as (m, d)."""
+    """Public features X_*, as (m, d)."""
     prompts: np.ndarray
-    """X_k, which entity k's model answers, as (K, n, d)."""
+    """Features X_k of the prompts that model k answers, as (K, n, d)."""
 
     @property
-    def entities(self) -> int:
+    def models(self) -> int:
+        """Number of models K."""
         return self.private.shape[0]
 
     @property
     def dim(self) -> int:
+        """Number of features d."""
         return self.private.shape[-1]
 
     @property
     def real(self) -> np.ndarray:
-        """S̃_k, as (K, d, d)."""
+        """Gram matrices S̃_k of the private data, as (K, d, d)."""
         return self.private.swapaxes(-1, -2) @ self.private
 
     @property
     def shared(self) -> np.ndarray:
-        """S_*, as (d, d)."""
+        """Gram matrix S_* of the public data, as (d, d)."""
         return self.public.T @ self.public
 
     @property
     def web(self) -> np.ndarray:
-        """S_k, as (K, d, d)."""
+        """Gram matrices S_k of the prompts, as (K, d, d)."""
         return self.prompts.swapaxes(-1, -2) @ self.prompts
 
     def gram(self, alpha: float | int, beta: float | int) -> np.ndarray:
-        """G_k, as (K, d, d)."""
+        """Return the weighted Gram matrices G_k, as (K, d, d)."""
         own = beta * self.real + (1 - beta) * self.shared
         return (1 - alpha) * own + alpha * self.web.mean(axis=0)
 
     def pooled_variance(self) -> float:
-        """Of the best unbiased estimate from all real data, per σ²."""
+        """Total variance, per σ², of the best unbiased estimate from all real data."""
         return float(np.trace(pinv(self.real.sum(axis=0) + self.shared)))
 
 
 def gaussian(
     rng: np.random.Generator,
-    entities: int,
+    models: int,
     dim: int,
     rank: int,
     *,
     public: int | None = None,
     own_prompts: bool = True,
-) -> System:
-    """Unit-variance Gaussian features; models answer on their own private ones, or on others."""
-    private = rng.standard_normal((entities, rank, dim))
+) -> StackedFeatures:
+    """Draw unit-variance Gaussian features; models answer on their private ones, or on others."""
+    private = rng.standard_normal((models, rank, dim))
     shared = rng.standard_normal((rank if public is None else public, dim))
     prompts = private if own_prompts else rng.standard_normal(private.shape)
-    return System(private, shared, prompts)
+    return StackedFeatures(private, shared, prompts)
 
 
 def mixed_prompts(
     rng: np.random.Generator,
-    entities: int,
+    models: int,
     dim: int,
     rank: int,
     public: int,
     lam: float | int,
     gamma: float | int = 1.0,
-) -> System:
-    """Lemma 1's prompts, γS = λS̃ + (1-λ)S_*, of Gaussian features."""
-    private = rng.standard_normal((entities, rank, dim))
+) -> StackedFeatures:
+    """Draw Gaussian features with the prompts of Lemma 1, γS = λS̃ + (1-λ)S_*."""
+    private = rng.standard_normal((models, rank, dim))
     shared = rng.standard_normal((public, dim))
-    everywhere = np.broadcast_to(shared, (entities, *shared.shape))
+    everywhere = np.broadcast_to(shared, (models, *shared.shape))
     prompts = [np.sqrt(lam / gamma) * private, np.sqrt((1 - lam) / gamma) * everywhere]
-    return System(private, shared, np.concatenate(prompts, axis=1))
+    return StackedFeatures(private, shared, np.concatenate(prompts, axis=1))
 
 
 class Stacked(NamedTuple):
-    """The paper's matrices, Kd rows."""
+    """Matrices of a system as the paper stacks them, with Kd rows."""
 
     p: np.ndarray
     q: np.ndarray
     s: np.ndarray
     z_mean: np.ndarray
-    """Of (z_1, ..., z_K, z_*) per θ, as ((K+1)d, d)."""
+    """Mean of (z_1, ..., z_K, z_*) per θ, as ((K+1)d, d)."""
     z_cov: np.ndarray
-    """Per σ²."""
+    """Covariance of (z_1, ..., z_K, z_*) per σ²."""
 
 
-def stacked(system: System, alpha: float | int, beta: float | int) -> Stacked:
-    k, d = system.entities, system.dim
+def stacked(system: StackedFeatures, alpha: float | int, beta: float | int) -> Stacked:
+    """Build the paper's matrices of a system."""
+    k, d = system.models, system.dim
     inverse = _block_diagonal(pinv(system.gram(alpha, beta)))
     real = np.hstack(
         [beta * _block_diagonal(system.real), (1 - beta) * np.kron(np.ones((k, 1)), system.shared)]
@@ -122,14 +126,16 @@ def stacked(system: System, alpha: float | int, beta: float | int) -> Stacked:
     )
 
 
-def spectral_radius(system: System, alpha: float | int, beta: float | int) -> float:
-    """Of the paper's Q."""
+def spectral_radius(system: StackedFeatures, alpha: float | int, beta: float | int) -> float:
+    """Spectral radius of the paper's Q."""
     return float(np.abs(np.linalg.eigvals(stacked(system, alpha, beta).q)).max())
 
 
-def limit(system: System, alpha: float | int, beta: float | int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean maps and covariances per σ² in the limit, as (K, d, d); NaN where there is none."""
-    k, d = system.entities, system.dim
+def limit(
+    system: StackedFeatures, alpha: float | int, beta: float | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean maps and covariances per σ² in the limit, as (K, d, d); NaN where there is no limit."""
+    k, d = system.models, system.dim
     m = stacked(system, alpha, beta)
     if np.abs(np.linalg.eigvals(m.q)).max() >= 1 - 1e-9:
         return np.full((k, d, d), np.nan), np.full((k, d, d), np.nan)
@@ -147,15 +153,16 @@ def _block_diagonal(blocks: np.ndarray) -> np.ndarray:
 
 
 def diagonal_blocks(a: np.ndarray, k: int) -> np.ndarray:
+    """Return the k blocks on the diagonal of a square matrix."""
     d = a.shape[0] // k
     return np.array([a[i * d : (i + 1) * d, i * d : (i + 1) * d] for i in range(k)])
 
 
 def moments(
-    system: System, alpha: float | int, beta: float | int, generations: int
+    system: StackedFeatures, alpha: float | int, beta: float | int, generations: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean maps and covariances per σ² at t = 0..T, as (T+1, K, d, d); the same β at t = 0."""
-    k, d = system.entities, system.dim
+    """Mean maps and covariances per σ² at t = 0..T, as (T+1, K, d, d); β is the same at t = 0."""
+    k, d = system.models, system.dim
     first, later = stacked(system, 0.0, beta), stacked(system, alpha, beta)
     through, given = first.p, np.zeros_like(later.q)
     means, covariances = [], []
@@ -168,9 +175,11 @@ def moments(
     return np.array(means), np.array(covariances)
 
 
-def reduced(system: System, alpha: float | int, beta: float | int) -> tuple[float, np.ndarray]:
-    """ρ and total variances per σ² in the limit (NaN where there is none), d-dimensionally."""
-    k, d = system.entities, system.dim
+def reduced(
+    system: StackedFeatures, alpha: float | int, beta: float | int
+) -> tuple[float, np.ndarray]:
+    """Spectral radius and limiting total variances per σ², computed in d dimensions."""
+    k, d = system.models, system.dim
     web, real, shared = system.web, system.real, system.shared
     inverse = pinv(system.gram(alpha, beta))
     amplify = alpha / k * (web @ inverse).sum(axis=0)
@@ -192,13 +201,13 @@ def reduced(system: System, alpha: float | int, beta: float | int) -> tuple[floa
     return radius, np.trace(inverse @ inner @ inverse, axis1=1, axis2=2)
 
 
-def efficiency(system: System, alpha: float | int, beta: float | int) -> np.ndarray:
-    """Of every entity in the limit; NaN where there is none."""
+def efficiency(system: StackedFeatures, alpha: float | int, beta: float | int) -> np.ndarray:
+    """Relative efficiency of every model in the limit; NaN where there is no limit."""
     return system.pooled_variance() / reduced(system, alpha, beta)[1]
 
 
 def run(
-    system: System,
+    system: StackedFeatures,
     alpha: list[float],
     beta: list[float],
     theta: np.ndarray,
@@ -206,10 +215,10 @@ def run(
     rng: np.random.Generator | None = None,
     runs: int = 1,
 ) -> Iterator[np.ndarray]:
-    """The workflow itself, responses drawn and models refitted: estimates as (K, runs, d)."""
+    """Run the workflow itself with drawn responses; yield estimates as (K, runs, d)."""
 
     def answers(x: np.ndarray, parameter: np.ndarray) -> np.ndarray:
-        """Xᵀy for fresh responses y on the features x."""
+        """Return Xᵀy for fresh responses y on the features x."""
         y = parameter @ x.swapaxes(-1, -2)
         if rng is not None:
             y = y + noise * rng.standard_normal(y.shape)

@@ -1,4 +1,4 @@
-"""`interactive`: what its theory says of α and β, of errors and of homogeneity (sec. 4, 5)."""
+"""`interactive`: the theory's statements on α and β, errors and homogeneity (sec. 4, 5)."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ known = Register()
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
-    statement="β is the size of the public dataset compared with the private one, as a fraction of "
-    "both.",
+    statement="β is the size of the public dataset as a fraction of the private and the public "
+    "one together.",
     latex=r"\beta = \frac{|D_*|}{|D_*| + |\tilde D_k|}",
     printed=lambda private, public: public / (private + public),
     correction="It is the other way round: in sec. 5, in Lemma 1 and in all tables β weights the "
@@ -26,13 +26,15 @@ known = Register()
     correction_latex=r"\beta = \frac{|\tilde D_k|}{|D_*| + |\tilde D_k|}",
     corrected=lambda private, public: private / (private + public),
     remark="Table 7 settles it for the experiments, too: at β = 0 models lose their own tasks.",
+    fault="wording",
+    doubt="solid",
     mutations={
         "a ratio of the two": lambda private, public: private / public,
         "square roots": lambda private, public: 1 / (1 + np.sqrt(public / private)),
     },
 )
 def _beta_words(form, trial: Trial) -> Evidence:
-    """Least squares on m copies of private and n of public data is sec. 5's loss at that β."""
+    """Compare sec. 5's loss at that β with least squares on m private and n public copies."""
     rng = trial.rng()
     found, expected = [], []
     for private, public in ((3, 1), (1, 4), (2, 3)):
@@ -48,7 +50,7 @@ def _beta_words(form, trial: Trial) -> Evidence:
 
 
 def _weights(private, public, web, alpha, beta):
-    """Private, public and new data's share of all that a model is trained on."""
+    """Return the shares of private, public and new data in all that a model is trained on."""
     parts = np.array([(1 - alpha) * beta * private, (1 - alpha) * (1 - beta) * public, alpha * web])
     return parts / parts.sum()
 
@@ -71,6 +73,8 @@ def _weights(private, public, web, alpha, beta):
     corrected=_weights,
     remark="The experiments sample by fraction, the theory weighs points. It matters where sizes "
     "differ: BookCorpus is far larger than SciQ or GSM8K.",
+    fault="wording",
+    doubt="solid",
     mutations={
         "all of the web's points": lambda private, public, web, alpha, beta: _weights(
             private, public, 3 * web, alpha, beta
@@ -81,7 +85,7 @@ def _weights(private, public, web, alpha, beta):
     },
 )
 def _alpha_fraction(form, trial: Trial) -> Evidence:
-    """The minimiser of sec. 5 against that of mean losses, mixed in these fractions."""
+    """Compare the minimiser of sec. 5 with that of mean losses, mixed in these fractions."""
     rng, k, alpha, beta = trial.rng(), 3, 0.4, 0.3
     found, expected = [], []
     for sizes in ((6, 6, 6), (9, 5, 20), (4, 40, 7)):
@@ -114,7 +118,10 @@ def _alpha_fraction(form, trial: Trial) -> Evidence:
     correction_latex=r"\bar\alpha\beta, \quad \bar\alpha\bar\beta, \quad \alpha",
     corrected=lambda a, b, k: ((1 - a) * b, (1 - a) * (1 - b), a),
     remark="The bar that is missing over the second β may have been lost in the text's extraction "
-    "(two other bars of the same formula have survived); α/K for the union has not.",
+    "(two other bars of the same formula have survived). With it the weights still do not add up "
+    "to one, because of α/K for the union.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "α/K for the union": lambda a, b, k: ((1 - a) * b, (1 - a) * (1 - b), a / k),
         "β̄ for both": lambda a, b, k: ((1 - a) * (1 - b), (1 - a) * (1 - b), a),
@@ -136,14 +143,14 @@ def _sampling_weights(form, trial: Trial) -> Evidence:
     statement="At α = 1 the variance grows linearly over the generations.",
     latex=r"C_t = t\, C_1 \quad (\alpha = 1)",
     printed=lambda t: t,
-    remark="So it does exactly, whatever the designs: Q is idempotent, since the web's data are "
-    "all that anyone sees. It is the variance given the real data, C_t; the whole variance "
-    "is affine from t = 1 on (commensal.alpha_one_variance). Directions in which nobody "
+    remark="The growth is exactly linear, whatever the designs: Q is idempotent, since the web's "
+    "data are all that anyone sees. This is the variance given the real data, C_t; the whole "
+    "variance is affine from t = 1 on (commensal.alpha_one_variance). Directions in which nobody "
     "publishes do not grow.",
     mutations={"t + 0.02 t²": lambda t: (t + 0.02 * t**2) / 1.02, "t - 1": lambda t: t - 1},
 )
 def _alpha_one_linear(form, trial: Trial) -> Evidence:
-    """Each generation's noise followed through all later ones, by itself."""
+    """Follow each generation's noise by itself through all later generations."""
     rng = trial.rng()
     found, expected = [], []
     for k, d, rank, own in ((1, 3, 3, True), (3, 4, 2, False), (2, 5, 2, True), (4, 3, 1, False)):
@@ -164,12 +171,12 @@ def _alpha_one_linear(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
-    statement="At t = 0 no estimate depends on another entity's private data; from t = 1 on each "
+    statement="At t = 0 no estimate depends on another model's private data; from t = 1 on each "
     "depends on everybody's.",
     latex=r"(M_0)_{kj} = 0, \quad (M_t)_{kj} \neq 0 \quad (j \neq k \leq K, \; t \geq 1)",
     printed=(False, True, True),
-    remark="For 0 < α, 0 < β and prompts that touch what the models have learned: where S_j is "
-    "orthogonal to S̃_j nothing private is ever published.",
+    remark="This needs 0 < α, 0 < β and prompts that touch what the models have learned: where "
+    "S_j is orthogonal to S̃_j nothing private is ever published.",
     mutations={
         "shared at once": (True, True, True),
         "one generation later": (False, False, True),
@@ -197,13 +204,13 @@ def _private_blocks(form, trial: Trial) -> Evidence:
     return stated(all(seen), text, **{"at t = 0": most, "smallest later": least})
 
 
-def _distances(system: systems.System, mixes: list[tuple[float, float]]) -> list[float]:
-    """Of the row blocks of the limit of M_t from their mean, relative to all of M."""
+def _distances(system: systems.StackedFeatures, mixes: list[tuple[float, float]]) -> list[float]:
+    """Return the distances of M_t's row blocks from their mean in the limit, relative to M."""
     out = []
     for alpha, beta in mixes:
         m = systems.stacked(system, alpha, beta)
         through = m.p if alpha == 0 else np.linalg.solve(np.eye(len(m.q)) - m.q, m.p)
-        rows = through.reshape(system.entities, -1)
+        rows = through.reshape(system.models, -1)
         out.append(float(np.linalg.norm(rows - rows.mean(axis=0)) / np.linalg.norm(rows)))
     return out
 
@@ -219,9 +226,9 @@ def _distances(system: systems.System, mixes: list[tuple[float, float]]) -> list
     latex=r"\alpha \mapsto \lVert M - (\Pi \otimes I) M \rVert_F \,/\, \lVert M \rVert_F"
     r" \text{ falls}",
     printed=[(a, 0.5) for a in (0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99)],
-    remark="Gaussian designs (K = 4, d = 15, rank 5), in the limit, where the distance goes from "
-    "0.8 to 0.005. With room for all data at once consensus is complete for every α > 0 "
-    "(commensal.room_for_all).",
+    remark="This is checked for Gaussian designs (K = 4, d = 15, rank 5) in the limit, where the "
+    "distance goes from 0.8 to 0.005. If all data have room at once, consensus is complete for "
+    "every α > 0 (commensal.room_for_all).",
     mutations={
         "in 1-α": [(a, 0.5) for a in (0.9, 0.5, 0.1)],
         "in β": [(0.5, b) for b in (0.1, 0.5, 0.9)],
@@ -245,13 +252,13 @@ def _homogenization(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
-    statement="Though private data are never shared, synthetic data let each entity's model get "
+    statement="Though private data are never shared, synthetic data let each model's model get "
     "better at the others' tasks.",
     latex=r"E\lVert \tilde X_m(\hat\theta_{Tk} - \theta) \rVert^2"
     r" < E\lVert \tilde X_m(\hat\theta_{0k} - \theta) \rVert^2, \quad m \neq k",
     printed=(0.5, 15, "others"),
-    remark="θ from N(0, I) and σ = 1, at (0.5, 0.5), T = 15. For K = 2, d = 50, rank 15 the own "
-    "task gets worse by a third, for K = 4, d = 15, rank 5 even that gets better.",
+    remark="This is checked for θ from N(0, I), σ = 1 and T = 15 at (0.5, 0.5). For K = 2, d = 50, "
+    "rank 15 the own task gets worse by a third; for K = 4, d = 15, rank 5 even that gets better.",
     mutations={
         "without interaction": (0.0, 15, "others"),
         "the own task": (0.5, 15, "own"),
@@ -285,7 +292,7 @@ def _unseen_tasks(form, trial: Trial) -> Evidence:
     "generation.",
     latex=r"\operatorname{rank} G_{0k} = d \;\Rightarrow\; E\,\hat\theta_{tk} = \theta",
     printed=(2, 4, 0.5),
-    remark="G_t of full rank is needed, too, as Theorem 2 says: an entity that later drops the "
+    remark="G_t of full rank is needed, too, as Theorem 2 says: a model that later drops the "
     "public data (β = 1) loses directions that nobody publishes, and its estimates their mean.",
     mutations={
         "initial data of low rank": (2, 1, 0.5),
@@ -293,7 +300,7 @@ def _unseen_tasks(form, trial: Trial) -> Evidence:
     },
 )
 def _unbiased_persists(form, trial: Trial) -> Evidence:
-    """Without noise the process is its own mean."""
+    """Check that, without noise, the process is its own mean."""
     rank, public, later = form
     rng = trial.rng()
     found, expected = [], []
@@ -317,8 +324,9 @@ def _unbiased_persists(form, trial: Trial) -> Evidence:
     "the generations.",
     latex=r"E\,\hat\theta_{0k} \neq \theta \;\; \forall k, \quad E\,\hat\theta_{tk} \to \theta",
     printed=(0.5, 5),
-    remark="Designs of Fig. 2 (K = 4, d = 15, rank 5): everybody begins with 10 of 15 directions. "
-    "Bias is that of a θ of unit length on average over directions.",
+    remark="This is checked for the designs of fig. 2 (K = 4, d = 15, rank 5), where everybody "
+    "begins with 10 of 15 directions. Bias is that of a θ of unit length on average over "
+    "directions.",
     mutations={"without interaction": (0.0, 5), "nobody covers some directions": (0.5, 2)},
 )
 def _bias_vanishes(form, trial: Trial) -> Evidence:

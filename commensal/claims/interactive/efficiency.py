@@ -7,7 +7,7 @@ from collections import deque
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical
 from commensal.claims._search import attack
 from commensal.claims.interactive import _systems as systems
 
@@ -22,12 +22,15 @@ _GRID = np.linspace(0.05, 0.95, 19)
     kind="numerical",
     proof="measured there",
     verdict="fails",
-    statement="Of all mixes α = β = 0.5 is best for all models (K = 4, d = 15, rank 5).",
+    statement="The mix α = β = 0.5 is the best of all mixes for all models (K = 4, d = 15, rank "
+    "5).",
     latex=r"(\tfrac12, \tfrac12) = \arg\max_{\alpha, \beta} \text{efficiency}",
     printed=(0.5, 0.5, 0.0),
     remark="It is near the best: mean efficiency is 0.57 there and 0.60 near α = 0.37, β = 0.73, "
     "and for each model by itself the picture is the same. On the curve β = 0.5 itself the top is "
     "near α = 0.37, and the curve of β = 0.9 passes over (0.5, 0.5) near α = 0.2.",
+    fault="substantive",
+    doubt="solid",
     mutations={
         "best but for 0.06": (0.5, 0.5, 0.06),
         "α = 0.35, β = 0.75, best but for 0.01": (0.35, 0.75, 0.01),
@@ -61,7 +64,7 @@ def _fig2_best(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="measured there",
     verdict="holds",
-    statement="Where β is large (0.9), relatively small α improves performance, too.",
+    statement="If β is large (0.9), a relatively small α improves performance, too.",
     latex=r"\text{efficiency}(0.2, 0.9) > \text{efficiency}(\alpha, 0.9),"
     r" \quad \alpha \in \{0^+, 0.5, 0.8\}",
     printed=(0.2, 0.9),
@@ -97,9 +100,9 @@ def _fig2_large_beta(form, trial: Trial) -> Evidence:
     latex=r"\frac{\sigma^2 \operatorname{tr}(\sum_k \tilde S_k + S_*)^{-1}}"
     r"{\operatorname{tr} \operatorname{Cov} \hat\theta_{\infty k}} \leq 1",
     printed=1.0,
-    remark="Gauss and Markov, for estimates that are unbiased in the limit (Theorem 3). At a "
-    "finite t, or where G has low rank, a biased estimate may have the smaller MSE. 1 is "
-    "approached by an entity that has nearly all data, β = 1/2 and α → 0.",
+    remark="The Gauss-Markov theorem says so for estimates that are unbiased in the limit "
+    "(Theorem 3). At a finite t, or where G has low rank, a biased estimate may have the smaller "
+    "MSE. 1 is approached by a model that has nearly all data, β = 1/2 and α → 0.",
     mutations={"at most 0.97": 0.97, "at most 0.9": 0.9},
 )
 def _efficiency_at_most_one(form, trial: Trial) -> Evidence:
@@ -130,7 +133,7 @@ def _efficiency_at_most_one(form, trial: Trial) -> Evidence:
         return jnp.where(stable, best / traces.min() / form, jnp.nan)
 
     def _squared_sum(q, alpha, inverse, web):
-        """σ² Σ_s Q^s S⁺ (Q^s)ᵀ by doubling."""
+        """Sum σ² Σ_s Q^s S⁺ (Q^s)ᵀ by doubling."""
         first = alpha / k * inverse.reshape(size, d)
         total = first @ web.sum(axis=0) @ first.T
         for _ in range(9):
@@ -158,8 +161,8 @@ def _efficiency_at_most_one(form, trial: Trial) -> Evidence:
     latex=r"E\lVert\hat\theta_{tk} - \theta\rVert^2 = \lVert (E\hat\theta_{tk}) - \theta\rVert^2"
     r" + \operatorname{tr}\operatorname{Cov}\hat\theta_{tk}",
     printed=lambda bias, variance: bias + variance,
-    remark="With σ = 1 (for others the first term of Theorem 2 lacks σ²), one θ and one design, "
-    "by the simulator of this package; α = 0.5, β = 0.5.",
+    remark="The simulator of this package runs one θ and one design at α = β = 0.5. It takes σ = "
+    "1, as the first term of Theorem 2 lacks σ² for others.",
     mutations={
         "without bias": lambda bias, variance: variance,
         "variance 1.15 times": lambda bias, variance: bias + 1.15 * variance,
@@ -173,14 +176,14 @@ def _fig4_simulated(form, trial: Trial) -> Evidence:
     system = systems.gaussian(rng, 2, 50, 15)
     theta = rng.standard_normal(50)
     runs = trial.pick(10_000, 90_000)
-    config = sims.Config(alpha=0.5, beta=0.5, generations=generations, replicates=runs)
+    config = sims.RegressionConfig(alpha=0.5, beta=0.5, generations=generations, replicates=runs)
     drawn = sims.simulate(config, trial.key(), Designs(*system), theta).squared_error.values
     maps, covariances = systems.moments(system, 0.5, 0.5, generations)
     bias = (((maps - np.eye(50)) @ theta) ** 2).sum(axis=-1)
     expected = form(bias, np.trace(covariances, axis1=2, axis2=3))
     found, error = drawn.mean(axis=0), drawn.std(axis=0) / np.sqrt(runs)
     t = list(range(generations + 1))
-    picture = Picture(
+    picture = Panel(
         t,
         [(f"Theorem 2, model {i + 1}", expected[:, i].tolist()) for i in range(2)],
         [(f"simulated, model {i + 1}", found[:, i], error[:, i]) for i in range(2)],
@@ -203,7 +206,7 @@ def _fig4_simulated(form, trial: Trial) -> Evidence:
     latex=r"\text{efficiency}_k = \frac{\sigma^2 \operatorname{tr}(\sum_j \tilde S_j + S_*)^{-1}}"
     r"{\lim_t E\lVert\hat\theta_{tk} - \theta\rVert^2}",
     printed=lambda through, given: through + given,
-    remark="At t = 20, β = 0.5; the mean over the models is compared.",
+    remark="The mean over the models is compared, at t = 20 and β = 0.5.",
     mutations={
         "publishing without noise": lambda through, given: through,
         "C counted twice": lambda through, given: through + 2 * given,
@@ -230,7 +233,7 @@ def _fig2_simulated(form, trial: Trial) -> Evidence:
         squared = ((last - theta) ** 2).sum(axis=-1).mean(axis=0)
         found.append(best / squared.mean())
         errors.append(found[-1] * squared.std() / np.sqrt(runs) / squared.mean())
-    picture = Picture(
+    picture = Panel(
         alphas, [("Theorem 3", expected)], [("simulated", found, errors)], "α", "efficiency"
     )
     return statistical(
@@ -244,19 +247,19 @@ def _fig2_simulated(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
-    statement="Where all data are kept and each generation adds as many as there were at first, "
-    "the error of linear regression grows to π²/6 times that of the first fit, and no further.",
+    statement="If all data are kept and each generation adds as many as there were at first, the "
+    "error of linear regression grows to π²/6 times that of the first fit, and no further.",
     latex=r"\frac{E\lVert\hat\theta_t - \theta\rVert^2}{E\lVert\hat\theta_0 - \theta\rVert^2}"
     r" = \sum_{i=1}^{t+1} \frac{1}{i^2} \to \frac{\pi^2}{6}",
     printed=lambda i: 1.0 / i**2,
-    remark="One model, the same features in every generation. π²/6 is no bound where generations "
-    "add fewer points: the ratio is 1 + Σ n_t n_0 / (n_0 + … + n_t)², which "
-    "comes as close to 2 as one likes. Nor is it universal under `interactive`'s "
+    remark="This is checked for one model with the same features in every generation. π²/6 is no "
+    "bound where generations add fewer points: the ratio is 1 + Σ n_t n_0 / (n_0 + … + n_t)², "
+    "which can come as close to 2 as one likes. Nor is it universal under `interactive`'s "
     "workflow, which keeps only the initial data (commensal.single_model).",
     mutations={"1/i": lambda i: 1.0 / i, "1/(i(i+1))": lambda i: 1.0 / (i * (i + 1))},
 )
 def _pi_squared_over_six(form, trial: Trial) -> Evidence:
-    """Least squares on everything so far, its map from all noise ever drawn carried along."""
+    """Compare with least squares on all data so far, with the map from all noise carried along."""
     rng, generations = trial.rng(), trial.pick(25, 100)
     n, d = 6, 3
     x = rng.standard_normal((n, d))

@@ -16,13 +16,13 @@ known = Register()
 
 
 class _Case(NamedTuple):
-    """γS = λS̃ + (1-λ)S_*, and what app. E.4 makes of it (with Δ as corrected)."""
+    """A system with γS = λS̃ + (1-λ)S_*, and the matrices of app. E.4 (with Δ as corrected)."""
 
     alpha: float | int
     beta: float | int
     lam: float | int
     gamma: float | int
-    system: systems.System
+    system: systems.StackedFeatures
 
     @property
     def web(self) -> np.ndarray:
@@ -34,18 +34,18 @@ class _Case(NamedTuple):
 
     @property
     def share(self) -> float:
-        """δ."""
+        """Factor δ of app. E.4."""
         return (1 - self.alpha) * self.beta * self.gamma / (self.alpha * self.lam)
 
     @property
     def common(self) -> np.ndarray:
-        """Δ."""
+        """Matrix Δ of app. E.4, as corrected."""
         excess = (1 - self.alpha) * (self.lam - self.beta) / (self.alpha * self.lam)
         return excess * self.system.shared + self.mean
 
     @property
     def relative(self) -> np.ndarray:
-        """The blocks of R."""
+        """Blocks of the matrix R of app. E.4."""
         half = _power(self.common, -0.5)
         return half @ self.web @ half
 
@@ -55,7 +55,7 @@ class _Case(NamedTuple):
 
 
 def _power(a: np.ndarray, exponent: float | int) -> np.ndarray:
-    """Of a positive semidefinite matrix; negative ones of its pseudo-inverse."""
+    """Power of a positive semidefinite matrix; negative powers are of its pseudo-inverse."""
     values, vectors = np.linalg.eigh(a)
     kept = values > 1e-10 * values[-1]
     powers = np.where(kept, np.where(kept, values, 1.0) ** exponent, 0.0)
@@ -63,7 +63,7 @@ def _power(a: np.ndarray, exponent: float | int) -> np.ndarray:
 
 
 def _cases(rng: np.random.Generator, repeats: int = 1) -> Iterator[_Case]:
-    """Of full and of low rank, with β up to λ, one entity and several."""
+    """Draw cases of full and of low rank, with β up to λ, for one model and several."""
     for _ in range(repeats):
         for k, d, rank, public, lam, part, alpha in (
             (1, 3, 3, 3, 1.0, 1.0, 0.5),
@@ -98,13 +98,15 @@ def _norm(a: np.ndarray) -> float:
     r" + \underline{S}",
     corrected=lambda a, b, lam: (1 - a) * (lam - b) / (a * lam),
     remark="The lemma does not suffer: all it uses of Δ is Δ ⪰ S̲, which both have for β ≤ λ.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "λ + β": lambda a, b, lam: (1 - a) * (lam + b) / (a * lam),
         "without λ": lambda a, b, lam: (1 - a) * (lam - b) / a,
     },
 )
 def _lemma1_delta(form, trial: Trial) -> Evidence:
-    """From the definition of G_k, K = d = 2; then the same for Q in numbers, low ranks included."""
+    """Compare with the definition of G_k in symbols, and with Q in numbers, low ranks included."""
     import sympy as sp
 
     a, b, lam, gamma = sp.symbols("alpha beta lambda gamma", positive=True)
@@ -123,7 +125,7 @@ def _lemma1_delta(form, trial: Trial) -> Evidence:
     found, expected = [], []
     for case in _cases(trial.rng()):
         inner = case.share * case.web + form(case.alpha, case.beta, case.lam) * case.system.shared
-        heard = case.web / case.system.entities
+        heard = case.web / case.system.models
         q = np.einsum("iab,jbc->iajc", systems.pinv(inner + case.mean), heard)
         expected.append(systems.stacked(case.system, case.alpha, case.beta).q)
         found.append(q.reshape(expected[-1].shape))
@@ -141,12 +143,12 @@ def _lemma1_delta(form, trial: Trial) -> Evidence:
     latex=r"\operatorname{range} S_k \subseteq \operatorname{range} \underline{S}"
     r" \subseteq \operatorname{range} \Delta",
     printed=lambda case: (case.mean, case.common),
-    remark="Of positive semidefinite matrices: their sum's kernel is what all kernels share. "
-    "It is what makes the pseudo-inverses of rank-deficient systems behave like inverses.",
+    remark="For positive semidefinite matrices the kernel of a sum is what all kernels share. "
+    "This makes the pseudo-inverses of rank-deficient systems behave like inverses.",
     mutations={
         "of S_*": lambda case: (case.system.shared, case.common),
         "of the others' mean": lambda case: (
-            case.web[1:].sum(axis=0) / case.system.entities,
+            case.web[1:].sum(axis=0) / case.system.models,
             case.common,
         ),
     },
@@ -222,7 +224,7 @@ def _factored(
 def _lemma1_norm(form, trial: Trial) -> Evidence:
     found, expected, least = [], [], 0.0
     for case in _cases(trial.rng(), trial.pick(2, 20)):
-        k, d = case.system.entities, case.system.dim
+        k, d = case.system.models, case.system.dim
         pi = np.kron(np.full((k, k), 1 / k), np.eye(d))
         made = form(pi, block_diag(*case.relative), case.share)
         least = min(least, float(np.linalg.eigvalsh((made + made.T) / 2)[0]))
@@ -270,7 +272,8 @@ def _lemma1_shrinks(form, trial: Trial) -> Evidence:
     "over K.",
     latex=r"\Pi\mathbf S\Pi = \tfrac1K \mathbf 1_{K \times K} \otimes \underline{S}",
     printed=lambda k: (1, k),
-    remark="Symbolically, K = 3 and d = 2. (The text prints Π = 1/K(1 ⊗ I_d), as it is here.)",
+    remark="This is checked symbolically for K = 3 and d = 2. The text prints Π = 1/K(1 ⊗ I_d), as "
+    "it is here.",
     mutations={
         "over K²": lambda k: (1, k**2),
         "without 1/K in Π": lambda k: (k, k),
@@ -295,8 +298,8 @@ def _lemma1_averaging(form, trial: Trial) -> Evidence:
 
 
 def _chain(back: np.ndarray, case: _Case, share: float | int) -> list[float]:
-    """The norms that (a) to (f) equate, and the one before them; ``back`` is Δ^{+½}."""
-    k, d = case.system.entities, case.system.dim
+    """Return the norms that (a) to (f) equate, and the one before; ``back`` is Δ^{+½}."""
+    k, d = case.system.models, case.system.dim
     pi, both = np.kron(np.full((k, k), 1 / k), np.eye(d)), np.kron(np.eye(k), back)
     s, equal = np.asarray(block_diag(*case.web)), np.full((k, k), share)
     inner = back @ case.mean @ back
@@ -320,13 +323,15 @@ def _chain(back: np.ndarray, case: _Case, share: float | int) -> list[float]:
     statement="‖ΠRΠ‖ = ‖Δ^{+½} S̲ Δ^{+½}‖, by six equations.",
     latex=r"\lVert \Pi\mathbf R\Pi \rVert = \dots"
     r" = \lVert \Delta^{+1/2} \underline{S} \Delta^{+1/2} \rVert",
-    printed=lambda case: _chain(_power(case.common, -0.5), case, 1 / case.system.entities),
-    remark="In (a) the text has I_K + Δ^{+½} for I_K ⊗ Δ^{+½}: a K × K and a d × d matrix. "
-    "The text alone does not tell whether that is the paper's or the extraction's.",
+    printed=lambda case: _chain(_power(case.common, -0.5), case, 1 / case.system.models),
+    remark="In (a) the text has I_K + Δ^{+½} for I_K ⊗ Δ^{+½}: a K × K and a d × d matrix. A ⊗ may "
+    "have been read as a +.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
         "without 1/K": lambda case: _chain(_power(case.common, -0.5), case, 1.0),
         "Δ^+ for its root": lambda case: _chain(
-            _power(case.common, -1.0), case, 1 / case.system.entities
+            _power(case.common, -1.0), case, 1 / case.system.models
         ),
     },
 )

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical, symbolic
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical, symbolic
 from commensal.claims.interactive import _systems as systems
 
 known = Register()
@@ -31,7 +31,7 @@ NOISE = 1.3
         lambda t, q, p, first: q**t * first + sum(q**s * p for s in range(t)),
         lambda t, q, r, noise: sum(q**s * noise * r**s for s in range(1, t + 1)),
     ),
-    remark="With C_t as corrected: the transposition that Theorem 1 lacks is here.",
+    remark="This takes C_t as corrected: eq. (1) has the transposition that Theorem 1 lacks.",
     mutations={
         "M: one power more": (
             lambda t, q, p, first: q**t * first + sum(q**s * p for s in range(t + 1)),
@@ -44,7 +44,7 @@ NOISE = 1.3
     },
 )
 def _eq1(form, trial: Trial) -> Evidence:
-    """In symbols that do not commute (R for Qᵀ), generation by generation."""
+    """Compare in symbols that do not commute (R for Qᵀ), generation by generation."""
     import sympy as sp
 
     mean_at, given_at = form
@@ -59,18 +59,18 @@ def _eq1(form, trial: Trial) -> Evidence:
 
 
 class Settled(NamedTuple):
-    """A stable system and what its recursions come to."""
+    """A stable system and the limits of its recursions."""
 
     p: np.ndarray
     q: np.ndarray
     noise: np.ndarray
-    """σ²S⁺."""
+    """Noise covariance σ²S⁺."""
     mean: np.ndarray
     given: np.ndarray
 
 
 def _settled(rng: np.random.Generator) -> Iterator[Settled]:
-    """Of low and of full rank, ρ(Q) up to 0.985; summed by doubling."""
+    """Draw systems of low and of full rank with ρ(Q) up to 0.985, and sum them by doubling."""
     for k, d, rank, own, alpha, beta in (
         (3, 4, 2, True, 0.6, 0.7),
         (2, 3, 4, False, 0.4, 0.5),
@@ -92,7 +92,7 @@ def _settled(rng: np.random.Generator) -> Iterator[Settled]:
 
 
 def _on_settled(compare, trial: Trial) -> Evidence:
-    """``compare`` gives what was found and what is expected, for each of the systems."""
+    """Check ``compare``, which returns found and expected values, on each of the systems."""
     rng = trial.rng()
     pairs = [compare(m) for _ in range(trial.pick(2, 20)) for m in _settled(rng)]
     found, expected = (list(one) for one in zip(*pairs, strict=True))
@@ -114,7 +114,7 @@ def _on_settled(compare, trial: Trial) -> Evidence:
     },
 )
 def _eq2_mean(form, trial: Trial) -> Evidence:
-    """The recursion itself, from any first fit."""
+    """Compare with the recursion itself, from any first fit."""
     rng, found, expected = trial.rng(), [], []
     for m in _settled(rng):
         course = rng.standard_normal(m.p.shape)  # for P_0: any
@@ -140,6 +140,7 @@ def _eq2_mean(form, trial: Trial) -> Evidence:
     r" \operatorname{vec}(Q S^+ Q^\top)",
     corrected=lambda q, inverse: (q, q, q * inverse * q.T),
     remark="Where Q is symmetric, as for K = d = 1, there is no difference.",
+    repeats="interactive.thm1_covariance",
     mutations={
         "Q ⊗ Qᵀ": lambda q, inverse: (q, q.T, q * inverse * q.T),
         "S⁺ by itself": lambda q, inverse: (q, q, inverse),
@@ -147,7 +148,7 @@ def _eq2_mean(form, trial: Trial) -> Evidence:
     },
 )
 def _eq2_covariance(form, trial: Trial) -> Evidence:
-    """K = 2, d = 1 with any Grams: Q has rank one there, so the series is geometric."""
+    """Compare for K = 2, d = 1 and any Grams: Q has rank one there, so the series is geometric."""
     import sympy as sp
 
     del trial
@@ -174,6 +175,8 @@ def _eq2_covariance(form, trial: Trial) -> Evidence:
     correction="The factors are exchanged: M has (K+1)d columns, Q has Kd rows.",
     correction_latex=r"M = P + Q M",
     corrected=lambda p, q, m: p + q @ m,
+    fault="misprint",
+    doubt="solid",
     mutations={
         "transposed": lambda p, q, m: p + q.T @ m,
         "factor 1.01": lambda p, q, m: p + 1.01 * q @ m,
@@ -197,8 +200,8 @@ def _e3_mean(form, trial: Trial) -> Evidence:
     statement="The limit C of C_t solves a discrete Lyapunov equation, and is its only solution.",
     latex=r"C = Q (C + \sigma^2 S^+) Q^\top",
     printed=lambda q, noise, c: q @ (c + noise) @ q.T,
-    remark="That it is the only one is checked by starting elsewhere: a second solution would not "
-    "come to C. With transposition, which Theorem 1 and eq. (2) lack.",
+    remark="Uniqueness is checked by starting elsewhere: a second solution would not come to C. "
+    "The equation has the transposition that Theorem 1 and eq. (2) lack.",
     mutations={
         "not transposed": lambda q, noise, c: q @ (c + noise) @ q,
         "noise outside": lambda q, noise, c: q @ c @ q.T + noise,
@@ -226,13 +229,13 @@ def _e3_covariance(form, trial: Trial) -> Evidence:
     proof="proved there",
     verdict="holds",
     statement="If G has full rank and ρ(Q) < 1, all estimates become unbiased, and their "
-    "covariance, within and between entities, settles.",
+    "covariance, within and between models, settles.",
     latex=r"E\,\hat\theta_t \to 1_K \otimes \theta, \quad \operatorname{Cov}(\hat\theta_t) \to"
     r" \sigma^2 M \begin{bmatrix} \tilde S^+ & 0 \\ 0 & S_*^+ \end{bmatrix} M^\top + C",
     printed=lambda heard, given: NOISE**2 * (heard + given),
-    remark="K = 2, d = 2, three points, each entity with one private point and prompts of its "
-    "own: initial estimates are biased, G has full rank. Of the covariances the figure shows "
-    "all ten, σ = 1.3.",
+    remark="The system has K = 2, d = 2 and three points: each model has one private point and "
+    "prompts of its own. Initial estimates are biased, and G has full rank. The figure shows all "
+    "ten of the covariances, for σ = 1.3.",
     mutations={
         "C missing": lambda heard, given: NOISE**2 * heard,
         "without σ²": lambda heard, given: heard + NOISE**2 * given,
@@ -240,10 +243,10 @@ def _e3_covariance(form, trial: Trial) -> Evidence:
     },
 )
 def _thm3(form, trial: Trial) -> Evidence:
-    """The workflow, every response drawn and every model refitted; the features are given."""
+    """Compare with the workflow on given features, each response drawn and each model refitted."""
     x = np.array([[[1.0, 0.4]], [[-0.3, 1.2]]])
     prompts = np.array([[[0.8, 0.5], [0.2, -0.6]], [[0.3, 1.0], [0.5, 0.1]]])
-    system = systems.System(x, np.array([[0.9, 0.6]]), prompts)
+    system = systems.StackedFeatures(x, np.array([[0.9, 0.6]]), prompts)
     theta, alpha, beta, generations = np.array([1.0, -2.0]), 0.5, 0.6, 25
     rng, batch, batches = trial.rng(), 100_000, trial.pick(1, 9)
     m = systems.stacked(system, alpha, beta)
@@ -264,7 +267,7 @@ def _thm3(form, trial: Trial) -> Evidence:
     sizes = np.outer(spread, spread)
     upper = np.triu_indices(4)
     errors = np.sqrt((sizes**2 + found**2) / runs)[upper]
-    picture = Picture(
+    picture = Panel(
         np.arange(1, 11),
         [("Theorem 3", expected[upper])],
         [("simulated", found[upper], errors)],

@@ -26,8 +26,8 @@ def _inverse(x: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="stated there",
     verdict="holds",
-    statement="Of the models only what their prompts ask about matters: projecting onto the "
-    "prompts' row space changes nothing.",
+    statement="Only the answers to their prompts matter of the models: projecting the models onto "
+    "the prompts' row space changes nothing.",
     latex=r"Q_t X_t^+ X_t = Q_t",
     printed=lambda q, x: q @ _inverse(x) @ x,
     mutations={
@@ -51,12 +51,12 @@ def _prompts_seen(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
-    statement="The estimates are a linear dynamical system: driven by the real data's "
-    "least-squares estimates, by the estimates before, and by the new responses' noise.",
+    statement="The estimates form a linear dynamical system. It is driven by the real data's "
+    "least-squares estimates, by the estimates before, and by the noise of the new responses.",
     latex=r"\hat\theta_t = P_t \begin{bmatrix} \tilde X^+ \tilde y \\ X_*^+ y_* \end{bmatrix}"
     r" + Q_t \hat\theta_{t-1} + Q_t X_t^+ w_t",
     printed=lambda p, q, x, z, before, w: p @ z + q @ before + q @ _inverse(x) @ w,
-    remark="With P_t as app. E defines it. No rank is needed, and α and β may be 0 or 1.",
+    remark="This takes P_t as app. E defines it. No rank is needed, and α and β may be 0 or 1.",
     mutations={
         "memory 1.01 times": lambda p, q, x, z, before, w: (
             p @ z + 1.01 * q @ before + q @ _inverse(x) @ w
@@ -65,7 +65,7 @@ def _prompts_seen(form, trial: Trial) -> Evidence:
     },
 )
 def _eq4(form, trial: Trial) -> Evidence:
-    """Against least squares on the rows themselves, in the workflow."""
+    """Compare with least squares on the rows themselves, in the workflow."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng):
@@ -92,7 +92,7 @@ def _eq4(form, trial: Trial) -> Evidence:
     },
 )
 def _thm1_mean(form, trial: Trial) -> Evidence:
-    """Against the workflow on real responses one by one, its models publishing without noise."""
+    """Compare with the workflow on each real response by itself, published without noise."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng):
@@ -110,38 +110,40 @@ def _thm1_mean(form, trial: Trial) -> Evidence:
     return identity(found, expected, 1e-7)
 
 
-class Stacked(NamedTuple):
+class StackedOverTime(NamedTuple):
     """A system as the paper stacks it, Kd rows; synthetic data differ between generations."""
 
     p: np.ndarray
-    """P_0, whose α is 0, then P (constant), as (T+1, Kd, (K+1)d)."""
+    """Matrices P_0, with α = 0, and then P (constant), as (T+1, Kd, (K+1)d)."""
     q: np.ndarray
-    """Q_0 = 0, Q_1, ..., as (T+1, Kd, Kd)."""
+    """Matrices Q_0 = 0, Q_1, ..., as (T+1, Kd, Kd)."""
     s: np.ndarray
-    """S_t, block diagonal, as (T+1, Kd, Kd)."""
+    """Block-diagonal matrices S_t, as (T+1, Kd, Kd)."""
 
 
-def stacked(rng: np.random.Generator, entities: int = 3, dim: int = 4, rank: int = 3) -> Stacked:
-    """Gaussian designs of low rank: inverses would not do."""
+def stacked(
+    rng: np.random.Generator, models: int = 3, dim: int = 4, rank: int = 3
+) -> StackedOverTime:
+    """Draw and stack Gaussian designs of low rank, for which inverses would not do."""
 
     def gram(*shape: int) -> np.ndarray:
         x = rng.standard_normal((*shape, rank, dim))
         return x.swapaxes(-1, -2) @ x
 
-    private, public, eye = gram(entities), gram(), np.eye(dim)
-    mean = np.kron(np.full((entities, entities), 1 / entities), eye)
+    private, public, eye = gram(models), gram(), np.eye(dim)
+    mean = np.kron(np.full((models, models), 1 / models), eye)
     ps, qs, ss = [], [], []
     for t in range(4):
-        alpha, blocks = (ALPHA if t else 0.0), gram(entities)
+        alpha, blocks = (ALPHA if t else 0.0), gram(models)
         web = (1 - alpha) * (1 - BETA) * public + alpha * blocks.mean(axis=0)
-        g = (1 - alpha) * BETA * block_diag(*private) + np.kron(np.eye(entities), web)
+        g = (1 - alpha) * BETA * block_diag(*private) + np.kron(np.eye(models), web)
         inverse = np.linalg.pinv(g, hermitian=True)
-        ones = np.ones((entities, 1))
+        ones = np.ones((models, 1))
         real = [BETA * block_diag(*private), (1 - BETA) * np.kron(ones, public)]
         ss.append(block_diag(*blocks))
         ps.append((1 - alpha) * inverse @ np.hstack(real))
         qs.append(alpha * inverse @ mean @ ss[-1])
-    return Stacked(np.array(ps), np.array(qs), np.array(ss))
+    return StackedOverTime(np.array(ps), np.array(qs), np.array(ss))
 
 
 @known.claim(
@@ -156,13 +158,15 @@ def stacked(rng: np.random.Generator, entities: int = 3, dim: int = 4, rank: int
     correction="The last factor must be transposed: the printed matrix is not even symmetric.",
     correction_latex=r"C_t = Q_t \left(\sigma^2 S_t^+ + C_{t-1}\right) Q_t^\top",
     corrected=lambda q, inner: q @ inner @ q.T,
+    fault="misprint",
+    doubt="solid",
     mutations={
         "factor 1.01": lambda q, inner: 1.01 * q @ inner @ q.T,
         "first factor transposed": lambda q, inner: q.T @ inner @ q,
     },
 )
 def _thm1_covariance(form, trial: Trial) -> Evidence:
-    """Against the noise followed through every generation by itself: no recursion of moments."""
+    """Compare with the noise followed through every generation, without a recursion of moments."""
     found, expected = [], []
     rng = trial.rng()
     for _ in range(trial.pick(5, 50)):

@@ -1,4 +1,4 @@
-"""`interactive`: when the process is stable (sec. 5: Lemma 1 and what is said around it)."""
+"""`interactive`: when the process is stable (sec. 5: Lemma 1 and the text around it)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from commensal.claims.interactive import _systems as systems
 
 known = Register()
 
-_ENTITIES, _DIM = 3, 3
+_MODELS, _DIM = 3, 3
 
 
 def _radius(x: Any, beta: Any, own_prompts: bool = True) -> tuple[Any, ...]:
-    """ρ(Q) at x, d-dimensionally; and α, β, λ, γ.
+    """Return ρ(Q) at x, computed in d dimensions, and α, β, λ, γ.
 
     ``beta`` maps (λ, a number between 0 and 1) to β.
     """
     import jax
     import jax.numpy as jnp
 
-    k, d = _ENTITIES, _DIM
+    k, d = _MODELS, _DIM
     # away from the edges, where bounds divide by nothing
     alpha, lam, share = jnp.array([0.9, 1, 1]) * (0.01 + 0.98 * jax.nn.sigmoid(x[:3]))
     beta, gamma = beta(lam, share), 4 ** jnp.tanh(x[3])
@@ -39,7 +39,7 @@ def _radius(x: Any, beta: Any, own_prompts: bool = True) -> tuple[Any, ...]:
 
 
 def _anywhere(rng: np.random.Generator) -> np.ndarray:
-    return rng.standard_normal(4 + (2 * _ENTITIES + 1) * _DIM**2)
+    return rng.standard_normal(4 + (2 * _MODELS + 1) * _DIM**2)
 
 
 @known.claim(
@@ -53,10 +53,10 @@ def _anywhere(rng: np.random.Generator) -> np.ndarray:
     latex=r"\mathbf S \propto \lambda \tilde{\mathbf S} + (1-\lambda)(I_K \otimes S_*)"
     r" \;\Rightarrow\; \rho(\mathbf Q) < 1",
     printed=(lambda lam, share: lam * (0.2 + 0.8 * share), True),
-    remark="Sought where α ≤ 0.9, β ≥ λ/5 and S is at most 4 times too large or small, so that "
-    "'strictly less' means a distance: below 0.999. The least distance has a closed form "
-    "(commensal.prompts_rate), which also shows that β ≤ λ may be replaced by β < 1. Prompts "
-    "of other kinds can break it: ρ(Q) then goes up to (1 + √K)/2.",
+    remark="The search goes over α ≤ 0.9, β ≥ λ/5 and S at most 4 times too large or small, so "
+    "that 'strictly less' means a distance: below 0.999. The least distance has a closed form "
+    "(commensal.prompts_rate), which also shows that β ≤ λ may be replaced by β < 1. Prompts of "
+    "other kinds can break it: ρ(Q) then goes up to (1 + √K)/2.",
     mutations={
         "any prompts": (lambda lam, share: lam * (0.2 + 0.8 * share), False),
         "β = 0": (lambda lam, share: 0.0 * share, True),
@@ -90,11 +90,11 @@ def _rate(beta, lam, sign=-1):
     latex=r"\rho(\mathbf Q) \leq \frac{\alpha}{\alpha + \bar\alpha\gamma"
     r" \min\left(\frac{\beta}{\lambda}, \frac{\bar\beta}{\bar\lambda}\right)}",
     printed=_rate,
-    remark="With prompts as one's own data (S = S̃): α/(α + ᾱβ). Why: let p = ᾱβ, q = ᾱβ̄, a = λ/γ, "
-    "b = λ̄/γ, H the mean of G_k⁻¹. As pS_k = aG_k - C with C = (aq - bp)S_* + aαS̲, an eigenvalue "
-    "μ of Q has a y with μ = αa/p - (α/p) yᵀCy / yᵀH⁻¹y. Where yᵀCy ≥ 0, H⁻¹ ⪯ mean G gives μ ≤ "
-    "α yᵀS̲y / yᵀ(mean G)y; elsewhere H⁻¹ ⪰ qS_* + αS̲ gives μ ≤ αb/(q + αb). So all eigenvalues "
-    "are real, too. Equality: one model, or all alike.",
+    remark="With prompts as one's own data (S = S̃) the bound is α/(α + ᾱβ). For the proof let p = "
+    "ᾱβ, q = ᾱβ̄, a = λ/γ, b = λ̄/γ, H the mean of G_k⁻¹. As pS_k = aG_k - C with C = (aq - bp)S_* "
+    "+ aαS̲, an eigenvalue μ of Q has a y with μ = αa/p - (α/p) yᵀCy / yᵀH⁻¹y. Where yᵀCy ≥ 0, H⁻¹ "
+    "⪯ mean G gives μ ≤ α yᵀS̲y / yᵀ(mean G)y; elsewhere H⁻¹ ⪰ qS_* + αS̲ gives μ ≤ αb/(q + αb). "
+    "So all eigenvalues are real, too. There is equality for one model, or if all are alike.",
     mutations={
         "β/λ alone": lambda beta, lam: beta / lam,
         "the larger of the two": lambda beta, lam: _rate(beta, lam, sign=1),
@@ -102,7 +102,7 @@ def _rate(beta, lam, sign=-1):
     },
 )
 def _prompts_rate(form, trial: Trial) -> Evidence:
-    """By ascent inside, and of low ranks and at the edges, where no ascent goes."""
+    """Attack the bound by ascent inside; try low ranks and edges, where no ascent goes, in turn."""
 
     def over(radius, alpha, beta, lam, gamma):
         return radius * (alpha + (1 - alpha) * gamma * form(beta, lam)) / alpha
@@ -127,12 +127,12 @@ def _prompts_rate(form, trial: Trial) -> Evidence:
     )
 
 
-def _misaligned(strength: float | int) -> systems.System:
-    """Two entities that publish where their own data are thin: ρ up to 1.207 at β = 1."""
+def _misaligned(strength: float | int) -> systems.StackedFeatures:
+    """Make two models that publish where their own data are thin: ρ reaches 1.207 at β = 1."""
     x = (1 + 1 / np.sqrt(2)) / 2
     thin = np.array([[np.sqrt(x), np.sqrt(1 - x)], [np.sqrt(1 - x), np.sqrt(x)]])
     private = np.sqrt(strength) * (np.eye(2) - thin[:, :, None] * thin[:, None, :])
-    return systems.System(private, np.eye(2), np.sqrt(2) * np.eye(2)[:, None, :])
+    return systems.StackedFeatures(private, np.eye(2), np.sqrt(2) * np.eye(2)[:, None, :])
 
 
 @known.claim(
@@ -140,26 +140,38 @@ def _misaligned(strength: float | int) -> systems.System:
     where="sec. 5, before Lemma 1",
     kind="numerical",
     proof="stated there",
-    verdict="fails",
+    verdict="holds, restricted",
     statement="If S is proportional to S̃ then the system is stable for all 0 ≤ α < 1 and "
     "0 ≤ β ≤ 1.",
     latex=r"\mathbf S \propto \tilde{\mathbf S} \;\Rightarrow\; \rho(\mathbf Q) < 1"
     r" \quad (0 \leq \alpha < 1, \; 0 \leq \beta \leq 1)",
-    printed=((0.0, 0.3, 1.0), 1, False),
-    remark="β = 0 is not covered by the lemma, and it fails: in a direction v of the prompts "
-    "but not in the public data G_k v = αS̲v for every k, and ρ(Q) = 1 for each α > 0. The "
-    "least example is K = d = 1, S̃ = S = 1, S_* = 0. It holds for 0 < β ≤ 1 (even if each S_k has "
-    "its own factor to S̃_k), and at β = 0 just where S_* spans the range of S̲.",
+    printed=(((0.0, 0.3, 1.0), 1, False),),
+    restriction="β = 0 must be left out, unless S_* spans the range of S̲. The lemma itself has 0 "
+    "< β.",
+    correction_latex=r"\rho(\mathbf Q) < 1 \quad (0 \leq \alpha < 1, \; 0 < \beta \leq 1)",
+    # each S_k may have its own factor to S̃_k; with public data of full rank β may be 0
+    corrected=(
+        ((0.01, 0.3, 1.0), 1, False),
+        ((0.01, 0.3, 1.0), 1, True),
+        ((0.0, 0.3, 1.0), 5, False),
+    ),
+    remark="At β = 0, in a direction v of the prompts but not in the public data, G_k v = αS̲v for "
+    "every k, and ρ(Q) = 1 for each α > 0. The least example is K = d = 1, S̃ = S = 1, S_* = 0. "
+    "For 0 < β ≤ 1 the statement holds even if each S_k has its own factor to S̃_k.",
+    fault="wording",
+    doubt="solid",
     mutations={
-        "0 < β ≤ 1": ((0.01, 0.3, 1.0), 1, False),
-        "0 < β ≤ 1, S_k = c_k S̃_k": ((0.01, 0.3, 1.0), 1, True),
-        "public data of full rank": ((0.0, 0.3, 1.0), 5, False),
+        "β = 0 alone": (((0.0,), 1, False),),
+        "β = 0, S_k = c_k S̃_k": (((0.0, 0.3, 1.0), 1, True),),
+        "β = 0, public data of rank 2": (((0.0, 0.3, 1.0), 2, False),),
     },
 )
 def _lemma1_remark(form, trial: Trial) -> Evidence:
-    betas, public, own_factors = form
     rng, worst, where = trial.rng(), -1.0, ""
-    for k, d, rank in ((1, 1, 1), (2, 3, 2), (4, 5, 2), (3, 5, 5)):
+    shapes = ((1, 1, 1), (2, 3, 2), (4, 5, 2), (3, 5, 5))
+    for (betas, public, own_factors), (k, d, rank) in (
+        (case, shape) for case in form for shape in shapes
+    ):
         system = systems.mixed_prompts(rng, k, d, rank, public, 1.0, gamma=0.7)
         if own_factors:
             factors = np.exp(rng.standard_normal((k, 1, 1)))
@@ -171,7 +183,8 @@ def _lemma1_remark(form, trial: Trial) -> Evidence:
                 radius = systems.spectral_radius(system, alpha, beta)
                 if radius > worst + 1e-9:
                     worst, where = radius, f"K = {k}, d = {d}, α = {alpha:g}, β = {beta:g}"
-    text = f"largest ρ(Q) {worst:.6f}, at {where} with S_* of rank {public} or less"
+                    where += f" with S_* of rank {public} or less"
+    text = f"largest ρ(Q) {worst:.6f}, at {where}"
     return stated(worst < 1 - 1e-5, text, **{"largest radius": worst})
 
 
@@ -185,13 +198,13 @@ def _lemma1_remark(form, trial: Trial) -> Evidence:
     "does not converge.",
     latex=r"\mathbf Q^2 = \mathbf Q \neq 0 \quad (\alpha = 1)",
     printed="α = 1",
-    remark="For S ≠ 0. Q is a projection on the consensus of all in the range of S̲, "
+    remark="This holds for S ≠ 0. Q is a projection on the consensus of all in the range of S̲, "
     "so that ρ(Q) = 1, C_t = tC_1 (interactive.alpha_one_linear), and the mean stands still from "
-    "t = 1 on. Here symbolically for K = d = 2 and any S_1, S_2.",
+    "t = 1 on. It is checked symbolically for K = d = 2 and any S_1, S_2.",
     mutations={name: name for name in ("α = 99/100", "each hears itself alone")},
 )
 def _alpha_one_radius(form, trial: Trial) -> Evidence:
-    """By sympy, with det(G) kept apart: Q = N / det(G), and N's entries are polynomials."""
+    """Check by sympy with det(G) kept apart: Q = N / det(G), where N's entries are polynomials."""
     import sympy as sp
 
     blocks = [sp.Matrix(2, 2, sp.symbols(f"a{k} b{k} b{k} c{k}")) for k in (1, 2)]
@@ -210,9 +223,9 @@ def _alpha_one_radius(form, trial: Trial) -> Evidence:
 
 
 def _settling(
-    system: systems.System, alpha: float | int, beta: float | int
+    system: systems.StackedFeatures, alpha: float | int, beta: float | int
 ) -> tuple[float, float, float]:
-    """ρ(Q); the change of M_t and of C_t from t = 2¹³ to 2¹⁴, relative to the latter.
+    """Return ρ(Q), and the relative changes of M_t and of C_t from t = 2¹³ to 2¹⁴.
 
     By doubling: the sums over s < 2t of eq. (1) are those over s < t, and Qᵗ (...) of them.
     """
@@ -234,7 +247,7 @@ def _settling(
     return radius, m_change, c_change
 
 
-def _stable_and_not(rng: np.random.Generator) -> list[tuple[systems.System, float, float]]:
+def _stable_and_not(rng: np.random.Generator) -> list[tuple[systems.StackedFeatures, float, float]]:
     thin = systems.mixed_prompts(rng, 2, 3, 2, 1, 1.0)
     return [
         *(
@@ -262,8 +275,9 @@ def _stable_and_not(rng: np.random.Generator) -> list[tuple[systems.System, floa
     latex=r"\rho(\mathbf Q) < 1 \;\Rightarrow\; \mathbf M_t \to \mathbf M, \;"
     r" \mathbf C_t \to \mathbf C",
     printed=1.0,
-    remark="For 16,384 generations of systems with ρ from 0.4 to 1.2. The converse holds for C_t "
-    "(commensal.radius_needed) but not for M_t, which stands still at α = 1.",
+    remark="This is checked over 16,384 generations of systems with ρ from 0.4 to 1.2. The "
+    "converse holds for C_t (commensal.radius_needed) but not for M_t, which stands still at α = "
+    "1.",
     mutations={"ρ ≤ 1": 1.0 + 1e-9, "ρ < 1.1": 1.1},
 )
 def _radius_convergence(form, trial: Trial) -> Evidence:
@@ -283,9 +297,9 @@ def _radius_convergence(form, trial: Trial) -> Evidence:
     statement="ρ(Q) < 1 is necessary, too: wherever ρ(Q) ≥ 1, and σ > 0, C_t diverges.",
     latex=r"\rho(\mathbf Q) \geq 1 \;\Rightarrow\; \lVert \mathbf C_t \rVert \to \infty",
     printed=2,
-    remark="Why: a left eigenvector w of Q for an eigenvalue μ ≠ 0 lies in the range of Qᵀ, hence "
-    "of S, so that w*S⁺w > 0; and w*C_tw = σ² w*S⁺w Σ|μ|^2s over s = 1, ..., t. So every way of "
-    "losing stability is seen in the errors. Not so for M_t.",
+    remark="The proof takes a left eigenvector w of Q for an eigenvalue μ ≠ 0. It lies in the "
+    "range of Qᵀ, hence of S, so that w*S⁺w > 0; and w*C_tw = σ² w*S⁺w Σ|μ|^2s over s = 1, ..., t. "
+    "So every way of losing stability is seen in the errors. This is not so for M_t.",
     mutations={"M_t diverges": 1},
 )
 def _radius_needed(form, trial: Trial) -> Evidence:

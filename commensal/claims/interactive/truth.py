@@ -34,7 +34,7 @@ NOISE = 1.3
     },
 )
 def _eq5(form, trial: Trial) -> Evidence:
-    """Least squares of each parameter's responses and of each response's noise by themselves."""
+    """Compare with least squares of each parameter's responses, and of each response's noise."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng):
@@ -57,12 +57,12 @@ def _eq5(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
-    statement="Where every G_t but the first has full rank, the estimates' mean misses the truth "
-    "by what the initial data do not see, as the generations have passed it on.",
+    statement="If every G_t but the first has full rank, the bias of the estimates is the part of "
+    "the truth that the initial data do not see, passed on through the generations.",
     latex=r"E\,\hat\theta_t = \left(I - Q_t \cdots Q_1 (I - G_0 G_0^+)\right) (1_K \otimes \theta)",
     printed=lambda qs, unseen: np.linalg.multi_dot([np.eye(len(unseen)), *qs[::-1], unseen]),
-    remark="Without full rank it fails: directions nobody sees any more are lost from the mean "
-    "at once, not by a product of the Q_t.",
+    remark="Without full rank the statement fails: directions that nobody sees any more are lost "
+    "from the mean at once, not by a product of the Q_t.",
     mutations={
         "other order": lambda qs, unseen: np.linalg.multi_dot([np.eye(len(unseen)), *qs, unseen]),
         "but for Q_t": lambda qs, unseen: np.linalg.multi_dot(
@@ -71,12 +71,12 @@ def _eq5(form, trial: Trial) -> Evidence:
     },
 )
 def _thm2_mean(form, trial: Trial) -> Evidence:
-    """Without noise the workflow is its own mean."""
+    """Compare with the workflow without noise, which is its own mean."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng, full_rank=True):
             d = history.dim
-            same = np.kron(np.ones((history.entities, 1)), np.eye(d))
+            same = np.kron(np.ones((history.models, 1)), np.eye(d))
             qs, unseen = [], np.zeros((0, 0))
             silent = np.zeros((history.points, d))
             for t, estimates in enumerate(histories.course(history, np.eye(d), silent)):
@@ -107,13 +107,15 @@ def _thm2_mean(form, trial: Trial) -> Evidence:
     r" 0 \\ 0 & S_*^+ \end{bmatrix} M_t^\top + C_t",
     corrected=lambda m, inverse, given, noise: noise**2 * m @ inverse @ m.T + given,
     remark="C_t carries a σ² of its own. Full rank is not needed here, only for the mean.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "σ² for both": lambda m, inverse, given, noise: noise**2 * (m @ inverse @ m.T + given),
         "σ": lambda m, inverse, given, noise: noise * m @ inverse @ m.T + given,
     },
 )
 def _thm2_covariance(form, trial: Trial) -> Evidence:
-    """Every single error that is ever made, followed through the workflow by itself."""
+    """Compare with every single error followed through the workflow by itself."""
     rng, found, expected = trial.rng(), [], []
     for history in (h for _ in range(trial.pick(1, 10)) for h in histories.drawn(rng)):
         inverse = histories.diagonal(
@@ -135,25 +137,25 @@ def _thm2_covariance(form, trial: Trial) -> Evidence:
     where="app. E.2, after the last display",
     kind="symbolic",
     proof="stated there",
-    verdict="holds as corrected",
-    statement="Where all hold the same estimate, the web says about it what the mean Gram matrix "
-    "says.",
-    latex=r"\Pi S_t (1_K \otimes I_d) = (I_K \otimes S_t)(1_K \otimes I_d)",
+    verdict="holds",
+    statement="If all models hold the same estimate, the web's part of the update is the mean "
+    "Gram matrix times this estimate.",
+    latex=r"\Pi S_t (1_K \otimes I_d) = (I_K \otimes \underline{S}_t)(1_K \otimes I_d), \quad"
+    r" \underline{S}_t = \tfrac{1}{K} \textstyle\sum_j S_{tj}",
     printed=lambda sp, k, d, blocks: (
-        sp.kronecker_product(sp.eye(k), sp.diag(*blocks)),
-        sp.kronecker_product(sp.ones(k, 1), sp.eye(d)),
-    ),
-    correction="On the right it is the mean S_t of the K Gram matrices, d × d: K copies of the "
-    "whole S_t have K²d columns.",
-    correction_latex=r"\Pi S_t (1_K \otimes I_d) ="
-    r" (I_K \otimes \tfrac{1}{K} \textstyle\sum_j S_{tj})(1_K \otimes I_d)",
-    corrected=lambda sp, k, d, blocks: (
         sp.kronecker_product(sp.eye(k), sum(blocks, sp.zeros(d)) / k),
         sp.kronecker_product(sp.ones(k, 1), sp.eye(d)),
     ),
-    remark="The line under the letter, which is all the difference, may have been lost in the "
-    "text's extraction, though other places have it.",
+    remark="On the right the text has S_t, all K Gram matrices, where only their mean, S_t "
+    "underlined, has the right shape. The line under the letter is all the difference, and other "
+    "places have it.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "S_t whole, as in the text": lambda sp, k, d, blocks: (
+            sp.kronecker_product(sp.eye(k), sp.diag(*blocks)),
+            sp.kronecker_product(sp.ones(k, 1), sp.eye(d)),
+        ),
         "each with its own": lambda sp, k, d, blocks: (
             sp.diag(*blocks),
             sp.kronecker_product(sp.ones(k, 1), sp.eye(d)),
@@ -165,7 +167,7 @@ def _thm2_covariance(form, trial: Trial) -> Evidence:
     },
 )
 def _e2_identity(form, trial: Trial) -> Evidence:
-    """K = 3, d = 2: what each entity receives, added up without a Kronecker product."""
+    """Add up what each model receives without a Kronecker product, for K = 3, d = 2."""
     import sympy as sp
 
     del trial
@@ -188,30 +190,30 @@ def _e2_identity(form, trial: Trial) -> Evidence:
     where="app. E.2, last display, first line",
     kind="numerical",
     proof="stated there",
-    verdict="holds as corrected",
-    statement="What real data and web say of a truth that all share: the pseudoinverse of G_t "
-    "times the real data's part, plus the web's.",
+    verdict="holds",
+    statement="If all models share one truth, real data and web give the pseudoinverse of G_t "
+    "times the real data's part, plus the web's part.",
     latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = G_t^+ \left("
-    r"\bar\alpha\beta \tilde S + \bar\alpha\bar\beta (I_K \otimes S_*)\right)"
-    r" + \alpha \Pi S_t (1_K \otimes \theta)",
-    # 1_K ⊗ θ belongs to both terms: as it stands there a matrix and a vector are added
-    printed=lambda inverse, real, web: inverse @ real + web,
-    correction="The bracket closes too early: G_t⁺ stands before the web's part, too.",
-    correction_latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = G_t^+ \left("
     r"\bar\alpha\beta \tilde S + \bar\alpha\bar\beta (I_K \otimes S_*) + \alpha \Pi S_t\right)"
     r" (1_K \otimes \theta)",
-    corrected=lambda inverse, real, web: inverse @ (real + web),
-    remark="The next line of the proof, G_t⁺G_t(1_K ⊗ θ), is right again. It needs no full rank.",
+    printed=lambda inverse, real, web: inverse @ (real + web),
+    remark="In the text the bracket closes before the web's part, so that G_t⁺ stands before the "
+    "real data's part only, and a matrix is added to a vector. One bracket is all the difference; "
+    "the next line of the proof, G_t⁺G_t(1_K ⊗ θ), is right. The statement needs no full rank.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        # 1_K ⊗ θ is taken to belong to both terms: in the text a matrix and a vector are added
+        "bracket as in the text": lambda inverse, real, web: inverse @ real + web,
         "web 1.01 times": lambda inverse, real, web: inverse @ (real + 1.01 * web),
         "real data outside": lambda inverse, real, web: real + inverse @ web,
     },
 )
 def _e2_bracket(form, trial: Trial) -> Evidence:
-    """Against one generation of the workflow in which all have found the truth already."""
+    """Compare with one generation of the workflow in which all have found the truth already."""
     rng, found, expected = trial.rng(), [], []
     for history in (h for _ in range(trial.pick(1, 10)) for h in histories.drawn(rng)):
-        k, d = history.entities, history.dim
+        k, d = history.models, history.dim
         same = np.kron(np.ones((k, 1)), np.eye(d))
         mean = np.kron(np.full((k, k), 1 / k), np.eye(d))
         own = histories.diagonal(x.T @ x for x in history.private)
@@ -237,22 +239,23 @@ def _e2_bracket(form, trial: Trial) -> Evidence:
     where="app. E.2, last display, last line",
     kind="symbolic",
     proof="proved there",
-    verdict="holds as corrected",
-    statement="The truth, once all have found it, is kept: it is a fixed point of the mean.",
-    latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = I_K \otimes \theta",
-    printed=lambda sp, k, theta: sp.kronecker_product(sp.eye(k), theta),
-    correction="On the right stands 1_K ⊗ θ, a vector as on the left; I_K ⊗ θ is Kd × K.",
-    correction_latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta)"
-    r" = 1_K \otimes \theta",
-    corrected=lambda sp, k, theta: sp.kronecker_product(sp.ones(k, 1), theta),
-    remark="For G_t of full rank. Theorem 2's mean needs nothing else.",
+    verdict="holds",
+    statement="The truth is a fixed point of the mean: once all models have found it, they keep "
+    "it.",
+    latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = 1_K \otimes \theta",
+    printed=lambda sp, k, theta: sp.kronecker_product(sp.ones(k, 1), theta),
+    remark="On the right the text has I_K ⊗ θ, which is Kd × K; a bold 1_K may have been read as "
+    "I_K. This needs G_t of full rank. Theorem 2's mean needs nothing else.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "I_K for 1_K, as in the text": lambda sp, k, theta: sp.kronecker_product(sp.eye(k), theta),
         "a mean of K": lambda sp, k, theta: sp.kronecker_product(sp.ones(k, 1), theta) / k,
         "θ ⊗ 1_K": lambda sp, k, theta: sp.kronecker_product(theta, sp.ones(k, 1)),
     },
 )
 def _e2_truth_stays(form, trial: Trial) -> Evidence:
-    """K = d = 2, both sides times G_t, which stays in the form of its definition."""
+    """Compare both sides times G_t, left in the form of its definition, for K = d = 2."""
     import sympy as sp
 
     del trial

@@ -14,7 +14,7 @@ known = Register()
 
 
 def _minimiser(own: np.ndarray, shared: np.ndarray, web: np.ndarray) -> np.ndarray:
-    """From the columns (Gram matrix, Xᵀy), weighted already."""
+    """Return the minimiser, from the columns (Gram matrix, Xᵀy) already weighted."""
     seen = own + shared + web
     return systems.pinv(seen[:, :-1]) @ seen[:, -1:]
 
@@ -37,16 +37,18 @@ def _minimiser(own: np.ndarray, shared: np.ndarray, web: np.ndarray) -> np.ndarr
         shared,
         np.hstack([(k + 1) * web[k][:, :-1], np.sum(web[: k + 1], axis=0)[:, -1:]]) / len(web),
     ),
-    correction="Both sums run over all K entities, and the first over S_tj: the printed one, up to "
-    "k and of S_tk, would leave out what later entities publish.",
+    correction="Both sums run over all K models, and the first over S_tj: the printed one, up to "
+    "k and of S_tk, would leave out what later models publish.",
     correction_latex=r"\hat\theta_{tk} = \left(\bar\alpha\beta \tilde S_k +"
     r" \bar\alpha\bar\beta S_* + \frac{\alpha}{K} \sum_{j=1}^K S_{tj}\right)^+"
     r" \left(\bar\alpha\beta \tilde X_k^\top \tilde y_k + \bar\alpha\bar\beta X_*^\top y_* +"
     r" \frac{\alpha}{K} \sum_{j=1}^K X_{tj}^\top y_{tj}\right)",
     corrected=lambda k, own, shared, web: _minimiser(own, shared, np.mean(web, axis=0)),
     remark="S_* is printed as its transpose, which is no other matrix, and the private responses "
-    "with the index t. The upper limit k comes back in eq. (3) and in the display after it. "
-    "It may be a capital lost in the text's extraction; the index of S_tk is not.",
+    "with the index t. The upper limit k is printed four times, here and up to the display after "
+    "eq. (3), and the index of S_tk is no lost mark.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "S_tk, summed over all": lambda k, own, shared, web: _minimiser(
             own, shared, np.hstack([web[k][:, :-1], np.sum(web, axis=0)[:, -1:] / len(web)])
@@ -55,7 +57,7 @@ def _minimiser(own: np.ndarray, shared: np.ndarray, web: np.ndarray) -> np.ndarr
     },
 )
 def _minimiser_of_the_loss(form, trial: Trial) -> Evidence:
-    """Against least squares on the rows themselves, each times the root of its weight."""
+    """Compare with least squares on the rows themselves, each times the root of its weight."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng):
@@ -87,18 +89,18 @@ def _minimiser_of_the_loss(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
-    statement="What least squares needs of the responses, Xᵀy, depends on them through the "
-    "ordinary least-squares estimate only, whatever the rank of X.",
+    statement="Least squares sees the responses through Xᵀy, which depends on them only through "
+    "the ordinary least-squares estimate, whatever the rank of X.",
     latex=r"A^\top = A^\top A A^+",
     printed=lambda a, inverse: a.T * a * inverse,
-    remark="So each dataset enters as its Gram matrix and X⁺y.",
+    remark="Each dataset therefore enters as its Gram matrix and X⁺y.",
     mutations={
         "on the other side": lambda a, inverse: inverse * a.T * a,
         "factor 1.01": lambda a, inverse: a.T * a * inverse * 1.01,
     },
 )
 def _normal_equations(form, trial: Trial) -> Evidence:
-    """Any 3 × 3 matrix of rank 2 (up to the order of columns) and of rank 1, A = BC."""
+    """Check any 3 × 3 matrix A = BC of rank 2 (up to the order of columns) and of rank 1."""
     import sympy as sp
 
     del trial
@@ -117,8 +119,8 @@ def _normal_equations(form, trial: Trial) -> Evidence:
 
 
 def _bracket(history: histories.History, t: int, z: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """The right-hand factor of eq. (3), from z and (X_t1⁺ y_t1, ..., X_tK⁺ y_tK)."""
-    k, d = history.entities, history.dim
+    """Return the right-hand factor of eq. (3), from z and (X_t1⁺ y_t1, ..., X_tK⁺ y_tK)."""
+    k, d = history.models, history.dim
     alpha, beta = history.alphas[t], history.betas[t]
     real = block_diag(*(x.T @ x for x in history.private))
     shared = np.kron(np.ones((k, 1)), history.public.T @ history.public)
@@ -133,26 +135,26 @@ def _bracket(history: histories.History, t: int, z: np.ndarray, answers: np.ndar
     where="eq. (3)",
     kind="numerical",
     proof="stated there",
-    verdict="holds as corrected",
-    statement="All estimates together are G_t times the weighted sum of Gram matrices times "
-    "ordinary least-squares estimates.",
-    latex=r"\hat\theta_t = G_t \left(\bar\alpha\beta \tilde S \tilde X^+ \tilde y +"
+    verdict="holds",
+    statement="All estimates together are the pseudoinverse of G_t times the weighted sum of Gram "
+    "matrices times ordinary least-squares estimates.",
+    latex=r"\hat\theta_t = G_t^+ \left(\bar\alpha\beta \tilde S \tilde X^+ \tilde y +"
     r" \bar\alpha\bar\beta (1_K \otimes S_*) X_*^+ y_* +"
     r" \frac{\alpha}{K} (1_K \otimes \sum_j S_{tj} X_{tj}^+ y_{tj})\right)",
-    printed=lambda g, bracket: g @ bracket,
-    correction="The first factor is the pseudoinverse of G_t, as in the display before.",
-    correction_latex=r"\hat\theta_t = G_t^+ \left(\bar\alpha\beta \tilde S \tilde X^+ \tilde y +"
-    r" \bar\alpha\bar\beta (1_K \otimes S_*) X_*^+ y_* +"
-    r" \frac{\alpha}{K} (1_K \otimes \sum_j S_{tj} X_{tj}^+ y_{tj})\right)",
-    corrected=lambda g, bracket: systems.pinv(g) @ bracket,
-    remark="The definitions of P_t and Q_t, two lines later, have the pseudoinverse.",
+    printed=lambda g, bracket: systems.pinv(g) @ bracket,
+    remark="The text has G_t without the superscript ⁺. The display before and the definitions of "
+    "P_t and Q_t, two lines later, have the pseudoinverse, and in app. E.1 the extraction took the "
+    "superscript of X̃⁺ for a plus.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "G_t, as in the text": lambda g, bracket: g @ bracket,
         "factor 1.01": lambda g, bracket: 1.01 * systems.pinv(g) @ bracket,
         "ridge 0.01": lambda g, bracket: np.linalg.solve(g + 0.01 * np.eye(len(g)), bracket),
     },
 )
 def _eq3(form, trial: Trial) -> Evidence:
-    """Against least squares on the rows themselves, in the workflow."""
+    """Compare with least squares on the rows themselves, in the workflow."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(2, 20)):
         for history in histories.drawn(rng):
@@ -170,12 +172,12 @@ def _eq3(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
-    statement="What everybody sees of the web is an orthogonal projection of what all publish: the "
-    "mean over entities, in each coordinate.",
+    statement="The web that every model sees is an orthogonal projection of what all models "
+    "publish: the mean over models, in each coordinate.",
     latex=r"\frac{1}{K}\left(1_K \otimes \sum_{j=1}^K S_{tj} X_{tj}^+ y_{tj}\right)"
     r" = \Pi S_t X_t^+ y_t, \quad \Pi = \frac{1}{K} 1_K 1_K^\top \otimes I_d = \Pi^2 = \Pi^\top",
     printed=lambda sp, ones, eye: sp.kronecker_product(ones * ones.T / len(ones), eye),
-    remark="The sum's upper limit is printed as k, perhaps by the text's extraction.",
+    remark="The sum's upper limit is printed as k here, too (interactive.minimiser).",
     mutations={
         "factors exchanged": lambda sp, ones, eye: sp.kronecker_product(
             eye, ones * ones.T / len(ones)
@@ -184,7 +186,7 @@ def _eq3(form, trial: Trial) -> Evidence:
     },
 )
 def _averaging(form, trial: Trial) -> Evidence:
-    """K = 3, d = 2; two points each, and one point each (S_tj of rank 1)."""
+    """Check K = 3, d = 2 with two points each, and with one point each (S_tj of rank 1)."""
     import sympy as sp
 
     del trial
@@ -206,25 +208,24 @@ def _averaging(form, trial: Trial) -> Evidence:
     where="sec. 5, definition of P_t",
     kind="symbolic",
     proof="stated there",
-    verdict="holds as corrected",
-    statement="P_t, which says how all estimates depend on (z_1, ..., z_K, z_*), ends with the "
-    "block diagonal of K copies of S_*.",
+    verdict="holds",
+    statement="P_t, which says how all estimates depend on (z_1, ..., z_K, z_*), ends with K "
+    "copies of S_* one below the other.",
     latex=r"P_t = \bar\alpha\, G_t^+ \begin{bmatrix} \beta \tilde S &"
-    r" \bar\beta (I_K \otimes S_*) \end{bmatrix}",
-    printed=lambda sp, k, s: sp.kronecker_product(sp.eye(k), s),
-    correction="All estimates depend on the one z_*: the last block is 1_K ⊗ S_*, Kd × d. The "
-    "printed one has Kd columns, for a vector of d.",
-    correction_latex=r"P_t = \bar\alpha\, G_t^+ \begin{bmatrix} \beta \tilde S &"
     r" \bar\beta (1_K \otimes S_*) \end{bmatrix}",
-    corrected=lambda sp, k, s: sp.kronecker_product(sp.ones(k, 1), s),
-    remark="App. E has it right.",
+    printed=lambda sp, k, s: sp.kronecker_product(sp.ones(k, 1), s),
+    remark="The text of sec. 5 has I_K ⊗ S_*, with Kd columns for the one z_*, a vector of d. A "
+    "bold 1_K may have been read as I_K: app. E has 1_K ⊗ S_*.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "I_K for 1_K, as in the text": lambda sp, k, s: sp.kronecker_product(sp.eye(k), s),
         "factors exchanged": lambda sp, k, s: sp.kronecker_product(s, sp.ones(k, 1)),
         "1_K / K": lambda sp, k, s: sp.kronecker_product(sp.ones(k, 1), s) / k,
     },
 )
 def _p_last_block(form, trial: Trial) -> Evidence:
-    """K = d = 2: how the loss's minimiser moves with each z, from the loss's second derivatives."""
+    """Differentiate the loss's minimiser in each z, by the loss's second derivatives, K = d = 2."""
     import sympy as sp
 
     del trial

@@ -1,14 +1,14 @@
-"""`commensal`: ecosystems on segmented data, exactly (THEORY.md 4; extends `diversity`)."""
+"""`commensal`: ecosystems on segmented data, exactly (new here; extends `diversity`)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical
 from commensal.claims._search import attack
 from commensal.claims.ours._ecosystem import (
-    Moments,
+    ExactMoments,
     Proxy,
     enumerated,
     island,
@@ -19,11 +19,11 @@ from commensal.claims.ours._ecosystem import (
 
 known = Register()
 
-WHERE = "THEORY 4, extends diversity"
+WHERE = "new here; extends diversity sec. 3"
 
 
 def _dealt_back(f, b, m, w, n, k):
-    """As if the pool's tokens were drawn with replacement: a pair is one model's in 1/M."""
+    """Recursion with the pool's tokens drawn with replacement: a pair is one model's in 1/M."""
     pair, kept = f / k + (1 - 1 / k) * b, 2 * w * (1 - w) * (f / k + (1 - 1 / k) * b)
     return (
         w**2 * f + kept + (1 - w) ** 2 * (m / n + (1 - 1 / n) * pair),
@@ -32,7 +32,7 @@ def _dealt_back(f, b, m, w, n, k):
 
 
 def _recursion(f, b, m, w, n, k):
-    """As THEORY.md prints it."""
+    """Recursion with J = aF + (1-a)B_t for two tokens of one text, and B = F/M + (1-1/M)B_t."""
     a = (n - 1) / (n * k - 1)
     j, x = a * f + (1 - a) * b, f / k + (1 - 1 / k) * b
     return (
@@ -63,15 +63,15 @@ def _recursion(f, b, m, w, n, k):
     "one type at a time, so two types are enough to enumerate.",
 )
 def _island_recursion(form, trial: Trial) -> Evidence:
-    """Against every course of events of ecosystems that are small enough to list."""
+    """Compare with every course of events of ecosystems that are small enough to list."""
     rng, found, expected = trial.rng(), [], []
     sizes = [(1, 3, 4), (2, 2, 4), (4, 1, 4), (3, 2, 3), (1, 2, 5)]
-    for share, models, fits in sizes + trial.pick([], [(2, 3, 3), (2, 2, 6), (1, 4, 4)]):
+    for share, models, generations in sizes + trial.pick([], [(2, 3, 3), (2, 2, 6), (1, 4, 4)]):
         for hold in (0.0, *(10 ** rng.uniform(-1, 2, 2))):
             law, prior = rng.uniform(0.05, 0.6, (2, 1))
-            got = recur(law, prior, hold, share, models, fits, form)
+            got = recur(law, prior, hold, share, models, generations, form)
             keep = hold / (share + hold)
-            truth = enumerated(float(law[0]), float(prior[0]), keep, share, models, fits)
+            truth = enumerated(float(law[0]), float(prior[0]), keep, share, models, generations)
             if models == 1:  # there is no second model to compare
                 found.append(got.same[:, 0])
                 expected.append(truth[:, 0])
@@ -81,11 +81,11 @@ def _island_recursion(form, trial: Trial) -> Evidence:
     return identity(found, expected, 1e-11)
 
 
-def _chi_square(m: Moments, law: np.ndarray) -> np.ndarray:
+def _chi_square(m: ExactMoments, law: np.ndarray) -> np.ndarray:
     return ((m.same - 2 * m.mean * law + law**2) / law).sum(axis=1)
 
 
-def _squares(m: Moments, law: np.ndarray) -> np.ndarray:
+def _squares(m: ExactMoments, law: np.ndarray) -> np.ndarray:
     return (m.same - 2 * m.mean * law + law**2).sum(axis=1)
 
 
@@ -95,7 +95,8 @@ def _squares(m: Moments, law: np.ndarray) -> np.ndarray:
     kind="statistical",
     verdict="holds",
     proof="proved here",
-    statement="So the expected χ² distance of a model from the truth is known after every fit.",
+    statement="The expected χ² distance of a model from the truth follows from its second moments "
+    "after every generation.",
     latex=r"E \sum_v \frac{(q_v - p_v)^2}{p_v} = \sum_v \frac{F_v - 2 m_v p_v + p_v^2}{p_v}",
     printed=_chi_square,
     mutations={
@@ -117,15 +118,15 @@ def _island_distance(form, trial: Trial) -> Evidence:
         found.append(sample.mean(axis=0))
         error.append(sample.std(axis=0, ddof=1) / np.sqrt(count))
         expected.append(form(moments(proxy, m, island), proxy.law))
-    fits = list(range(proxy.fits))
-    picture = Picture(
-        fits,
+    generations = list(range(proxy.generations))
+    picture = Panel(
+        generations,
         [(f"M = {m}", e.tolist()) for m, e in zip(replicates, expected, strict=True)],
         [
             (f"simulated, M = {m}", f.tolist(), s.tolist())
             for m, f, s in zip(replicates, found, error, strict=True)
         ],
-        "fit",
+        "generation",
         "expected χ² distance",
     )
     return statistical(
@@ -145,12 +146,12 @@ def _island_distance(form, trial: Trial) -> Evidence:
     verdict="holds",
     proof="proved here",
     statement="The best number of models depends on the distance: two by χ², one by L₂ (four by "
-    "perplexity), averaged over the ten fits.",
+    "perplexity), averaged over the ten generations.",
     latex=r"M^*_{\chi^2} = 2, \quad M^*_{L_2} = 1",
     printed=(2, 1),
     mutations={"χ² like perplexity": (4, 1), "L₂ like χ²": (2, 2)},
-    remark="THEORY.md does not say averaged; after the tenth fit alone χ² is lowest at M = 8. The "
-    "distance is that of the single models; that of their average is lowest at M = 8 either way.",
+    remark="After the tenth fit alone χ² is lowest at M = 8. The distance is that of "
+    "the single models; that of their average is lowest at M = 8 either way.",
 )
 def _quadratic_optima(form, trial: Trial) -> Evidence:
     proxy = Proxy()
@@ -220,9 +221,9 @@ def _collapse_rate(form, trial: Trial) -> Evidence:
     r"\le \frac1M \sum_m \mu_m",
     printed=1.0,
     mutations={"0.97 of the mean": 0.97, "half the mean": 0.5},
-    remark="Jensen's inequality; equal where the models are. So eq. (3) judges the average member "
-    "and cannot see what only the ensemble can express: with disjoint specialists it is infinite "
-    "while their pool may be perfect.",
+    remark="This is Jensen's inequality, with equality where the models are equal. Eq. (3) "
+    "therefore judges the average member and cannot see what only the ensemble can express: with "
+    "disjoint specialists it is infinite while their pool may be perfect.",
 )
 def _pool_perplexity(form, trial: Trial) -> Evidence:
     models, types = 3, 4

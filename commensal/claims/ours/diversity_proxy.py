@@ -1,4 +1,4 @@
-"""`commensal`: the proxy with a U-shape, and what makes it (THEORY.md 4; extends `diversity`)."""
+"""`commensal`: the proxy with a U-shape, and its cause (new here; extends `diversity`)."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import replace
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, Z, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, Z, stated, statistical
 from commensal.claims.ours._ecosystem import Proxy, perplexities
 
 known = Register()
 
-WHERE = "THEORY 4, extends diversity"
+WHERE = "new here; extends diversity sec. 3"
 PAPER_GRID = (1, 2, 4, 16)
 
 
 def estimate(sample: np.ndarray) -> tuple[float, float]:
-    """Mean and standard error over replicates."""
+    """Return mean and standard error over replicates."""
     return float(sample.mean()), float(sample.std(ddof=1) / np.sqrt(len(sample)))
 
 
 def above(larger: np.ndarray, smaller: np.ndarray) -> float:
-    """By how many standard errors one mean exceeds another."""
+    """Return by how many standard errors one mean exceeds another."""
     (a, da), (b, db) = estimate(larger), estimate(smaller)
     return (a - b) / float(np.hypot(da, db))
 
 
 MEASURED = {1: 420.0, 2: 346.0, 4: 326.0, 16: 337.0, 64: 348.0}
-"""Mean perplexities of THEORY.md 4, from eight seeds."""
+"""Mean perplexities as first measured, from eight seeds, rounded."""
 
 
 @known.claim(
@@ -45,11 +45,11 @@ MEASURED = {1: 420.0, 2: 346.0, 4: 326.0, 16: 337.0, 64: 348.0}
         "4 % more": {m: 1.04 * value for m, value in MEASURED.items()},
         "M = 4 and 16 exchanged": {**MEASURED, 4: MEASURED[16], 16: MEASURED[4]},
     },
-    remark="Zipf's exponent (1), the source of the first text (N draws from the law) and whether "
-    "the first fit counts (it does) are not said in THEORY.md; these choices give its numbers. "
-    "More seeds give 418.1, 345.0, 325.7, 337.1 and 347.6 (± 0.2 and less); five models are a "
-    "little better than four (325.3). With λ = 20,000 one model is best, with λ = 1,000 the curve "
-    "falls up to M = 64 at least: the U-shape is a matter of λ.",
+    remark="Zipf's exponent is 1, the first text is N draws from the law, the first fit counts. "
+    "The values stated are from eight seeds. More seeds give 418.1, 345.0, 325.7, 337.1 and 347.6 "
+    "(± 0.2 and less); five models are a little better than four (325.3). With λ = 20,000 one "
+    "model is best, with λ = 1,000 the curve falls up to M = 64 at least: the U-shape is a matter "
+    "of λ.",
 )
 def _proxy_u_shape(form, trial: Trial) -> Evidence:
     proxy, replicates = Proxy(), {1: 40, 2: 20, 4: 10, 16: 5, 64: 4}
@@ -57,15 +57,15 @@ def _proxy_u_shape(form, trial: Trial) -> Evidence:
     samples = {m: perplexities(proxy, m, trial.rng(m), replicates[m]).mean(axis=1) for m in form}
     found, error = np.array([estimate(s) for s in samples.values()]).T
     values = list(form.values())
-    picture = Picture(
+    picture = Panel(
         list(form),
-        [("THEORY 4", values)],
+        [("stated", values)],
         [("simulated", found.tolist(), error.tolist())],
         "models M",
-        "mean perplexity over ten fits",
+        "mean perplexity over ten generations",
         "x",
     )
-    rounded = np.hypot(error, 0.5)  # theirs are rounded, and from eight seeds
+    rounded = np.hypot(error, 0.5)  # those stated are rounded, and from eight seeds
     agree = statistical(
         found,
         values,
@@ -88,11 +88,12 @@ def _proxy_u_shape(form, trial: Trial) -> Evidence:
     statement="Sharpening what models write (τ = 1.1) moves the best number of models up.",
     latex=r"M^* = 16 \quad (\tau = 1.1)",
     printed=16,
-    correction="Up, but to M = 8: the 16 comes from a grid without 8 (308 against 316).",
+    correction="It moves up, but only to M = 8: the 16 comes from a grid without 8 (308 against "
+    "316).",
     correction_latex=r"M^* = 8 \quad (\tau = 1.1)",
     corrected=8,
     mutations={"M* = 4": 4, "M* = 32": 32},
-    remark="Among the powers of two from 1 to 64.",
+    remark="The optimum is taken among the powers of two from 1 to 64.",
 )
 def _proxy_sharpened_optimum(form, trial: Trial) -> Evidence:
     proxy, replicates = Proxy(sharpening=1.1), trial.pick(3, 20)
@@ -101,7 +102,7 @@ def _proxy_sharpened_optimum(form, trial: Trial) -> Evidence:
     clear = min(above(s, samples[form]) for m, s in samples.items() if m != form)
     best = min(grid, key=lambda m: samples[m].mean())
     means, errors = zip(*(estimate(samples[m]) for m in grid), strict=True)
-    picture = Picture(grid, [], [("simulated", means, errors)], "models M", "mean perplexity", "xy")
+    picture = Panel(grid, [], [("simulated", means, errors)], "models M", "mean perplexity", "xy")
     numbers = {f"M = {m}": mean for m, mean in zip(grid, means, strict=True)}
     told = f"lowest at M = {best}, M = {form} is {clear:+.0f} standard errors below the next"
     return Evidence(clear > Z, told, numbers, len(grid) - 1, (picture,))
@@ -127,14 +128,14 @@ def _proxy_control(form, trial: Trial) -> Evidence:
     found, error = estimate(sample.mean(axis=1))
     course = sample.mean(axis=0).tolist()
     spread = (sample.std(axis=0, ddof=1) / np.sqrt(replicates)).tolist()
-    picture = Picture(
-        range(proxy.fits),
-        [("THEORY 4, mean", [form] * proxy.fits)],
+    picture = Panel(
+        range(proxy.generations),
+        [("stated mean over generations", [form] * proxy.generations)],
         [("simulated", course, spread)],
-        "fit",
+        "generation",
         "perplexity",
     )
-    error = float(np.hypot(error, 0.5))  # theirs is rounded, and from eight seeds
+    error = float(np.hypot(error, 0.5))  # the one stated is rounded, and from eight seeds
     return statistical(
         found, form, error, replicates, resolution=trial.resolution, pictures=(picture,)
     )
@@ -169,7 +170,7 @@ def _proxy_matched_movement(form, trial: Trial) -> Evidence:
     for name, sample in (("M = 4", four), ("the control", one)):
         error = sample.std(axis=0, ddof=1) / np.sqrt(replicates)
         points.append((name, sample.mean(axis=0).tolist(), error.tolist()))
-    picture = Picture(range(form.fits), [], points, "fit", "mean perplexity")
+    picture = Panel(range(form.generations), [], points, "generation", "mean perplexity")
     numbers = {"M = 4": four.mean(), "the control": one.mean(), "standard errors": gain}
     told = f"four models {four.mean():.1f}, the control {one.mean():.1f}"
     holds = None if abs(gain) < Z else bool(gain > 0)
@@ -178,7 +179,7 @@ def _proxy_matched_movement(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.proxy_shows_fig4",
-    where="THEORY 4, extends diversity fig. 3 and 4",
+    where="new here; extends diversity fig. 3 and 4",
     kind="statistical",
     verdict="holds",
     proof="proved here",
@@ -209,7 +210,7 @@ def _proxy_shows_fig4(form, trial: Trial) -> Evidence:
     for m, c in courses.items():
         error = c.std(axis=0, ddof=1) / np.sqrt(replicates)
         points.append((f"M = {m}", c.mean(axis=0).tolist(), error.tolist()))
-    picture = Picture(range(proxy.fits), [], points, "fit", "mean perplexity", "y")
+    picture = Panel(range(proxy.generations), [], points, "generation", "mean perplexity", "y")
     weakest = min(signs, key=lambda name: signs[name])
     told = f"weakest: {weakest}, by {signs[weakest]:.0f} standard errors"
     numbers = {**signs, **{f"mean, M = {m}": a.mean() for m, a in average.items()}}

@@ -1,6 +1,6 @@
-"""`commensal`: laws of ecosystems on segmented data that go beyond THEORY.md 4.
+"""`commensal`: laws of ecosystems on segmented data that follow from its recursion.
 
-Nothing of :mod:`commensal.theory.diversity` is called: forms are written out, and moments follow
+Nothing of :mod:`commensal.theory.ecosystem` is called: forms are written out, and moments follow
 from a recursion of their own, or from every course of events.
 """
 
@@ -18,13 +18,13 @@ from commensal.claims.ours._ecosystem import enumerated
 
 known = Register()
 
-WHERE = "extends THEORY 4"
+WHERE = "new here; extends diversity sec. 3"
 
 
 def refitted(
     mean: np.ndarray, second: np.ndarray, sizes: np.ndarray, hold: float | int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """E q^k (M, X) and E q^k q^l (M, M, X) after one more fit, by total covariance."""
+    """Return E q^k (M, X) and E q^k q^l (M, M, X) after one more fit, by total covariance."""
     tokens, keep = sizes.sum(), hold / (sizes + hold)
     move = 1 - keep
     pool = sizes @ mean / tokens
@@ -45,15 +45,15 @@ def distances(
     weight: np.ndarray,
     sizes: np.ndarray,
     hold: float | int,
-    fits: int,
+    generations: int,
 ) -> np.ndarray:
-    """E Σ a (q - p)² of each model and, last, of their pool, (T, M + 1), type by type."""
+    """Return E Σ a (q - p)² of each model and, last, of their pool, (T, M + 1), type by type."""
     keep = (hold / (sizes + hold))[:, None]
     mean = keep * prior + (1 - keep) * law
     noise = np.diag((1 - keep[:, 0]) ** 2 / sizes)
     second = mean[:, None] * mean + noise[..., None] * law * (1 - law)
     share, found = sizes / sizes.sum(), []
-    for _ in range(fits):
+    for _ in range(generations):
         own = np.einsum("kkv->kv", second) - 2 * mean * law + law**2
         pool = np.einsum("klv,k,l->v", second, share, share) - 2 * share @ mean * law + law**2
         found.append(np.append(own @ weight, pool @ weight))
@@ -66,13 +66,13 @@ NUMBERS = {
     "H_0": lambda law, prior: law * (1 - law),
     "H_1": lambda law, prior: (prior - law) * (1 - 2 * law),
 }
-"""What each type adds, times its weight a."""
+"""Terms that each word type adds to a number, to be multiplied by its weight a."""
 
 
 def alike(
     names: Sequence[str], vocabularies: Sequence[tuple[np.ndarray, np.ndarray]], cost: np.ndarray
 ) -> list[np.ndarray] | None:
-    """Weights a >= 0.1 by which two vocabularies agree in the numbers named; None if none do."""
+    """Find weights a >= 0.1 by which two vocabularies agree in the numbers named, or None."""
     from scipy.optimize import linprog
 
     rows = [[NUMBERS[name](*v) for v in vocabularies] for name in names]
@@ -93,19 +93,20 @@ def alike(
     kind="numerical",
     verdict="holds",
     proof="proved here",
-    statement="A quadratic distance from the truth, expected after any number of fits for segments "
-    "of any sizes, depends on the vocabulary through three numbers only, and needs all three.",
+    statement="A quadratic distance from the truth, expected after any number of generations for "
+    "segments of any sizes, depends on the vocabulary through three numbers only, and needs "
+    "all three.",
     latex=r"D_0 = \sum_v a_v (\pi_v - p_v)^2, \quad H_0 = \sum_v a_v p_v (1 - p_v), \quad "
     r"H_1 = \sum_v a_v (\pi_v - p_v)(1 - 2 p_v)",
     printed=tuple(NUMBERS),
     mutations={f"without {name}": tuple(n for n in NUMBERS if n != name) for name in NUMBERS},
     remark="Expected laws lie on the line p + c (π - p), where Σ a m (1 - m) is H_0 + c H_1 - c² "
     "D_0; the recursion of second moments is linear, and the same for all types. The five sums by "
-    "which commensal.theory.diversity passes a vocabulary on hold these three, and two that "
+    "which commensal.theory.ecosystem passes a vocabulary on hold these three, and two that "
     "nothing depends on.",
 )
 def _three_number_law(form, trial: Trial) -> Evidence:
-    """Two vocabularies of unlike length and weights that agree in the numbers, and in no more."""
+    """Compare two vocabularies of unlike length and weights that agree only in those numbers."""
     rng, found, expected = trial.rng(), [], []
     while len(found) < trial.pick(12, 200):
         types = rng.integers(8, 40, 2)
@@ -153,7 +154,7 @@ def _pool_after(pool, same, mean, keep, tokens):
     "w² D_0 is common to both.",
 )
 def _pool_drift(form, trial: Trial) -> Evidence:
-    """Moments from the generating function of counts; then all courses of small ecosystems."""
+    """Compare with moments from the generating function of counts, and with small ecosystems."""
     import sympy
 
     w, n, s = sympy.symbols("w n s", positive=True)
@@ -172,12 +173,17 @@ def _pool_drift(form, trial: Trial) -> Evidence:
         )
         left.append(after - form(mean**2, sum(x**2 for x in q) / models, mean, w, tokens))
     rng, worst, found, expected = trial.rng(), 0.0, [], []
-    for share, models, fits in [(2, 2, 4), (1, 3, 4), (3, 2, 3), *trial.pick([], [(1, 4, 5)])]:
+    for share, models, generations in [
+        (2, 2, 4),
+        (1, 3, 4),
+        (3, 2, 3),
+        *trial.pick([], [(1, 4, 5)]),
+    ]:
         for keep in (0.0, *rng.uniform(0, 1, 2)):
             law, prior = rng.uniform(0.05, 0.95, 2)
-            same, across = enumerated(law, prior, keep, share, models, fits).T
+            same, across = enumerated(law, prior, keep, share, models, generations).T
             pool = same / models + (1 - 1 / models) * across
-            one = enumerated(law, prior, keep, share * models, 1, fits)[:, 0]
+            one = enumerated(law, prior, keep, share * models, 1, generations)[:, 0]
             mean = keep * prior + (1 - keep) * law
             found.append(form(pool[:-1], same[:-1], mean, keep, share * models))
             expected.append(pool[1:])
@@ -187,7 +193,7 @@ def _pool_drift(form, trial: Trial) -> Evidence:
 
 
 def losses(models: Any, share: Any, keep: Any) -> tuple[Any, Any, Any, Any]:
-    """THEORY.md's recursion for what is left to lose, F first: a matrix, row by row."""
+    """Matrix, row by row with F first, by which the distance still to be lost decays."""
     move, together = 1 - keep, (share - 1) / (share * models - 1)
     own, pair = 2 * keep * move / models, move**2 * together
     rest, other = 2 * keep * move - own, move**2 - pair
@@ -195,10 +201,10 @@ def losses(models: Any, share: Any, keep: Any) -> tuple[Any, Any, Any, Any]:
     return keep**2 + own + less * pair, rest + less * other, own + pair, keep**2 + rest + other
 
 
-def noises(models: Any, share: Any, keep: Any, ratio: Any, fits: int) -> tuple[Any, Any]:
-    """f and c after each fit, in H: of a model of M, and of one slower; ratio is H_0/H."""
+def noises(models: Any, share: Any, keep: Any, ratio: Any, generations: int) -> tuple[Any, Any]:
+    """Noises f and c per generation, in H, of one of M and of one slower model; ratio is H_0/H."""
     a, b, c, d = losses(models, share, keep)
-    move, tokens, t = (1 - keep) ** 2, share * models, np.arange(fits)
+    move, tokens, t = (1 - keep) ** 2, share * models, np.arange(generations)
     # powers of the matrix by its eigenvalues
     root = ((a - d) ** 2 + 4 * b * c) ** 0.5
     high, low = (a + d + root) / 2, (a + d - root) / 2
@@ -214,26 +220,27 @@ def noises(models: Any, share: Any, keep: Any, ratio: Any, fits: int) -> tuple[A
     kind="search",
     verdict="holds as corrected",
     proof="proved here",
-    statement="Dealing text out in equal parts never pays by a quadratic distance: one model on "
-    "all of it that holds on to M times as much, which a lower learning rate gives, is expected "
-    "at least as near the truth as each of the M.",
+    statement="Dealing text out in equal parts never lowers an expected quadratic distance: one "
+    "model on all of the text that holds on to M times as much, which a lower learning rate "
+    "gives, is expected at least as near the truth as each of the M.",
     latex=r"D_t(M, \lambda) \ge D_t(1, M\lambda)",
     printed=lambda each, one: (one / each).max(),
-    correction="On average over the fits, however many: exactly so. After a single fit only until "
-    "about the N/(1-w)²-th: by then most of H is lost, and many lose the rest more slowly.",
+    correction="On average over the generations, however many, this is exactly so. After a single "
+    "generation it holds only until about the N/(1-w)²-th: by then most of H is lost, and many "
+    "models lose the rest more slowly.",
     correction_latex=r"\sum_{t \le T} D_t(M, \lambda) \ge \sum_{t \le T} D_t(1, M\lambda)",
     corrected=lambda each, one: (one.cumsum() / each.cumsum()).max(),
     mutations={
         "3 % below the one": lambda each, one: (one.cumsum() / each.cumsum()).max() / 0.97,
-        "the later fits alone": lambda each, one: one[20:].mean() / each[20:].mean(),
+        "the later generations alone": lambda each, one: one[20:].mean() / each[20:].mean(),
     },
     remark="commensal.pool_drift gives (1-w)² Σ (f_t - c_t)/N = c - b one fit later, which is "
     "never negative. To leading order in 1/N the cost of a single fit is (M-1)(1-w)(1-w^{2t}) H/"
-    "((1+w) N), and for N tokens in the thousands N/(1-w)² fits are far beyond all experiments. "
-    "Perplexity is no quadratic distance: commensal.proxy_matched_movement.",
+    "((1+w) N), and for N tokens in the thousands N/(1-w)² generations are far beyond all "
+    "experiments. Perplexity is no quadratic distance: commensal.proxy_matched_movement.",
 )
 def _dealing_out(form, trial: Trial) -> Evidence:
-    """First where it is drawn, which costs nothing; what survives that is attacked."""
+    """Test the inequality where it is drawn, which costs nothing, then attack it if it survives."""
 
     def ratio(x, exp):
         return form(*noises(*_cell(x, exp), 40))
@@ -271,13 +278,13 @@ def _dealing_out(form, trial: Trial) -> Evidence:
 
 
 def _cell(x: Any, exp: Any) -> tuple[Any, Any, Any, Any]:
-    """M >= 2, n >= 1, w, and H_0/H up to 1/(1-w), as Σ a m (1 - m) is concave in m."""
+    """Map x to M >= 2, n >= 1, w, and H_0/H up to 1/(1-w), as Σ a m (1 - m) is concave in m."""
     keep = 1 / (1 + exp(-x[2]))
     return 2 + exp(x[0]), 1 + exp(x[1]), keep, 1 / (1 + exp(-x[3])) / (1 - keep)
 
 
 def _crossing(trial: Trial) -> Evidence:
-    """The first fit after which one of M is nearer, in N/(1-w)²."""
+    """Find the first generation after which one of M models is nearer, in N/(1-w)²."""
     rng, found = trial.rng(1), []
     for _ in range(trial.pick(10, 200)):
         models, share = int(rng.integers(2, 9)), int(rng.integers(20, 60))
@@ -298,12 +305,12 @@ def _crossing(trial: Trial) -> Evidence:
 
 
 def richness(sizes: np.ndarray, hold: float | int) -> float:
-    """N/(N + Mλ)²."""
+    """Return the richness N/(N + Mλ)²."""
     return sizes.sum() / (sizes.sum() + len(sizes) * hold) ** 2
 
 
 def hill_shannon(sizes: np.ndarray) -> float:
-    """exp(-Σ s ln s) of the segments' shares."""
+    """Return exp(-Σ s ln s) of the segments' shares s."""
     share = sizes / sizes.sum()
     return float(np.exp(-(share * np.log(share)).sum()))
 
@@ -334,7 +341,7 @@ def hill_shannon(sizes: np.ndarray) -> float:
     "perplexity, sizes do matter: bias is each model's own.",
 )
 def _drift_by_richness(form, trial: Trial) -> Evidence:
-    """The leading eigenvalue of the second moments' recursion, segments from even to one giant."""
+    """Compare with the leading eigenvalue of the recursion, segments from even to one giant."""
     rng, worst, where, least = trial.rng(), 0.0, "", 1.0
     for case in range(trial.pick(150, 3_000)):
         models = int(rng.integers(1, trial.pick(5, 8)))

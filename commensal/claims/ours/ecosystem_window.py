@@ -1,6 +1,6 @@
-"""`commensal`: perplexity of an ecosystem in closed form, and for which λ a second model pays.
+"""`commensal`: perplexity of an ecosystem in closed form, and the λ at which a second model pays.
 
-As in `ecosystem_laws` forms are written out, and nothing of :mod:`commensal.theory.diversity` is
+As in `ecosystem_laws` forms are written out, and nothing of :mod:`commensal.theory.ecosystem` is
 called but the vocabulary.
 """
 
@@ -12,36 +12,40 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, stated, statistical
 from commensal.claims.ours._ecosystem import Proxy
 
 known = Register()
 
-WHERE = "extends THEORY 4"
+WHERE = "new here; extends diversity sec. 3"
 LOG_STEP = 0.25
 
 
 def _back(theta, sizes, hold):
-    """θ_l of the laws before a fit, from those after it."""
+    """Return the θ_l of the laws before a fit, from those after it."""
     read = sizes @ (1 - np.exp(-theta / (sizes + hold)[:, None]))
     return (hold / (sizes + hold))[:, None] * theta + np.outer(sizes / sizes.sum(), read)
 
 
 def _separately(theta, sizes, hold):
-    """As if each model read what it wrote itself."""
+    """Return those θ_l as if each model read only what it wrote itself."""
     read = sizes[:, None] * (1 - np.exp(-theta / (sizes + hold)[:, None]))
     return (hold / (sizes + hold))[:, None] * theta + read
 
 
 def nats(
-    proxy: Proxy, sizes: np.ndarray, fits: int, model: int, back: Callable[..., np.ndarray] = _back
+    proxy: Proxy,
+    sizes: np.ndarray,
+    generations: int,
+    model: int,
+    back: Callable[..., np.ndarray] = _back,
 ) -> float:
-    """-E Σ p ln q of one model after a fit: Laplace transform, and Frullani's integral."""
+    """Return -E Σ p ln q of one model after a fit, by Laplace transform and Frullani's integral."""
     # ln θ by the trapezoidal rule: exact to rounding for what is analytic in a strip
     scale = np.exp(np.arange(-34.0, 20.0, LOG_STEP))
     theta = np.zeros((len(sizes), len(scale)))
     theta[model] = scale
-    for _ in range(fits - 1):
+    for _ in range(generations - 1):
         theta = back(theta, sizes, proxy.hold)
     keep = proxy.hold / (sizes + proxy.hold)
     u = keep @ theta
@@ -50,7 +54,7 @@ def nats(
     return float((each @ proxy.law - np.exp(-u - w)).sum() * LOG_STEP)
 
 
-def _of_the_mean(proxy, sizes, fits, model):
+def _of_the_mean(proxy, sizes, generations, model):
     keep = proxy.hold / (sizes[model] + proxy.hold)
     return -proxy.law @ np.log(keep * proxy.prior + (1 - keep) * proxy.law)
 
@@ -58,12 +62,12 @@ def _of_the_mean(proxy, sizes, fits, model):
 def cross_entropies(
     proxy: Proxy, sizes: np.ndarray, rng: np.random.Generator, replicates: int
 ) -> np.ndarray:
-    """Of each model after every fit, (R, T, M), drawn: counts written, pooled and dealt out."""
+    """Simulate each model's cross-entropy per generation, (R, T, M): write, pool, deal out."""
     sizes, found = sizes.astype(int), []
     for _ in range(replicates):
         laws, path = np.tile(proxy.prior, (len(sizes), 1)), []
         pool = rng.multinomial(sizes.sum(), proxy.law)
-        for _ in range(proxy.fits):
+        for _ in range(proxy.generations):
             counts = []
             for n in sizes[:-1]:
                 counts.append(rng.multivariate_hypergeometric(pool, n, method="marginals"))
@@ -82,9 +86,10 @@ def cross_entropies(
     kind="statistical",
     verdict="holds",
     proof="proved here",
-    statement="A model's expected log-perplexity after every fit is a single integral: the joint "
-    "Laplace transform of the models' laws has two numbers for all types, and Frullani's integral "
-    "turns it into a logarithm's mean. It holds for segments of any sizes, up to parts in N.",
+    statement="A model's expected log-perplexity after every generation is a single integral: the "
+    "joint Laplace transform of the models' laws has two numbers for all types, and Frullani's "
+    "integral turns it into a logarithm's mean. It holds for segments of any sizes, up to "
+    "relative errors of order 1/N.",
     latex=r"E \ln q = \int_0^\infty \frac{e^{-\theta} - E e^{-\theta q}}{\theta}\, d\theta, \quad "
     r"\theta_l \leftarrow w_l \theta_l + \frac{n_l}{N} \sum_m n_m "
     r"(1 - e^{-\theta_m/(n_m+\lambda)})",
@@ -92,14 +97,15 @@ def cross_entropies(
     mutations={
         "each reads its own": lambda *cell: nats(*cell, back=_separately),
         "logarithm of the mean": _of_the_mean,
-        "one fit more": lambda proxy, sizes, fits, m: nats(proxy, sizes, fits + 1, m),
+        "one fit more": lambda proxy, sizes, generations, m: nats(proxy, sizes, generations + 1, m),
     },
-    remark="Compared is the divergence Σ p ln(p/q), a tenth of a log-perplexity or less. Types are "
-    "taken to be written independently (Poisson), and read against their total: for N = 4,000 "
-    "the first fit is off by 3e-6 nats (M = 1) and 2e-5 (M = 4) of 0.025 and 0.054, by exact sums.",
+    remark="The check compares the divergence Σ p ln(p/q), a tenth of a log-perplexity or less. "
+    "Types are taken to be written independently (Poisson), and read against their total: for N = "
+    "4,000 the first fit is off by 3e-6 nats (M = 1) and 2e-5 (M = 4) of 0.025 and 0.054, by exact "
+    "sums.",
 )
 def _perplexity_by_laplace(form, trial: Trial) -> Evidence:
-    proxy = Proxy(types=300, tokens=4_000, hold=1_000.0, fits=5)
+    proxy = Proxy(types=300, tokens=4_000, hold=1_000.0, generations=5)
     entropy = -proxy.law @ np.log(proxy.law)
     at, found, expected, errors, pictures = [1, 2, 5], [], [], [], []
     cases = {(4_000,): 560, (1_000,) * 4: 180, (3_000, 1_000): 520}
@@ -109,20 +115,20 @@ def _perplexity_by_laplace(form, trial: Trial) -> Evidence:
         if len(set(sizes)) == 1:  # models alike: one comparison of their average
             sample = sample.mean(axis=2, keepdims=True)
         mean, error = sample.mean(axis=0), sample.std(axis=0, ddof=1) / np.sqrt(count)
-        every = range(1, proxy.fits + 1)
+        every = range(1, proxy.generations + 1)
         theory = np.array(
             [[form(proxy, n, t, m) - entropy for m in range(mean.shape[1])] for t in every]
         )
         models = [f"n = {s:,}" for s in sizes[: mean.shape[1]]]
         pictures.append(
-            Picture(
+            Panel(
                 every,
                 [(f"{name}", line.tolist()) for name, line in zip(models, theory.T, strict=True)],
                 [
                     (f"drawn, {name}", m.tolist(), e.tolist())
                     for name, m, e in zip(models, mean.T, error.T, strict=True)
                 ],
-                "fit",
+                "generation",
                 f"divergence, {len(sizes)} model{'s' * (len(sizes) > 1)}",
             )
         )
@@ -140,37 +146,37 @@ def _perplexity_by_laplace(form, trial: Trial) -> Evidence:
     )
 
 
-class Cell(NamedTuple):
-    """One setting: the vocabulary by its three numbers (`commensal.three_number_law`)."""
+class WindowCell(NamedTuple):
+    """One case: three numbers of the vocabulary (`commensal.three_number_law`), N and T."""
 
     off: float
-    """D_0."""
+    """Distance D_0 of the pretrained law."""
     alive: float
-    """H_0."""
+    """Sum H_0 of the true law."""
     slope: float
-    """H_1."""
+    """Slope H_1."""
     tokens: float
-    fits: int
+    generations: int
 
     @property
     def pull(self) -> float:
-        """K = 2 D_0 λ*."""
-        mean = (self.fits + 1) / 2
+        """Constant K = 2 D_0 λ*."""
+        mean = (self.generations + 1) / 2
         return 2 * mean * self.alive - (mean - 1) * self.slope
 
 
-def _left(cell: Cell, keep: Any) -> Any:
+def _left(cell: WindowCell, keep: Any) -> Any:
     return cell.alive + keep * cell.slope - keep**2 * cell.off
 
 
-def exact(cell: Cell, models: Any, hold: np.ndarray) -> Any:
-    """The average distance of a model, by THEORY.md's recursion; M may be anything."""
+def exact(cell: WindowCell, models: Any, hold: np.ndarray) -> Any:
+    """Average distance of a model, by the recursion of second moments, for any real M."""
     n = cell.tokens / models
     keep, a = hold / (n + hold), (n - 1) / (cell.tokens - 1)
     left = _left(cell, keep)
     x, y = left - (1 - keep) ** 2 * cell.alive / n, left
     total = 0.0
-    for _ in range(cell.fits):
+    for _ in range(cell.generations):
         total = total + left - x
         own, pair = x / models + (1 - 1 / models) * y, a * x + (1 - a) * y
         kept = 2 * keep * (1 - keep) * own
@@ -178,41 +184,41 @@ def exact(cell: Cell, models: Any, hold: np.ndarray) -> Any:
             keep**2 * x + kept + (1 - keep) ** 2 * (1 - 1 / n) * pair,
             keep**2 * y + kept + (1 - keep) ** 2 * pair,
         )
-    return keep**2 * cell.off + total / cell.fits
+    return keep**2 * cell.off + total / cell.generations
 
 
-def leading(cell: Cell, models: Any, hold: np.ndarray, segments: float | int = 1) -> Any:
-    """The same to leading order in 1/n."""
+def leading(cell: WindowCell, models: Any, hold: np.ndarray, segments: float | int = 1) -> Any:
+    """Average distance of a model to leading order in 1/n."""
     n = cell.tokens / models
     keep = hold / (n + hold)
     left, total = _left(cell, keep), 0.0
-    for t in range(1, cell.fits + 1):
+    for t in range(1, cell.generations + 1):
         rest = keep ** (2 * (t - 1))
         drift = (1 - keep) ** 2 * (cell.alive + (t - 1) * left)
         apart = (1 - keep) ** 2 * cell.alive * rest + (1 - keep) / (1 + keep) * left * (1 - rest)
         total = total + drift + segments * (models - 1) * apart
-    return keep**2 * cell.off + total / cell.fits / cell.tokens
+    return keep**2 * cell.off + total / cell.generations / cell.tokens
 
 
 def at_one(
-    average: Callable[..., Any], cell: Cell, hold: np.ndarray, **more: float | int
+    average: Callable[..., Any], cell: WindowCell, hold: np.ndarray, **more: float | int
 ) -> np.ndarray:
-    """The slope in M at M = 1: by a step into the complex plane, which rounds nothing off."""
+    """Slope in M at M = 1, by a step into the complex plane, which rounds nothing off."""
     return average(cell, 1 + 1e-30j, hold, **more).imag / 1e-30
 
 
-def _narrow(cell: Cell, hold: np.ndarray) -> np.ndarray:
-    """Where λ is well below N."""
+def _narrow(cell: WindowCell, hold: np.ndarray) -> np.ndarray:
+    """Slope where λ is well below N."""
     best = cell.pull / (2 * cell.off)
     return hold / best - 1 + cell.tokens * cell.alive / (cell.pull * hold)
 
 
-def _exponents(cell: Cell, hold: np.ndarray) -> np.ndarray:
+def _exponents(cell: WindowCell, hold: np.ndarray) -> np.ndarray:
     return at_one(leading, cell, hold)
 
 
 def ends(hold: np.ndarray, slope: np.ndarray) -> list[float]:
-    """Where a sign changes, between two points of a grid by interpolation."""
+    """Find where a sign changes between two points of a grid, by interpolation."""
     i = np.nonzero(np.diff(np.sign(slope)))[0]
     part = slope[i] / (slope[i] - slope[i + 1])
     return np.exp(np.log(hold[i]) + part * np.log(hold[i + 1] / hold[i])).tolist()
@@ -224,7 +230,7 @@ def ends(hold: np.ndarray, slope: np.ndarray) -> list[float]:
     kind="numerical",
     verdict="holds as corrected",
     proof="proved here",
-    statement="By χ², averaged over the fits, becoming more than one pays for λ in a window "
+    statement="By χ², averaged over the generations, more than one model pays for λ in a window "
     "between the noise of segments and the bias of the pretrained law, and for no λ if there are "
     "too many tokens.",
     latex=r"\frac{\lambda}{\lambda^*} - 1 + \frac{N H_0}{K \lambda} < 0, \quad "
@@ -240,15 +246,17 @@ def ends(hold: np.ndarray, slope: np.ndarray) -> list[float]:
     mutations={
         "λ 5 % off": lambda cell, hold: _exponents(cell, 1.05 * hold),
         "segments for nothing": lambda cell, hold: at_one(leading, cell, hold, segments=0),
-        "two fits more": lambda cell, hold: _exponents(cell._replace(fits=cell.fits + 2), hold),
+        "two generations more": lambda cell, hold: _exponents(
+            cell._replace(generations=cell.generations + 2), hold
+        ),
     },
-    remark="The slope at M = 1 of the exact average, for M between whole numbers. It is not the "
-    "last word on two: for N = 8,000 in the proxy the slope is below zero for λ from 1,424 to "
-    "27,638, and two models beat one from 1,423 to 20,207. The noise of the first fit has H_0 in "
-    "the place of H, as the corrected form has it.",
+    remark="The check takes the slope at M = 1 of the exact average, for M between whole numbers. "
+    "It is not the last word on two models: for N = 8,000 in the proxy the slope is below zero "
+    "for λ from 1,424 to 27,638, and two models beat one from 1,423 to 20,207. The noise of the "
+    "first fit has H_0 in the place of H, as the corrected form has it.",
 )
 def _paying_window(form, trial: Trial) -> Evidence:
-    """Both ends, for Zipf's laws and pretrained laws flatter than them, and that there is none."""
+    """Compare both ends of windows, and their absence, for Zipf's laws and flatter prior laws."""
     rng, hold = trial.rng(), np.geomspace(1, 1e7, trial.pick(700, 4_000))
     off_by, missed, wide, none = [(0.0, 0.0)], 0, 0, 0
     for case in range(trial.pick(24, 300)):
@@ -257,13 +265,13 @@ def _paying_window(form, trial: Trial) -> Evidence:
         prior = law ** rng.uniform(0.5, 0.85)
         prior /= prior.sum()
         off, change = (((prior - law) ** 2) / law).sum(), ((prior / law - 1) * (1 - 2 * law)).sum()
-        alive, fits = (1 - law).sum(), int(rng.integers(5, 30))
-        cell = Cell(float(off), float(alive), float(change), 0.0, fits)
+        alive, generations = (1 - law).sum(), int(rng.integers(5, 30))
+        cell = WindowCell(float(off), float(alive), float(change), 0.0, generations)
         # below and above the number of tokens for which the printed form's window closes
         closing = cell.pull**2 / (8 * off * alive)
         tokens = closing * 10 ** (rng.uniform(-1.2, 0.3) if case % 3 else rng.uniform(0.4, 0.9))
         # where T/N is not small, there is no order that leads
-        cell = cell._replace(tokens=float(max(tokens, 20 * fits)))
+        cell = cell._replace(tokens=float(max(tokens, 20 * generations)))
         expected = ends(hold, at_one(exact, cell, hold))
         found = ends(hold, form(cell, hold))
         if not expected:
@@ -275,18 +283,18 @@ def _paying_window(form, trial: Trial) -> Evidence:
             wide += 1
             if len(found) == len(expected) == 2:
                 # and what there is to be off where a window is nearly closed
-                allowed = fits / cell.tokens + 0.002
+                allowed = generations / cell.tokens + 0.002
                 off_by.append(tuple(np.abs(np.log(np.array(found) / expected)) / allowed))
             else:
                 missed += 1
     low, high = np.max(off_by, axis=0)
     told = (
-        f"{wide} windows, {none} settings without: {missed} mistaken, lower ends at most "
+        f"{wide} windows, {none} cases without: {missed} mistaken, lower ends at most "
         f"{low:.2f} (T/N + 0.2 %) off, upper ones {high:.2f}"
     )
     numbers = {
         "windows": wide,
-        "settings without": none,
+        "cases without": none,
         "mistaken for each other": missed,
         "lower end, in T/N + 0.2 %": float(low),
         "upper end, in T/N + 0.2 %": float(high),

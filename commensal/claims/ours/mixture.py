@@ -1,11 +1,11 @@
-"""Beyond `webdynamics`: how far apart interacting mixtures stay, and where they settle."""
+"""Claims beyond `webdynamics`: the distance between interacting mixtures, and where they settle."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical, symbolic
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical, symbolic
 from commensal.claims.webdynamics import _process as process
 
 known = Register()
@@ -17,7 +17,7 @@ def _law(heterogeneity, n, k, beta):
 
 @known.claim(
     id="commensal.noise_bracket",
-    where="THEORY.md 3",
+    where="new here; extends webdynamics sec. 3.2; mixture.disagreement",
     kind="symbolic",
     proof="proved here",
     verdict="holds",
@@ -62,7 +62,7 @@ def _noise_bracket(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.noise_law",
-    where="THEORY.md 3",
+    where="new here; extends webdynamics sec. 3.2; mixture.disagreement",
     kind="statistical",
     proof="proved here",
     verdict="holds",
@@ -71,8 +71,8 @@ def _noise_bracket(form, trial: Trial) -> Evidence:
     latex=r"E\lVert D^{(t)}\rVert_F^2 \approx n(n-1)"
     r" \left[1 - 2\beta\tanh\tfrac12\right] \sum_b \pi_b(1-\pi_b) / k_{t-1}",
     printed=_law,
-    remark="Large k and a web that grows slowly; commensal.noise_law_error says how good it is "
-    "while the web still grows fast.",
+    remark="The law is for large k and a web that grows slowly; commensal.noise_law_error says how "
+    "good it is while the web still grows fast.",
     mutations={
         "as with replacement": lambda h, n, k, beta: n * (n - 1) * h / k,
         "tanh(1) for 2 tanh(1/2)": lambda h, n, k, beta: (
@@ -82,7 +82,7 @@ def _noise_bracket(form, trial: Trial) -> Evidence:
     },
 )
 def _noise_law(form, trial: Trial) -> Evidence:
-    """Runs that begin agreed; sums over generations 5 and later."""
+    """Compare with runs that begin agreed, in sums over generations 5 and later."""
     rng, n, last, first = trial.rng(), 6, 14, 5
     shares, found, expected, errors = (0.4, 0.8), [], [], []
     size, runs = trial.pick((400, 2900), (2000, 26_000))
@@ -94,7 +94,7 @@ def _noise_law(form, trial: Trial) -> Evidence:
             last,
             models=n,
             posts=1,
-            fraction=beta,
+            read_share=beta,
             points=size,
             prior=0.0,
             weights=np.tile([0.75, 0.25], (n, 1)),
@@ -107,7 +107,7 @@ def _noise_law(form, trial: Trial) -> Evidence:
         found.append(squares.mean() / unit)
         errors.append(squares.std() / np.sqrt(runs) / unit)
         expected.append(law / unit)
-    picture = Picture(
+    picture = Panel(
         shares,
         [("1 - 2β tanh(1/2)", expected)],
         [("simulated", found, errors)],
@@ -121,7 +121,7 @@ def _noise_law(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.noise_law_error",
-    where="THEORY.md 3",
+    where="new here; extends webdynamics sec. 3.2; mixture.disagreement",
     kind="numerical",
     proof="proved here",
     verdict="holds",
@@ -129,8 +129,8 @@ def _noise_law(form, trial: Trial) -> Evidence:
     "6 % too low at t = 5, 3.5 % at t = 10 and 0.7 % at t = 50.",
     latex=r"\sqrt{E\lVert D\rVert_F^2 / \text{law}} - 1 = 6.4\%,\, 3.5\%,\, 0.7\%",
     printed=_law,
-    remark="Against the exact second moments. The web still grows by a third in a generation at "
-    "first, and noise from smaller k lingers.",
+    remark="The law is compared with the exact second moments. The web still grows by a third in a "
+    "generation at first, and noise from smaller k lingers.",
     mutations={
         "factor 1.01": lambda h, n, k, beta: 1.01 * _law(h, n, k, beta),
         "k of the same generation": lambda h, n, k, beta: _law(h, n, k + 4.5, beta),
@@ -158,9 +158,9 @@ def _noise_law_error(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
-    statement="Separated components: E‖D‖² and the variance over runs of consensus and web obey "
-    "closed recursions, exactly and at every t. The consensus is a random limit: its variance "
-    "rises and stays.",
+    statement="For separated components, E‖D‖² and the variance over runs of consensus and web "
+    "obey closed recursions, exactly and at every t. The consensus is a random limit: its "
+    "variance rises and stays.",
     latex=r"E(x_i - x_j)^2 \leftarrow q_t^2\,E(x_i - x_j)^2"
     r" + \frac{2 s_t^2}{(1-Bc_t)^2}\, E\,a(1-a)",
     printed=lambda k, size: (
@@ -168,9 +168,9 @@ def _noise_law_error(form, trial: Trial) -> Evidence:
         / (size - 1)
         * ((1 - (1 - 1 / k) ** (2 * k)) / (2 * k - 1) - (1 - (1 - 1 / k) ** k) ** 2 / size)
     ),
-    remark="Here with c = 0, where the positivity step never acts and the recursion is exact; the "
-    "mean over models and web is then a martingale, which is why nothing calls the weights back to "
-    "where they were. With the paper's c the step changes E‖D‖² by O(k^-2).",
+    remark="The check has c = 0, where the positivity step never acts and the recursion is exact; "
+    "the mean over models and web is then a martingale, which is why nothing calls the weights "
+    "back to where they were. With the paper's c the step changes E‖D‖² by O(k^-2).",
     mutations={
         "as with replacement": lambda k, size: (1 - (1 - 1 / k) ** (2 * k)) / (2 * k - 1),
         "factor 1.1": lambda k, size: (
@@ -182,7 +182,7 @@ def _noise_law_error(form, trial: Trial) -> Evidence:
     },
 )
 def _second_moments(form, trial: Trial) -> Evidence:
-    """The form is s²; the covariance of all weights and the web is followed as one matrix."""
+    """Compare ``form``, which is s², with the covariance of all weights and the web."""
     n, posts, points, last = 4, 1, 8, 6
     runs = trial.pick(100_000, 1_500_000)
     web, weights = np.array([5, 3]), np.tile([0.7, 0.3], (n, 1))
@@ -234,7 +234,7 @@ def _second_moments(form, trial: Trial) -> Evidence:
         (f"{name}, simulated", y.tolist(), e.tolist())
         for name, y, e in zip(names, found, errors, strict=True)
     ]
-    picture = Picture(t, lines, points_, "t", "", "y")
+    picture = Panel(t, lines, points_, "t", "", "y")
     return statistical(
         found, expected, errors, runs, resolution=trial.resolution, pictures=(picture,)
     )

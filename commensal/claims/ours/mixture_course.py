@@ -1,11 +1,11 @@
-"""Beyond `webdynamics`: how ‖D‖ and the consensus of interacting mixtures go on in time."""
+"""Claims beyond `webdynamics`: the course in time of ‖D‖ and of the consensus of mixtures."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, statistical
+from commensal.claims._evidence import Evidence, Panel, identity, statistical
 from commensal.claims.webdynamics import _process as process
 
 known = Register()
@@ -13,18 +13,18 @@ known = Register()
 
 @known.claim(
     id="commensal.disagreement_rate",
-    where="THEORY.md 3",
+    where="new here; extends webdynamics sec. 3.2; mixture.disagreement",
     kind="numerical",
     proof="proved here",
     verdict="holds",
     statement="The norm of D falls as the power -1/2 of t, whatever n, B, L and β < 1.",
     latex=r"\lVert D^{(t)}\rVert_F \sim t^{-1/2}",
     printed=-0.5,
-    remark="And E‖D‖⁴ as t^-2, which can be summed: so differences vanish almost surely.",
+    remark="E‖D‖⁴ falls as t^-2, which can be summed: so differences vanish almost surely.",
     mutations={"-0.6": -0.6, "-1": -1.0, "as the power -0.49": -0.49},
 )
 def _disagreement_rate(form, trial: Trial) -> Evidence:
-    """Slopes between T/2 and T of the exact recursion, extrapolated from T and T/2."""
+    """Extrapolate slopes of the exact recursion between T/2 and T from T and T/2."""
     slopes, rng = [], trial.rng()
     last = trial.pick(4000, 40_000)
     for n, b, posts, beta in ((3, 2, 3, 0.5), (2, 5, 1, 0.9), (6, 11, 2, 0.2)):
@@ -51,7 +51,7 @@ def _disagreement_rate(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.consensus_settles",
-    where="THEORY.md 3",
+    where="new here; extends webdynamics sec. 3.2; mixture.disagreement",
     kind="numerical",
     proof="proved here",
     verdict="holds",
@@ -72,7 +72,7 @@ def _disagreement_rate(form, trial: Trial) -> Evidence:
     },
 )
 def _consensus_settles(form, trial: Trial) -> Evidence:
-    """The mean recursion of eq. (10), web included, followed for long."""
+    """Follow the mean recursion of eq. (10), web included, for a long time."""
     last = trial.pick(5000, 50_000)
     found, expected = [], []
     for n, b, posts, beta, start in (
@@ -102,9 +102,9 @@ def _consensus_settles(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
-    statement="At rest noise alone lets ‖D‖ fall by a factor f or more within one generation with "
-    "the probability that a Gaussian form is negative; for two components a closed formula. For "
-    "n = 3 the norm halves 33.5 times in 180 generations.",
+    statement="At rest, noise alone makes ‖D‖ fall by a factor f or more within one generation "
+    "with the probability that a Gaussian form is negative. For two components this has a closed "
+    "formula: with n = 3 the norm halves 33.5 times in 180 generations.",
     latex=r"P\left(\lVert D'\rVert \leq \lVert D\rVert / f\right) = \frac12 \left[1 -"
     r" \frac{f^2 - 1}{\sqrt{(f^2-1)^2 + 4 f^2 (1-e^{-2})}}\right] \quad (n = 3,\, B = 2)",
     printed=lambda f: (
@@ -121,7 +121,7 @@ def _consensus_settles(form, trial: Trial) -> Evidence:
     },
 )
 def _expected_falls(form, trial: Trial) -> Evidence:
-    """A web so large that it hardly grows; the formula for any B must agree with this one."""
+    """Simulate a web so large that it hardly grows, and compare with the formula for any B too."""
     from commensal.theory import mixture
 
     factors, first = (1.25, 1.5, 2.0), 5
@@ -135,7 +135,7 @@ def _expected_falls(form, trial: Trial) -> Evidence:
     found, errors = np.mean(counts, axis=1), np.std(counts, axis=1) / np.sqrt(runs)
     expected = [form(f) for f in factors]
     package = [mixture.probability_of_fall(f, [0.5, 0.5], 3, 0.5) for f in factors]
-    picture = Picture(
+    picture = Panel(
         factors,
         [("closed formula", expected)],
         [("simulated", found.tolist(), errors.tolist())],

@@ -1,4 +1,4 @@
-"""Beyond `webdynamics`: mixtures whose components overlap, and weights that are caught at ε."""
+"""Claims beyond `webdynamics`: mixtures whose components overlap, and weights caught at ε."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, statistical
+from commensal.claims._evidence import Evidence, Panel, identity, statistical
 from commensal.claims.webdynamics import _process as process
 from commensal.claims.webdynamics.proof import densities
 
@@ -26,7 +26,7 @@ known = Register()
     latex=r"\frac{\partial E[o]}{\partial \pi} = I - D M, \quad"
     r" \mathrm{Cov}(o) = D M D - \pi\pi^\top, \quad M_{bl} = \int \frac{N_b N_l}{g}",
     printed=lambda pi, m: (np.eye(pi.size) - pi[:, None] * m, m * np.outer(pi, pi)),
-    remark="So in coordinates D^(-1/2) δ modes are independent and contract by e^(-λ_m) per "
+    remark="In coordinates D^(-1/2) δ modes are therefore independent and contract by e^(-λ_m) per "
     "generation, λ_m in [0, 1] the eigenvalues of D^(1/2) M D^(1/2): 1 for separated components, "
     "which is eq. (10), and 0.55 for two at a distance of two standard deviations.",
     mutations={
@@ -39,7 +39,7 @@ known = Register()
     },
 )
 def _overlap_moments(form, trial: Trial) -> Evidence:
-    """The derivative by a complex step through eq. (8), both on a grid."""
+    """Differentiate eq. (8) by a complex step, with both sides on a grid."""
     rng, found, expected = trial.rng(), [], []
     for _ in range(trial.pick(10, 100)):
         b = int(rng.integers(2, 6))
@@ -63,7 +63,7 @@ def _overlap_moments(form, trial: Trial) -> Evidence:
 
 
 def _variance(rate: Any, k: Any, size: Any) -> float:
-    """2k V_m for k draws out of ``size`` points."""
+    """Return 2k V_m for k draws out of ``size`` points."""
     left = (1 - rate / k) ** k
     inner = 1 / (2 * k - rate) - (1 - left) / (1 + left) / (rate * size)
     return 2 * k * size / (size - 1) * inner
@@ -83,7 +83,8 @@ def _variance(rate: Any, k: Any, size: Any) -> float:
     r" \left[1 - 2\beta\, \frac{\tanh(\lambda_m/2)}{\lambda_m}\right], \quad"
     r" r = (1-\lambda_m/k)^k",
     printed=_variance,
-    remark="Linear in the differences: for k large, and as long as no weight is caught at ε.",
+    remark="The law is linear in the differences: it is for k large, and as long as no weight is "
+    "caught at ε.",
     mutations={
         "as for separated components": lambda rate, k, size: _variance(1.0, k, size),
         "as with replacement": lambda rate, k, size: _variance(rate, k, 10**9),
@@ -91,7 +92,7 @@ def _variance(rate: Any, k: Any, size: Any) -> float:
     },
 )
 def _overlap_law(form, trial: Trial) -> Evidence:
-    """Points on the line, components of variance 1, from the consensus on."""
+    """Simulate from the consensus on: points on the line, components of variance 1."""
     rng, n, pi, means = trial.rng(), 6, np.array([0.5, 0.5]), np.array([0.0, 2.0])
     size, blocks, first, last = trial.pick((60, 19, 6, 26), (400, 160, 6, 26))
     _, density = densities(means)
@@ -121,7 +122,7 @@ def _overlap_law(form, trial: Trial) -> Evidence:
     found, error = scaled.mean(), scaled.mean(axis=0).std() / np.sqrt(runs)
     law = [form(rate, *row) for row in zip(k, points, strict=True)]
     course = scaled.mean(axis=1).tolist(), (scaled.std(axis=1) / np.sqrt(runs)).tolist()
-    picture = Picture(t.tolist(), [("law", law)], [("simulated", *course)], "t", "2k V")
+    picture = Panel(t.tolist(), [("law", law)], [("simulated", *course)], "t", "2k V")
     return statistical(
         found, np.mean(law), error, runs, resolution=trial.resolution, pictures=(picture,)
     )
@@ -149,7 +150,7 @@ def _overlap_law(form, trial: Trial) -> Evidence:
     },
 )
 def _caught_until(form, trial: Trial) -> Evidence:
-    """With constant c somewhat below and above: a web that hardly changes, one model caught."""
+    """Simulate one caught model in a web that hardly changes, for c below and above the bound."""
     epsilon, distance, generations = 1e-3, 1.0, 14
     size, runs, beside = trial.pick((800, 30, 1.6), (4000, 100, 1.25))
     web = np.array([size // 2, size // 2])
@@ -173,7 +174,7 @@ def _caught_until(form, trial: Trial) -> Evidence:
         free.append(float((weight[-1] > 0.1).mean()))
     holds = free[0] > 0.8 and free[1] < 0.2
     text = f"free after {generations} generations: {free[0]:.0%} below c*, {free[1]:.0%} above"
-    picture = Picture(
+    picture = Panel(
         list(range(generations + 1)), courses, (), "generation", "caught weight, median", "y"
     )
     return Evidence(holds, text, {"free below c*": free[0], "free above": free[1]}, 0, (picture,))
@@ -201,7 +202,7 @@ def _caught_until(form, trial: Trial) -> Evidence:
     },
 )
 def _caught_leads(form, trial: Trial) -> Evidence:
-    """The expected weights of free models and the web's share, generation by generation."""
+    """Follow expected weights of free models and the web's share, generation by generation."""
     last, posts, slopes, expected = trial.pick(5000, 50_000), 3, [], []
     for m, n in ((1, 3), (1, 2), (3, 4), (2, 7)):
         x = a = 0.5

@@ -1,4 +1,4 @@
-"""Beyond `interactive`: its system in d dimensions, and its limits (THEORY.md 1.2)."""
+"""Claims beyond `interactive`: its system in d dimensions, and its limits."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ SHAPES = ((2, 5, 2, True), (4, 7, 3, True), (3, 4, 6, False), (5, 3, 2, True), (
 MIXES = ((0.5, 0.5), (0.2, 0.9), (0.05, 1.0), (0.7, 0.01))
 
 
-def drawn(rng: np.random.Generator) -> list[tuple[systems.System, float, float]]:
-    """Stable systems of all shapes at all mixes."""
+def drawn(rng: np.random.Generator) -> list[tuple[systems.StackedFeatures, float, float]]:
+    """Draw stable systems of all shapes at all mixes."""
     out = []
     for k, d, rank, own in SHAPES:
         system = systems.gaussian(rng, k, d, rank, own_prompts=own)
@@ -28,13 +28,13 @@ def drawn(rng: np.random.Generator) -> list[tuple[systems.System, float, float]]
 
 
 def coupling(web: np.ndarray, inverse: np.ndarray, alpha: float | int) -> np.ndarray:
-    """A, of all S_k and G_k⁺."""
+    """Return the matrix A of all S_k and G_k⁺."""
     return alpha * (web @ inverse).mean(axis=0)
 
 
 @known.claim(
     id="commensal.reduction_spectrum",
-    where="THEORY.md 1.2",
+    where="new here; extends interactive sec. 5; regression.spectral_radius",
     kind="numerical",
     proof="proved here",
     verdict="holds",
@@ -43,7 +43,7 @@ def coupling(web: np.ndarray, inverse: np.ndarray, alpha: float | int) -> np.nda
     latex=r"\det(x I - Q) = x^{(K-1)d} \det(x I - A), \quad "
     r"A = \frac{\alpha}{K} \sum_k S_k G_k^+",
     printed=coupling,
-    remark="Q = UV with U the column of all αG_k⁺ and V the row of all S_k/K; A = VU, and UV and "
+    remark="Q is UV with U the column of all αG_k⁺ and V the row of all S_k/K; A is VU, and UV and "
     "VU share what is not zero. In particular Q has rank d at most.",
     mutations={
         "another's G": lambda web, inverse, alpha: coupling(
@@ -56,11 +56,11 @@ def coupling(web: np.ndarray, inverse: np.ndarray, alpha: float | int) -> np.nda
     },
 )
 def _reduction_spectrum(form, trial: Trial) -> Evidence:
-    """Both characteristic polynomials at points around the spectrum; nothing is sorted."""
+    """Compare both characteristic polynomials at points around the spectrum; nothing is sorted."""
     rng, found, expected = trial.rng(), [], []
     points = 1.3 * np.exp(2j * np.pi * np.arange(1, 12) / 23)
     for system, alpha, beta in drawn(rng):
-        k, d = system.entities, system.dim
+        k, d = system.models, system.dim
         q = systems.stacked(system, alpha, beta).q
         a = form(system.web, systems.pinv(system.gram(alpha, beta)), alpha)
         for out, matrix, power in ((expected, q, 0), (found, a, (k - 1) * d)):
@@ -70,23 +70,25 @@ def _reduction_spectrum(form, trial: Trial) -> Evidence:
     return identity(found, expected, 1e-9)
 
 
-def heard(system: systems.System, alpha: float | int, beta: float | int, resolvent) -> np.ndarray:
-    """How u_∞ depends on each X̃_jᵀỹ_j, then on X_*ᵀy_*: (K+1, d, d)."""
+def heard(
+    system: systems.StackedFeatures, alpha: float | int, beta: float | int, resolvent
+) -> np.ndarray:
+    """Return how u_∞ depends on each X̃_jᵀỹ_j, then on X_*ᵀy_*, as (K+1, d, d)."""
     inverse = systems.pinv(system.gram(alpha, beta))
     answered = system.web @ inverse
-    own = (1 - alpha) * beta / system.entities * answered
+    own = (1 - alpha) * beta / system.models * answered
     public = (1 - alpha) * (1 - beta) * answered.mean(axis=0)
     return resolvent(coupling(system.web, inverse, alpha)) @ np.concatenate([own, public[None]])
 
 
 @known.claim(
     id="commensal.reduction_mean",
-    where="THEORY.md 1.2",
+    where="new here; extends interactive Theorem 3; regression.limit",
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="In the limit all that an entity hears of the real data is a d-vector u, and that "
-    "makes its estimate: Theorem 3's (I - Q)⁻¹P in d dimensions.",
+    statement="In the limit all that a model hears of the real data through the web is a d-vector "
+    "u, from which its estimate follows: it is Theorem 3's (I - Q)⁻¹P in d dimensions.",
     latex=r"u_\infty = (I - A)^{-1} \left[\sum_j B_j z_j + B_* z_*\right], \quad "
     r"B_j = \frac{\bar\alpha\beta}{K} S_j G_j^+ \tilde S_j, \quad "
     r"B_* = \frac{\bar\alpha\bar\beta}{K} \sum_k S_k G_k^+ S_*",
@@ -101,7 +103,7 @@ def heard(system: systems.System, alpha: float | int, beta: float | int, resolve
 def _reduction_mean(form, trial: Trial) -> Evidence:
     found, expected = [], []
     for system, alpha, beta in drawn(trial.rng()):
-        k, d = system.entities, system.dim
+        k, d = system.models, system.dim
         m = systems.stacked(system, alpha, beta)
         expected.append(np.linalg.solve(np.eye(k * d) - m.q, m.p).ravel())
         grams = np.concatenate([system.real, system.shared[None]])
@@ -116,12 +118,12 @@ def _reduction_mean(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.reduction_noise",
-    where="THEORY.md 1.2",
+    where="new here; extends interactive Theorem 3; regression.limit",
     kind="numerical",
     proof="proved here",
     verdict="holds",
     statement="Given the real data, the noise that circulates solves a discrete Lyapunov equation "
-    "in d dimensions, and all entities' estimates have its image for their joint covariance.",
+    "in d dimensions, and all models' estimates have its image for their joint covariance.",
     latex=r"W = A(W + N)A^\top, \; N = \frac{\sigma^2}{K^2} \sum_j S_j, \quad "
     r"\operatorname{Cov}(\hat\theta_j, \hat\theta_k \mid z) = \alpha^2 G_j^+ (W + N) G_k^+",
     printed=lambda a, n: solve_discrete_lyapunov(a, a @ n @ a.T, method="direct"),
@@ -134,10 +136,10 @@ def _reduction_mean(form, trial: Trial) -> Evidence:
     },
 )
 def _reduction_noise(form, trial: Trial) -> Evidence:
-    """Against Theorem 1's recursion, doubled until it stands still."""
+    """Compare with Theorem 1's recursion, doubled until it stands still."""
     found, expected = [], []
     for system, alpha, beta in drawn(trial.rng()):
-        k = system.entities
+        k = system.models
         m = systems.stacked(system, alpha, beta)
         total, power = m.q @ np.linalg.pinv(m.s, rcond=1e-11, hermitian=True) @ m.q.T, m.q
         for _ in range(14):
@@ -151,8 +153,8 @@ def _reduction_noise(form, trial: Trial) -> Evidence:
     return identity(found, expected, 1e-7)
 
 
-def covered(system: systems.System, beta: float | int) -> np.ndarray:
-    """The projection on what anybody's data cover, of those that have weight."""
+def covered(system: systems.StackedFeatures, beta: float | int) -> np.ndarray:
+    """Return the projection on the directions that any data of positive weight cover."""
     grams = beta * system.real.sum(axis=0) + (1 - beta) * system.shared
     return grams @ systems.pinv(grams)
 
@@ -163,8 +165,8 @@ def covered(system: systems.System, beta: float | int) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="Also where nobody can be unbiased the means converge, all of them to the projection "
-    "of the truth on what all data together cover.",
+    statement="The means of all models converge to the projection of the truth on what all data "
+    "together cover, also where no model can be unbiased.",
     latex=r"\lim_t E\,\hat\theta_{tk} = \Pi\theta, \quad "
     r"\Pi = \left(\sum_j \tilde S_j + S_*\right)^+ \left(\sum_j \tilde S_j + S_*\right)",
     printed=covered,
@@ -178,7 +180,7 @@ def covered(system: systems.System, beta: float | int) -> np.ndarray:
     },
 )
 def _limit_projection(form, trial: Trial) -> Evidence:
-    """The workflow without noise, for long."""
+    """Compare with the workflow without noise, run for long."""
     rng, found, expected = trial.rng(), [], []
     for k, d, rank in ((2, 9, 2), (3, 8, 1), (2, 7, 2)):
         system = systems.gaussian(rng, k, d, rank)
@@ -197,8 +199,7 @@ def _limit_projection(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="At α = 1 the whole variance, real data included, is affine in t from the first "
-    "generation of listening on.",
+    statement="At α = 1 the whole variance, real data included, is affine in t from t = 1 on.",
     latex=r"\operatorname{Cov}(\hat\theta_t) = \sigma^2 Q M_0 \operatorname{Cov}(z) (Q M_0)^\top"
     r" + t\, C_1, \quad t \geq 1",
     printed=lambda start, once, fresh, t: once + t * fresh,
@@ -231,13 +232,12 @@ def _alpha_one_variance(form, trial: Trial) -> Evidence:
     proof="proved here",
     verdict="holds",
     statement="One model that trains on its initial data and on its own answers to the same "
-    "prompts ends with 1/(1 - α²) times its first variance: with as much as one likes, for α near "
-    "1.",
+    "prompts ends with 1/(1 - α²) times its first variance, which has no bound as α tends to 1.",
     latex=r"\operatorname{Cov}(\hat\theta_\infty)"
     r" = \frac{1}{1-\alpha^2} \operatorname{Cov}(\hat\theta_0) \quad (K = 1, \beta = 1)",
     printed=lambda alpha: 1 / (1 - alpha**2),
-    remark="Any design of any rank. G is S̃, Q is α times a projection. π²/6, which belongs to "
-    "accumulated data, is passed from α = 0.63 on; at α = ½ the ratio is 4/3.",
+    remark="This holds for any design of any rank: G is S̃, and Q is α times a projection. π²/6, "
+    "which belongs to accumulated data, is passed from α = 0.63 on; at α = ½ the ratio is 4/3.",
     mutations={
         "1/(1-α)": lambda alpha: 1 / (1 - alpha),
         "π²/6": lambda alpha: np.pi**2 / 6,
@@ -260,9 +260,9 @@ def _single_model(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="Where all datasets have room side by side (their ranks add up to at most d) and "
-    "models answer prompts of their own, all means agree completely in the limit, for every α > 0 "
-    "and β > 0; disagreement falls by one and the same factor in every direction.",
+    statement="If the ranks of all datasets add up to at most d and models answer prompts of "
+    "their own, all means agree completely in the limit, for every α > 0 and β > 0. Disagreement "
+    "then falls by one and the same factor in every direction.",
     latex=r"\sum_k \operatorname{rank} \tilde S_k + \operatorname{rank} S_* \leq d \;\Rightarrow\;"
     r" A^2 = \frac{\alpha}{\alpha + K \bar\alpha \beta} A, \;"
     r" (I - Q)^{-1} P = \mathbf 1 \otimes M",
@@ -277,7 +277,7 @@ def _single_model(form, trial: Trial) -> Evidence:
     },
 )
 def _room_for_all(form, trial: Trial) -> Evidence:
-    """Limit maps of all entities against the first one's, and A² against A."""
+    """Compare limit maps of all models with the first one's, and A² with A."""
     rate, crowd = form
     rng, squares, multiples, rows, firsts = trial.rng(), [], [], [], []
     for k, rank, spare in ((2, 2, 0), (3, 3, 0), (4, 2, 3)):
@@ -301,8 +301,8 @@ def _room_for_all(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="Where all Gram matrices are the identity, every entity's error in the limit is this "
-    "function of K, α and β.",
+    statement="If all Gram matrices are the identity, every model's error in the limit is a "
+    "closed formula in K, α and β.",
     latex=r"\frac{\mathrm{MSE}}{\sigma^2 d} = \frac{\beta^2}{K} + \bar\beta^2"
     r" + \frac{\alpha^2}{(1-\alpha^2)K} + \bar\alpha^2\beta^2\left(1 - \frac1K\right)",
     printed=lambda k, a, b: (
@@ -321,7 +321,7 @@ def _isotropic_mse(form, trial: Trial) -> Evidence:
     found, expected = [], []
     for k in (1, 2, 5, 20):
         eye = np.eye(2)
-        system = systems.System(np.stack([eye] * k), eye, np.stack([eye] * k))
+        system = systems.StackedFeatures(np.stack([eye] * k), eye, np.stack([eye] * k))
         for alpha in (0.0, 0.3, 0.9, 0.99):
             for beta in (0.0, 0.4, 1.0):
                 _, covariance = systems.limit(system, alpha, beta)
@@ -340,15 +340,15 @@ def _isotropic_mse(form, trial: Trial) -> Evidence:
     "isotropic system the best 1 - α falls as the cube root of 1/(4K), and β tends to 1.",
     latex=r"1 - \alpha^* \sim (4K)^{-1/3}, \quad \beta^* \to 1",
     printed=lambda sp, k: (4 * k) ** sp.Rational(-1, 3),
-    remark="0.209 at K = 32 (the power says 0.198), 0.0063 at a million. What is left of real data "
-    "costs consensus, ᾱ²; what is heard carries noise, 1/(2Kᾱ).",
+    remark="The best 1 - α is 0.209 at K = 32 (the power says 0.198), and 0.0063 at a million. "
+    "Real data that are kept cost consensus, ᾱ²; text that is heard carries noise, 1/(2Kᾱ).",
     mutations={
         "(2K)^(-1/3)": lambda sp, k: (2 * k) ** sp.Rational(-1, 3),
         "(4K)^(-1/2)": lambda sp, k: (4 * k) ** sp.Rational(-1, 2),
     },
 )
 def _reuse_cube_root(form, trial: Trial) -> Evidence:
-    """From the closed form: K = e⁻³, 1 - α = xe, and e to 0 where the slope in α is 0."""
+    """Expand the closed form for K = e⁻³ and 1 - α = xe, and let e go to 0 at slope 0 in α."""
     import sympy as sp
 
     k, a, b, e, x = sp.symbols("K abar beta epsilon x", positive=True)

@@ -1,4 +1,4 @@
-"""Beyond `interactive`: how far interaction can amplify errors, and what prevents it."""
+"""Claims beyond `interactive`: how far interaction can amplify errors, and how to prevent it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ known = Register()
 
 
 def sharp(k: float | int) -> float:
-    """What ρ(Q) never passes, whatever the data of K models."""
+    """Return the bound that ρ(Q) never exceeds, whatever the data of K models."""
     return (1 + k**0.5) / 2
 
 
 def search(
     ratio: Callable[..., Any], trial: Trial, restarts: tuple[int, int], extra: int = 0
 ) -> Evidence:
-    """Attack ``ratio(jnp, radius, S_k, others)`` over all Gram matrices, α and β; K = d = 2.
+    """Attack ``ratio(jnp, radius, S_k, others)`` over all Gram matrices, α and β, for K = d = 2.
 
     ``radius(R)`` is ρ(A) for G_k = R_k + αR: R = S̲ without human data. Two dimensions are enough
     for two models to attain every bound here, and there all is elementary, quick to compile.
@@ -65,7 +65,7 @@ def search(
 
 
 def own_bound(jnp: Any, synthetic: Any) -> Any:
-    """Of these two S_k, in two dimensions; T_k with a Cholesky factor for the root of S̲."""
+    """Return the bound of two given S_k in two dimensions, with T_k by a Cholesky factor of S̲."""
     (p, q), (_, r) = synthetic.mean(axis=0)
     low = jnp.sqrt(r - q**2 / p)
     whiten = jnp.array([[1 / jnp.sqrt(p), 0.0], [-q / p / low, 1 / low]])
@@ -77,12 +77,12 @@ def own_bound(jnp: Any, synthetic: Any) -> Any:
 
 @known.claim(
     id="commensal.stability_bound",
-    where="THEORY.md 1.3; stability_bound",
+    where="new here; regression.stability_bound",
     kind="search",
     proof="proved here",
     verdict="holds",
-    statement="Interaction can amplify errors by at most this factor per generation, which depends "
-    "on the synthetic data alone.",
+    statement="The factor by which interaction amplifies errors per generation has a bound that "
+    "depends on the synthetic data alone.",
     latex=r"\rho(Q) \leq \tfrac12 \left(1 + \left\lVert \tfrac1K \sum_k T_k^2 "
     r"\right\rVert^{1/2}\right), \quad T_k = \underline S^{-1/2} S_k \underline S^{-1/2}",
     printed=own_bound,
@@ -104,7 +104,7 @@ def _stability_bound(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.stability_bound_models",
-    where="THEORY.md 1.3",
+    where="new here; regression.stability_bound",
     kind="search",
     proof="proved here",
     verdict="holds",
@@ -126,7 +126,7 @@ def _stability_bound_models(form, trial: Trial) -> Evidence:
 
 
 def mean_square(rng: np.random.Generator, k: int) -> float:
-    """The largest ‖(1/K) Σ T_k²‖ of some random S_k in K dimensions, and of one axis for each."""
+    """Return the largest ‖(1/K) Σ T_k²‖ of random S_k in K dimensions, and of one axis for each."""
     axes = k * np.eye(k)[:, :, None] * np.eye(k)[:, None, :]
     most = 0.0
     for rank in (0, 1, 2, k):
@@ -144,12 +144,12 @@ def mean_square(rng: np.random.Generator, k: int) -> float:
 
 @known.claim(
     id="commensal.idempotent_radius",
-    where="THEORY.md 1.3, why",
+    where="new here; in the proof of commensal.stability_bound",
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="The step that the bound rests on: the numerical radius of an idempotent is half of "
-    "one plus its norm.",
+    statement="The numerical radius of an idempotent is half of one plus its norm, which is the "
+    "step that the stability bound rests on.",
     latex=r"P^2 = P \neq 0 \;\Rightarrow\; w(P) = \max_{\lVert x \rVert = 1} |x^* P x|"
     r" = \frac{1 + \lVert P \rVert}{2}",
     printed=lambda norm: (1 + norm) / 2,
@@ -161,7 +161,7 @@ def mean_square(rng: np.random.Generator, k: int) -> float:
     },
 )
 def _idempotent_radius(form, trial: Trial) -> Evidence:
-    """ΠT of random systems and idempotents of any rank; x over the complex unit sphere."""
+    """Compare with the numerical radius of random idempotents, x*Px over the unit sphere."""
     rng, found, expected = trial.rng(), [], []
     for d, rank in ((2, 1), (4, 2), (5, 4), (6, 1), (4, 4)):
         for _ in range(trial.pick(5, 50)):
@@ -177,7 +177,7 @@ def _idempotent_radius(form, trial: Trial) -> Evidence:
 
 
 def misaligned(k: int, blind: float | int, strength: float | int, alpha: float | int) -> float:
-    """ρ(Q) of the family, its models' blind directions having the square ``blind`` on their axis.
+    """Return ρ(Q) of the family whose blind directions have the square ``blind`` on their axis.
 
     S_k = K e_k e_kᵀ; S̃_k = c (I - v_k v_kᵀ); β = 1.
     """
@@ -192,7 +192,7 @@ def misaligned(k: int, blind: float | int, strength: float | int, alpha: float |
 
 @known.claim(
     id="commensal.bound_attained",
-    where="THEORY.md 1.3; designs.misaligned",
+    where="new here; designs.misaligned",
     kind="numerical",
     proof="proved here",
     verdict="holds",
@@ -201,9 +201,9 @@ def misaligned(k: int, blind: float | int, strength: float | int, alpha: float |
     latex=r"S_k = K e_k e_k^\top, \; \tilde S_k = c(I - v_k v_k^\top), \; "
     r"v_{kk}^2 = \tfrac12 (1 + K^{-1/2}): \quad \lim_{c \to \infty} \rho(Q) = \frac{1+\sqrt K}{2}",
     printed=lambda k: (1 + k**-0.5) / 2,
-    remark="With v_kk = √x, A tends to the matrix of rows √x v_k, whose spectral radius is "
-    "x + √(x(1-x)(K-1)): largest at this x. 1.20711, 1.36603, 1.5, 1.91421, 2.5, 4.5 for K = 2, "
-    "3, 4, 8, 16, 64.",
+    remark="With v_kk = √x, A tends to the matrix of rows √x v_k, whose spectral radius is x + "
+    "√(x(1-x)(K-1)): largest at this x. It is 1.20711, 1.36603, 1.5, 1.91421, 2.5 and 4.5 for K = "
+    "2, 3, 4, 8, 16 and 64.",
     mutations={
         "blind on the axis": lambda k: 1.0,
         "x = ½": lambda k: 0.5,
@@ -211,7 +211,7 @@ def misaligned(k: int, blind: float | int, strength: float | int, alpha: float |
     },
 )
 def _bound_attained(form, trial: Trial) -> Evidence:
-    """Extrapolated to c = ∞ from two finite c, the error being 1/c."""
+    """Extrapolate to c = ∞ from two finite c, with an error of 1/c."""
     found, expected, near = [], [], []
     for k in (2, 3, 4, 8, 16, 64):
         for alpha in (0.1, 0.5, 0.9) if k < 64 else (0.5,):
@@ -226,24 +226,24 @@ def _bound_attained(form, trial: Trial) -> Evidence:
 
 @known.claim(
     id="commensal.human_share",
-    where="THEORY.md 1.3; README; safe_human_share",
+    where="new here; README; regression.safe_human_share",
     kind="search",
     proof="proved here",
     verdict="holds",
-    statement="A share φ of the newly collected data that is human, as rich as the web's, makes "
-    "interaction stable whatever the data look like, if it exceeds this.",
+    statement="Interaction is stable for any data if human data, as rich as the web's, make up "
+    "more than (√K - 1)/(√K + 1) of the newly collected data.",
     latex=r"\varphi > \frac{\sqrt K - 1}{\sqrt K + 1} \;\Rightarrow\; \rho(Q) < 1 "
     r"\quad (F = \underline S)",
     printed=lambda k: (k**0.5 - 1) / (k**0.5 + 1),
-    remark="0.172, 1/3, 1/2 and 0.82 for K = 2, 4, 9 and 100. ρ is (1-φ) times what it is without; "
-    "no smaller share will do, as designs.misaligned shows for every K.",
+    remark="The share is 0.172, 1/3, 1/2 and 0.82 for K = 2, 4, 9 and 100. ρ is (1-φ) times what "
+    "it is without; no smaller share will do, as designs.misaligned shows for every K.",
     mutations={
         "0.95 times": lambda k: 0.95 * (k**0.5 - 1) / (k**0.5 + 1),
         "another mean": lambda k: (k**0.5 - 1) / (k**0.5 + 2),
     },
 )
 def _human_share(form, trial: Trial) -> Evidence:
-    """ρ at the threshold, attacked for two models; for more by the family that attains it."""
+    """Attack ρ at the threshold for two models; for more, try the family that attains it."""
 
     def ratio(jnp, radius, synthetic, others):
         web = synthetic.mean(axis=0)
@@ -261,21 +261,21 @@ def _human_share(form, trial: Trial) -> Evidence:
     kind="search",
     proof="proved here",
     verdict="holds",
-    statement="Human data that cover each direction at least c times as well as the web's make "
-    "interaction stable from another share on: none is too poor, but a tenth of the coverage takes "
-    "two thirds for two models.",
+    statement="If human data cover each direction at least c times as well as the web's, "
+    "interaction is stable above a certain share of them. No such data are too poor, but at c = "
+    "0.1 two models need a share of two thirds.",
     latex=r"F \succeq c \underline S, \;\; \varphi > \frac{b-1}{b-1+c}, \;\;"
     r" b = \frac{1+\sqrt K}{2} \;\Rightarrow\; \rho(Q) < 1",
     printed=lambda b, c: (b - 1) / (b - 1 + c),
-    remark="R_k + (1-φ+φc)S̲ is below what a model trains on, so ρ(Q) ≤ (1-φ)b/(1-φ+φc). Sharp for "
-    "every c, by F = cS̲ and strong real data.",
+    remark="R_k + (1-φ+φc)S̲ is below what a model trains on, so ρ(Q) ≤ (1-φ)b/(1-φ+φc). This is "
+    "sharp for every c, by F = cS̲ and strong real data.",
     mutations={
         "0.95 times": lambda b, c: 0.95 * (b - 1) / (b - 1 + c),
         "as if c = 1": lambda b, c: (b - 1) / b,
     },
 )
 def _human_coverage(form, trial: Trial) -> Evidence:
-    """ρ at the threshold; c from 0.05 to 2, and F = cS̲ plus what may come on top."""
+    """Attack ρ at the threshold, for c from 0.05 to 2 and F = cS̲ plus any further data."""
 
     def ratio(jnp, radius, synthetic, others):
         web, d = synthetic.mean(axis=0), 2
@@ -294,13 +294,13 @@ def _human_coverage(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="measured there",
     verdict="holds",
-    statement="It takes no adversary: most Gaussian designs (K = 4, d = 15, rank 5) are unstable "
-    "at some α and β if models are asked about features drawn independently of their private data.",
+    statement="Most Gaussian designs (K = 4, d = 15, rank 5) are unstable at some α and β if "
+    "models are asked about features drawn independently of their private data.",
     latex=r"\max_{\alpha,\beta} \rho(Q) > 1",
     printed=(False, 5),
-    remark="119 of 120 designs on a finer grid, by up to 10 % per generation; at α = β = ½ every "
-    "other one (46 of 100). With prompts of their own all are stable (Lemma 1); of 40 with full "
-    "private rank none was unstable.",
+    remark="This was so for 119 of 120 designs on a finer grid, by up to 10 % per generation; at "
+    "α = β = ½ for every other one (46 of 100). With prompts of their own all are stable (Lemma "
+    "1); of 40 with full private rank none was unstable.",
     mutations={"own prompts": (True, 5), "full private rank": (False, 15)},
 )
 def _gaussian_unstable(form, trial: Trial) -> Evidence:
@@ -316,8 +316,8 @@ def _gaussian_unstable(form, trial: Trial) -> Evidence:
     return stated(4 * unstable > 3 * len(worst), text, unstable=unstable, most=max(worst))
 
 
-def radius(system: systems.System, alpha: float | int, beta: float | int) -> float:
-    """ρ(Q)."""
+def radius(system: systems.StackedFeatures, alpha: float | int, beta: float | int) -> float:
+    """Return ρ(Q)."""
     inverse = systems.pinv(system.gram(alpha, beta))
     a = alpha * (system.web @ inverse).mean(axis=0)
     return float(np.abs(np.linalg.eigvals(a)).max())

@@ -1,4 +1,4 @@
-"""The law of W = (μ - μ̂)² + (σ - σ̂)² of one fit of n points, σ = 1, by quadrature.
+"""Distribution of W = (μ - μ̂)² + (σ - σ̂)² of one fit of n points, σ = 1, by quadrature.
 
 W = Z²/n + (s - 1)², s = χ_{n-1}/√(n-1): what lies outside |s - 1| < √δ counts in full, the rest
 with P(|Z| >= √(n(δ - (s-1)²))).
@@ -16,18 +16,18 @@ _NODES, _WEIGHTS = special.roots_legendre(256)
 
 
 def log_density(s: Any, n: Any, xp: Any = np) -> Any:
-    """Of s."""
+    """Log density of s."""
     k = (n - 1) / 2
     return np.log(2) + k * np.log(k) - special.gammaln(k) + (2 * k - 1) * xp.log(s) - k * s**2
 
 
 def survival(delta: Any, n: Any) -> np.ndarray:
-    """P(W >= δ)."""
+    """Return P(W >= δ)."""
     return _survival(np.asarray(delta, float), np.asarray(n, float), np, special)
 
 
 def survival_jax(delta: Any, n: np.ndarray) -> Any:
-    """The same, to be differentiated in δ."""
+    """Return P(W >= δ) in JAX, differentiable in δ."""
     import jax.numpy as jnp
     import jax.scipy.special
 
@@ -51,7 +51,7 @@ def _survival(delta: Any, n: np.ndarray, xp: Any, functions: Any) -> Any:
 
 
 def moment_of_std(t: Any, n: Any) -> np.ndarray:
-    """E exp(t(s - 1)²), t < (n-1)/2."""
+    """Return E exp(t(s - 1)²) for t < (n-1)/2."""
     half = 20 / np.sqrt(n - 1) + 0.5
     s = half * (_NODES + 1)
     exponent = log_density(s, float(n)) + np.asarray(t)[..., None] * (s - 1) ** 2
@@ -59,7 +59,7 @@ def moment_of_std(t: Any, n: Any) -> np.ndarray:
 
 
 def survival_of_sum(delta: Any, n: Any) -> np.ndarray:
-    """P(X/n + Y/2n >= δ), X and Y independent χ²₁: the paper's stand-in for W."""
+    """Return P(X/n + Y/2n >= δ), X and Y independent χ²₁: the paper's stand-in for W."""
     a = np.asarray(delta, float)[..., None] * np.asarray(n, float)[..., None]
     y = np.sqrt(2 * a) * np.sin(np.pi / 4 * (_NODES + 1))  # √Y, up to where Y alone is enough
     step = np.sqrt(2 * a) * np.cos(np.pi / 4 * (_NODES + 1)) * np.pi / 4 * _WEIGHTS

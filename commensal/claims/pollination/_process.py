@@ -1,4 +1,4 @@
-"""Lineages and populations of Gaussian models by NumPy, for the checks: σ = 1, μ = 0 at the start.
+"""Lineages and populations of Gaussian models in NumPy, from σ = 1 and μ = 0, for the checks.
 
 A fit to n points needs their mean and their sum of squares only, which are independent normal and
 chi-square variables (that they are is checked from points, in `estimators`).
@@ -12,21 +12,21 @@ import numpy as np
 
 
 class Course(NamedTuple):
-    """Generations along the first axis, from 0."""
+    """Means and variances with generations along the first axis, from 0."""
 
     mean: np.ndarray
     variance: np.ndarray
 
     @property
     def distance(self) -> np.ndarray:
-        """W₂² to the truth."""
+        """Distance W₂² to the truth."""
         return self.mean**2 + (np.sqrt(self.variance) - 1) ** 2
 
 
 def lineages(
     rng: np.random.Generator, n: int, times: tuple[int, ...], runs: int, divisor: int | None = None
 ) -> Course:
-    """``runs`` lineages at ``times`` (rising); the variance is divided by n - 1 or ``divisor``."""
+    """Run ``runs`` lineages; return them at ``times``; variances divide by n - 1 or ``divisor``."""
     mean, variance = np.zeros(runs), np.ones(runs)
     kept, at = [], 0
     for last in times:
@@ -39,23 +39,23 @@ def lineages(
 
 
 class Population(NamedTuple):
-    """How a population is run (sec. 3, app. C)."""
+    """Settings of a population (sec. 3, app. C)."""
 
     models: int = 16
     parents: int = 4
     samples: int = 30
     signal: str = "oracle"
-    """Or "none": parents are drawn by lot."""
+    """Signal that selects parents; with "none" they are drawn by lot."""
     inheritance: float = 0.5
-    """Weight of the first parent's parameters; the rest is the fit to the second one's data."""
+    """Weight of the first parent's parameters; the rest is the fit to the second parent's data."""
     shared: bool = True
-    """Whether a parent publishes one dataset for all, or another for each offspring."""
+    """Whether a parent publishes one dataset for all offspring, instead of one for each."""
 
 
 def population(
     rng: np.random.Generator, how: Population, generations: int, runs: int, every: int = 1
 ) -> Course:
-    """Models along the last axis, ``runs`` along the second; each ``every``-th generation.
+    """Run populations: models on the last axis, ``runs`` on the second, every so many generations.
 
     N = k² offspring of all ordered pairs of k parents; otherwise N/k of each parent by itself.
     """

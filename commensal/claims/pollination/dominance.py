@@ -14,7 +14,7 @@ known = Register()
 
 
 def _samples(trial: Trial) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """X (across) and Y (within): continuous ones, and tied ones as similarities of sets are."""
+    """Draw X (across) and Y (within), continuous, or with ties as similarities of sets have."""
     rng = trial.rng()
     for n, m, levels in ((5, 3, 0), (40, 17, 0), (30, 30, 4), (50, 8, 10), (6, 6, 1)):
         x, y = rng.standard_normal(n), rng.standard_normal(m) + 0.4
@@ -22,7 +22,7 @@ def _samples(trial: Trial) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def _dominance(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
-    """Pr(X > Y), Pr(X < Y) and Pr(X = Y), by counting."""
+    """Return Pr(X > Y), Pr(X < Y) and Pr(X = Y), by counting."""
     sign = np.sign(x[:, None] - y[None, :])
     return tuple(float(np.mean(sign == s)) for s in (1, -1, 0))  # pyright: ignore[reportReturnType]
 
@@ -36,7 +36,7 @@ def _dominance(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     statement="Cliff's δ is 2U/(n_c n_w) - 1, with U the Mann-Whitney statistic of X.",
     latex=r"\hat\delta = \frac{2U}{n_c n_w} - 1",
     printed=lambda u, n, m: 2 * u / (n * m) - 1,
-    remark="With ties, too, as U counts each of them half.",
+    remark="It holds with ties, too, as U counts each of them half.",
     mutations={
         "the U of Y": lambda u, n, m: 2 * (n * m - u) / (n * m) - 1,
         "n of one sample": lambda u, n, m: 2 * u / (n * n) - 1,
@@ -66,6 +66,8 @@ def _delta_mann_whitney(form, trial: Trial) -> Evidence:
     r"\Pr(X > Y) = \frac{1 - \Pr(X = Y) + \hat\delta}{2}",
     remark="Similarities of sets of 1,000 words are tied now and then (in 0.2 % of the comparisons "
     "in sec. 4), so little is lost there.",
+    fault="wording",
+    doubt="solid",
     mutations={
         "half the ties": lambda delta, tie: ((1 - tie / 2 - delta) / 2, (1 - tie / 2 + delta) / 2),
         "exchanged": lambda delta, tie: ((1 - tie + delta) / 2, (1 - tie - delta) / 2),
@@ -89,13 +91,15 @@ def _delta_probability(form, trial: Trial) -> Evidence:
     statement="Values of δ near 0 indicate substantial overlap.",
     latex=r"\delta \approx 0 \implies \text{OVL} \gg 0",
     printed=lambda delta, overlap: overlap > 0.25 if abs(delta) < 0.05 else True,
-    remark="X between two halves of Y has δ = 0 and no overlap. What is true is one direction, "
-    "|δ| ≤ 1 - OVL²: the mass that both share is exchangeable, so X and Y exceed each other "
-    "equally often where both are drawn from it.",
+    remark="In the counterexample X lies between two halves of Y: δ = 0, and there is no overlap. "
+    "What is true is one direction, |δ| ≤ 1 - OVL²: the mass that both share is exchangeable, so X "
+    "and Y exceed each other equally often where both are drawn from it.",
+    fault="wording",
+    doubt="solid",
     mutations={"|δ| ≤ 1 - OVL²": lambda delta, overlap: abs(delta) <= 1 - overlap**2 + 1e-12},
 )
 def _delta_and_overlap(form, trial: Trial) -> Evidence:
-    """Laws on a grid: random ones, shifted ones, and X between two halves of Y."""
+    """Compare laws on a grid: random ones, shifted ones, and X between two halves of Y."""
     rng, size = trial.rng(), 30
     laws = [(np.eye(size)[15], (np.eye(size)[3] + np.eye(size)[27]) / 2)]
     for _ in range(trial.pick(300, 3000)):

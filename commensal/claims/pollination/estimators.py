@@ -1,4 +1,4 @@
-"""`pollination`: one fit of n points, and how far it is from the truth (app. A.1, first part)."""
+"""`pollination`: one fit of n points, and its distance to the truth (app. A.1, first part)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from scipy import integrate, special, stats
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical
 from commensal.claims.pollination import _law
 
 known = Register()
@@ -15,13 +15,13 @@ MEAN, STD = 0.7, 1.9
 
 
 def fits(trial: Trial, n: int, runs: int, stream: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and unbiased variance of n points each, from the points themselves."""
+    """Return mean and unbiased variance of n points each, from the points themselves."""
     points = MEAN + STD * trial.rng(stream).standard_normal((n, runs))
     return points.mean(axis=0), points.var(axis=0, ddof=1)
 
 
 def share(where: np.ndarray) -> tuple[float, float]:
-    """How often it is true, with its standard error."""
+    """Return the share of true values, with its standard error."""
     p = float(where.mean())
     return p, np.sqrt(p * (1 - p) / where.size)
 
@@ -41,7 +41,7 @@ def share(where: np.ndarray) -> tuple[float, float]:
     },
 )
 def _mean_law(form, trial: Trial) -> Evidence:
-    """Mean, variance, and how much lies within half a standard deviation and within one."""
+    """Compare mean, variance, and the shares within half a standard deviation and within one."""
     runs, sizes = trial.pick(100_000, 900_000), (2, 5, 20)
     found, expected, error, scale = [], [], [], []
     for n in sizes:
@@ -56,7 +56,7 @@ def _mean_law(form, trial: Trial) -> Evidence:
             expected.append(law.cdf(MEAN + width) - law.cdf(MEAN - width))
             scale.append(p)
     at = slice(1, None, 4)
-    picture = Picture(
+    picture = Panel(
         sizes,
         [("stated", expected[at])],
         [("drawn", found[at], error[at])],
@@ -78,8 +78,8 @@ def _mean_law(form, trial: Trial) -> Evidence:
     "of freedom.",
     latex=r"(n-1)\frac{\hat\sigma_k^2}{\sigma^2} \sim \chi^2_{n-1}",
     printed=lambda n: stats.chi2(n - 1),
-    remark="So σ̂² is unbiased, as the paper says, but σ̂ is not: E σ̂ = c₄(n) σ < σ. That bias is "
-    "what makes lineages narrow from one generation to the next.",
+    remark="σ̂² is therefore unbiased, as the paper says, but σ̂ is not: E σ̂ = c₄(n) σ < σ. That "
+    "bias is what makes lineages narrow from one generation to the next.",
     mutations={
         "n degrees of freedom": lambda n: stats.chi2(n),
         "1.04 times": lambda n: stats.chi2(n - 1, scale=1.04),
@@ -98,7 +98,7 @@ def _variance_law(form, trial: Trial) -> Evidence:
             found, error = [*found, p], [*error, e]
             expected.append(law.cdf(at))
     last = slice(2, None, 3)
-    picture = Picture(
+    picture = Panel(
         sizes,
         [("stated", expected[last])],
         [("drawn", found[last], error[last])],
@@ -119,12 +119,12 @@ def _variance_law(form, trial: Trial) -> Evidence:
     statement="Mean and variance of the same Gaussian points are independent.",
     latex=r"\hat\mu_k \perp \hat\sigma_k^2",
     printed="normal",
-    remark="Of all laws only the Gaussian has this (Geary 1936): a truth of another shape changes "
-    "the first generation, and the first alone.",
+    remark="The Gaussian is the only law that has this (Geary 1936): a truth of another shape "
+    "changes the first generation, and the first alone.",
     mutations={"Laplace points": "laplace", "exponential points": "exponential"},
 )
 def _independent_estimates(form, trial: Trial) -> Evidence:
-    """Joint shares against products of shares, for one- and two-sided deviations of the mean."""
+    """Compare joint shares with products of shares, for deviations of the mean on both sides."""
     runs, n, rng = trial.pick(200_000, 1_500_000), 4, trial.rng()
     points = getattr(rng, form)(size=(n, runs)) - (form == "exponential")
     mean, std = points.mean(axis=0), points.std(axis=0, ddof=1)
@@ -136,7 +136,7 @@ def _independent_estimates(form, trial: Trial) -> Evidence:
             found.append((event & (std <= s)).mean())
             expected.append(p * q)
             error.append(np.sqrt(p * (1 - p) * q * (1 - q) / runs))
-    picture = Picture(
+    picture = Panel(
         [0.25, 0.5, 0.75],
         [("product", expected[3:])],
         [("joint", found[3:], error[3:])],
@@ -149,7 +149,7 @@ def _independent_estimates(form, trial: Trial) -> Evidence:
 
 
 def transport(quantile, m1: float, s1: float, m2: float, s2: float) -> float:
-    """W₂² on the line: the mean squared difference of the two quantile functions."""
+    """Return W₂² on the line: the mean squared difference of the two quantile functions."""
     value = integrate.quad(
         lambda u: (m1 - m2 + (s1 - s2) * quantile(u)) ** 2, 0, 1, epsabs=1e-12, epsrel=1e-9
     )
@@ -172,7 +172,7 @@ def transport(quantile, m1: float, s1: float, m2: float, s2: float) -> float:
     },
 )
 def _w2_formula(form, trial: Trial) -> Evidence:
-    """Against optimal transport of quantiles, point masses among them."""
+    """Compare with optimal transport of quantiles, point masses among them."""
     rng, count = trial.rng(), trial.pick(20, 300)
     cases = np.column_stack([*rng.normal(size=(2, count)), *rng.exponential(size=(2, count))])
     cases = np.vstack([cases[:, [0, 2, 1, 3]], [[0, 0, 1, 2], [1, 1, 1, 0], [0, 1e-3, 0, 1e3]]])
@@ -186,7 +186,7 @@ FAMILIES = {
     "logistic": lambda u: np.sqrt(3) / np.pi * special.logit(u),
     "exponential": lambda u: -np.log1p(-u) - 1,
 }
-"""Quantile functions of mean 0 and variance 1."""
+"""Quantile functions of distributions with mean 0 and variance 1."""
 
 
 @known.claim(
@@ -195,16 +195,19 @@ FAMILIES = {
     kind="numerical",
     proof="stated there",
     verdict="fails",
-    statement="That formula is a property of one-dimensional Gaussians alone.",
+    statement="The formula for the squared W₂ distance by means and standard deviations holds for "
+    "one-dimensional Gaussians alone.",
     latex=r"\mathcal{W}_2^2 = (\Delta\mu)^2 + (\Delta\sigma)^2 \iff \mathcal{N}",
     printed=lambda family: family == "normal",
     remark="Any two laws of one location-scale family have it, since their quantile functions "
     "differ by a linear function. And in d dimensions Gaussians whose covariances commute have "
     "‖Δμ‖² + ‖ΔΣ^{1/2}‖²_F. Nothing in the paper depends on it.",
+    fault="wording",
+    doubt="solid",
     mutations={"every location-scale family": lambda family: True},
 )
 def _w2_formula_only_gaussian(form, trial: Trial) -> Evidence:
-    """``form`` says for which families the formula holds."""
+    """Test the formula on all families; ``form`` says for which it holds."""
     rng, away = trial.rng(), {}
     for family, quantile in FAMILIES.items():
         m1, m2, s1, s2 = *rng.normal(size=2), *rng.exponential(size=2)
@@ -231,7 +234,7 @@ def _w2_formula_only_gaussian(form, trial: Trial) -> Evidence:
     mutations={"1/n": lambda n: 1 / n, "1.05 times": lambda n: 1.05 / (2 * n)},
 )
 def _std_delta(form, trial: Trial) -> Evidence:
-    """Distance of the distribution functions, exactly, over growing n."""
+    """Compute the distance of the distribution functions, exactly, over growing n."""
     sizes = np.array(trial.pick((10, 100, 1000), (10, 30, 100, 1000, 10_000, 100_000)))
     y = np.linspace(0.01, 12, trial.pick(400, 4000))
     distance = []
@@ -258,21 +261,24 @@ def _std_delta(form, trial: Trial) -> Evidence:
     "variables.",
     latex=r"W_k = \frac{\sigma^2}{n} X + \frac{\sigma^2}{2n} Y, \quad X, Y \sim \chi^2_1",
     printed=_law.survival_of_sum,
-    correction="Only in the limit of large n, where the approximation of σ̂ came from. The "
-    "second term is σ²(1 - s)², s² a chi-square variable with n - 1 degrees of freedom over n - 1.",
+    correction="This holds only in the limit of large n, from which the approximation of σ̂ "
+    "comes. The second term is σ²(1 - s)², with s² a chi-square variable with n - 1 degrees of "
+    "freedom over n - 1.",
     correction_latex=r"W_k = \frac{\sigma^2}{n} X + "
     r"\sigma^2 \left(1 - \sqrt{\chi^2_{n-1}/(n-1)}\right)^2",
     corrected=_law.survival,
     remark="From here on the paper bounds the stand-in, and calls it W. Its mean, 3σ²/2n, is 0.89 "
     "of that of W at n = 3 and 0.99 at n = 50; far out in the tail the ratio of the probabilities "
     "goes to 0 (pollination.chernoff_any_t).",
+    fault="substantive",
+    doubt="solid",
     mutations={
         "n + 1 for n": lambda delta, n: _law.survival(delta, np.asarray(n) + 1),
         "without the bias of s": lambda delta, n: _law.survival_of_sum(delta, np.asarray(n) - 0.5),
     },
 )
 def _w_two_chi_squares(form, trial: Trial) -> Evidence:
-    """P(W >= δ) from points."""
+    """Compare with P(W >= δ) from drawn points."""
     runs = trial.pick(250_000, 2_000_000)
     found, expected, error = [], [], []
     scaled = np.array([0.3, 0.6, 1.0, 1.5, 2.0])
@@ -283,7 +289,7 @@ def _w_two_chi_squares(form, trial: Trial) -> Evidence:
             p, e = share(w >= a / n)
             found, error = [*found, p], [*error, e]
         expected += form(scaled / n, np.full(5, n)).tolist()
-    picture = Picture(
+    picture = Panel(
         scaled.tolist(),
         [
             ("n = 2, this form", expected[:5]),

@@ -19,7 +19,7 @@ known = Register()
 # What pairs of the models share is part of the package (commensal.llm.fingerprint.deployed),
 # derived from the profiles of slop-forensics; imported late, for pandas is slow to import.
 MEDIUM, LARGE = 0.330, 0.474
-"""|δ| from which an effect counts as medium, and as large (Romano et al. 2006)."""
+"""Values of |δ| from which an effect counts as medium, and as large (Romano et al. 2006)."""
 
 
 def _pairs(*kinds: str) -> Pairs:
@@ -44,7 +44,7 @@ def _delta() -> float:
     statement="Pairs across families are less alike than pairs within: Cliff's δ = -0.572.",
     latex=r"\hat\delta = -0.572",
     printed=-0.572,
-    remark="Recomputed: -0.568, from the 1,000 words of each model alone; bigrams give -0.604, "
+    remark="Our value is -0.568, from the 1,000 words of each model alone; bigrams give -0.604, "
     "trigrams -0.532, all together -0.595. The public profiles hold chatgpt-4o-latest twice; the "
     "other copy gives -0.566.",
     mutations={"of bigrams": -0.604, "the other sign": 0.572},
@@ -64,7 +64,7 @@ def _fingerprint_delta(form, trial: Trial) -> Evidence:
     statement="The bootstrap over pairs gives δ the interval [-0.697, -0.446].",
     latex=r"[-0.697, -0.446]",
     printed=(-0.697, -0.446),
-    remark="So it does, within 0.02. Whether it is an interval of 95 % is another matter: see "
+    remark="Our interval agrees within 0.02. Whether it covers 95 % is another matter: see "
     "pollination.fingerprint_delta_coverage.",
     mutations={"over models": (-0.80, -0.36), "a half as wide": (-0.634, -0.509)},
 )
@@ -92,10 +92,12 @@ def _fingerprint_delta_interval(form, trial: Trial) -> Evidence:
     remark="A model is in 26 of the 351 pairs, so pairs are not independent. Leaving out one model "
     "at a time shows a standard error of about 0.11, not 0.07; resampled models give the interval "
     "[-0.80, -0.36], whole families [-0.87, -0.20]. That δ is negative survives all of them.",
+    fault="substantive",
+    doubt="solid",
     mutations={"models resampled": "model"},
 )
 def _fingerprint_delta_coverage(form, trial: Trial) -> Evidence:
-    """The half-width of the interval against the jackknife over models."""
+    """Compare the half-width of the interval with the jackknife over models."""
     from commensal.llm.fingerprint import bootstrap, cliffs_delta
 
     pairs = _pairs()
@@ -133,6 +135,8 @@ def _fingerprint_delta_coverage(form, trial: Trial) -> Evidence:
     "twentieth of Scott's bandwidth. Such estimates shrink with the sample (64 pairs within): 60 "
     "bins show an overlap of only 0.61 even where the models' families are shuffled. So the "
     "families overlap more than the paper says, and its conclusion gains by it.",
+    fault="substantive",
+    doubt="solid",
     mutations={"0.571": 0.571, "0.56": 0.56},
 )
 def _fingerprint_overlap(form, trial: Trial) -> Evidence:
@@ -166,14 +170,15 @@ def _usual_overlaps() -> Iterator[tuple[tuple[str, str, str, str], float]]:
     where="sec. 4",
     kind="published",
     proof="stated there",
-    verdict="fails",
-    statement="The effect size is moderate.",
-    latex=r"0.33 \leq |\hat\delta| < 0.474",
-    printed=(MEDIUM, LARGE),
-    remark="By the customary thresholds of |δ| (0.147 small, 0.33 medium, 0.474 large; Romano et "
-    "al. 2006) 0.572 is large, and so is 0.568. With models resampled the interval of |δ| begins "
-    "at 0.36, so that a medium effect is not excluded.",
-    mutations={"large": (LARGE, 1.0)},
+    verdict="holds",
+    statement="The effect size |δ| = 0.572 is large by the customary thresholds.",
+    latex=r"|\hat\delta| \geq 0.474",
+    printed=(LARGE, 1.0),
+    remark="By these thresholds 0.568, our own value, is large, too. With models resampled the "
+    "interval of |δ| begins at 0.36, so that a medium effect is not excluded.",
+    reading="The paper calls the effect moderate and names no thresholds. Those used here (0.147 "
+    "small, 0.33 medium, 0.474 large; Romano et al. 2006) are our choice.",
+    mutations={"medium": (MEDIUM, LARGE), "small": (0.147, MEDIUM)},
 )
 def _fingerprint_effect(form, trial: Trial) -> Evidence:
     found = abs(_delta())
@@ -192,10 +197,10 @@ def _fingerprint_effect(form, trial: Trial) -> Evidence:
     "within.",
     latex=r"\tfrac12 \leq \overline{S}_{\text{across}} / \overline{S}_{\text{within}} \leq 2",
     printed=2.0,
-    remark="Read as: in each family's rows their means differ by less than a factor of two. The "
-    "ratios run from 0.6 (Llama) to 1.02 (GPT, whose models are on average as much like other "
-    "families as like each other). The diagonal proper, a model with itself, is left out: there "
-    "the similarity is 1, and 0.55 is the greatest elsewhere.",
+    remark="Comparable is read as: in each family's rows their means differ by less than a factor "
+    "of two. The ratios run from 0.6 (Llama) to 1.02 (GPT, whose models are on average as much "
+    "like other families as like each other). The diagonal proper, a model with itself, is left "
+    "out: there the similarity is 1, and 0.55 is the greatest elsewhere.",
     mutations={"a factor of 1.2": 1.2},
 )
 def _fingerprint_matrix(form, trial: Trial) -> Evidence:

@@ -22,12 +22,13 @@ known = Register()
     "the source, than older ones of newer models'.",
     latex=r"\overline{I}(\text{old} \to \text{new}) > \overline{I}(\text{new} \to \text{old})",
     printed=("score", 1),
-    remark="By 0.13 [0.04, 0.21] with models resampled (0.11 with the other candidates for the six "
-    "dates in doubt), p = 0.01 against dates in random order; by 0.03 [0.02, 0.05] with log "
-    "scores. But all of it is in the weights: counted without them it is 0.001 [-0.003, 0.005]. "
-    "Scores lie on few words: in ten models a single one has over half of the weight (for three "
-    "all of it: “aethel”, “steepling”, “vespera”), as English at large hardly has it. And a number "
-    "for each model, without any tie between two, accounts for 98 % of the difference.",
+    remark="The difference is 0.13 [0.04, 0.21] with models resampled (0.11 with the other "
+    "candidates for the six dates in doubt), with p = 0.01 against dates in random order; with log "
+    "scores it is 0.03 [0.02, 0.05]. But all of it is in the weights: counted without them it is "
+    "0.001 [-0.003, 0.005]. Scores lie on few words: in ten models a single one has over half of "
+    "the weight (for three all of it: “aethel”, “steepling”, “vespera”), as English at large "
+    "hardly has it. And a number for each model, without any tie between two, accounts for 98 % of "
+    "the difference.",
     mutations={"without weights": ("equal", 1), "the other way": ("score", -1)},
 )
 def _influence_asymmetry(form, trial: Trial) -> Evidence:
@@ -91,9 +92,9 @@ def _influence_single_words(form, trial: Trial) -> Evidence:
     "the 27 accounts for nearly all of the difference between old and new.",
     latex=r"I(A \to B) - I(B \to A) \approx g_A - g_B",
     printed=0.95,
-    remark="For 98 % with scores as weights and 99 % with log scores. Where models do copy from "
-    "single older ones (simulated in the tests), it is 55 to 65 %. So fig. 5 shows that older "
-    "models put their weight on commoner words, for whatever reason.",
+    remark="One number per model accounts for 98 % with scores as weights and for 99 % with log "
+    "scores. Where models do copy from single older ones (simulated in the tests), it is 55 to 65 "
+    "%. So fig. 5 shows that older models put their weight on commoner words, for whatever reason.",
     mutations={"all of it": 0.9999},
 )
 def _influence_single_models(form, trial: Trial) -> Evidence:
@@ -154,15 +155,17 @@ def _influence_peak(form, trial: Trial) -> Evidence:
     latex=r"\text{one corpus, no flow} \implies "
     r"\overline{I}(\text{old} \to \text{new}) = \overline{I}(\text{new} \to \text{old})",
     printed=lambda date: 1.5 - date,
-    remark="Counterexample: models draw features from one law, independently of each other. If "
-    "older ones put more of their weight on features that are common in it, they seem to "
+    remark="In the counterexample models draw features from one law, independently of each other. "
+    "If older ones put more of their weight on features that are common in it, they seem to "
     "influence the newer ones, as in fig. 5. What is symmetric is the number of shared features, "
     "with or without a flow: eq. (1) takes its direction from the source's weights alone. Only "
     "models that weigh alike, whatever their date, give none.",
+    fault="substantive",
+    doubt="solid",
     mutations={"all weigh alike": lambda date: 1.0 + 0 * date},
 )
 def _influence_distinguishes(form, trial: Trial) -> Evidence:
-    """Features drawn by popularity; a weight is popularity to a power that may follow the date."""
+    """Draw features by popularity, with weights a power of it that may follow the date."""
     from commensal.llm.fingerprint import asymmetry
 
     rng, models, features, size = trial.rng(), 24, 2000, 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, identity, stated, statistical, symbolic
+from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical, symbolic
 from commensal.claims._search import attack
 from commensal.claims.pollination import _law
 from commensal.claims.pollination._process import lineages
@@ -23,14 +23,14 @@ known = Register()
     latex=r"\left(1 - \frac{2\sigma^2 t}{n}\right)^{-\frac{1}{2}} "
     r"\left(1 - \frac{\sigma^2 t}{n}\right)^{-\frac{1}{2}}",
     printed=lambda t, n, s: 1 / ((1 - 2 * s**2 * t / n) * (1 - s**2 * t / n)) ** 0.5,
-    remark="For t < n/(2σ²). It is that of the stand-in, not that of W.",
+    remark="This needs t < n/(2σ²). It is the function of the stand-in, not that of W.",
     mutations={
         "the second factor twice": lambda t, n, s: 1 / (1 - s**2 * t / n),
         "without the root": lambda t, n, s: 1 / ((1 - 2 * s**2 * t / n) * (1 - s**2 * t / n)),
     },
 )
 def _mgf_product(form, trial: Trial) -> Evidence:
-    """By integrating against two normal densities."""
+    """Compare with integrals over two normal densities."""
     import sympy as sp
 
     x = sp.Symbol("x", real=True)
@@ -47,7 +47,7 @@ def _mgf_product(form, trial: Trial) -> Evidence:
 
 
 def moment(t: np.ndarray, n: int, size: int | None = None) -> np.ndarray:
-    """E exp(tW), σ = 1, where it is finite; ``size`` is n in the law of s, to go wrong there."""
+    """Return E exp(tW), σ = 1, where finite; ``size`` replaces n in the law of s, for mutations."""
     size = n if size is None else size
     finite = (t < n / 2) & (t < (size - 1) / 2)
     t = np.where(finite, t, 0.0)
@@ -55,7 +55,7 @@ def moment(t: np.ndarray, n: int, size: int | None = None) -> np.ndarray:
 
 
 def stand_in(t: np.ndarray, n: int) -> np.ndarray:
-    """E exp(tW) of the two chi-squares that stand in for W, σ = 1."""
+    """Return E exp(tW) of the two chi-squares that stand in for W, σ = 1."""
     return 1 / np.sqrt((1 - 2 * t / n) * (1 - t / n))
 
 
@@ -65,8 +65,8 @@ def stand_in(t: np.ndarray, n: int) -> np.ndarray:
     kind="numerical",
     proof="proved there",
     verdict="holds as corrected",
-    statement="For every t > 0 the tail of W is bounded by exp(-tδ) times that moment generating "
-    "function.",
+    statement="For every t > 0 the tail of W is bounded by exp(-tδ) times the moment generating "
+    "function of the two scaled chi-square variables.",
     latex=r"\mathbb{P}(W_k \geq \delta) \leq e^{-t\delta} \left(1 - \frac{2\sigma^2 t}{n}"
     r"\right)^{-\frac{1}{2}} \left(1 - \frac{\sigma^2 t}{n}\right)^{-\frac{1}{2}}",
     printed=stand_in,
@@ -78,13 +78,14 @@ def stand_in(t: np.ndarray, n: int) -> np.ndarray:
     corrected=moment,
     remark="The standard deviation's tail, exp(-(n-1)δ/2σ²), is heavier than the mean's, "
     "exp(-nδ/2σ²). At the t that the paper goes on with, n/(4σ²), the bound holds.",
+    repeats="pollination.w_two_chi_squares",
     mutations={
         "n degrees of freedom": lambda t, n: moment(t, n, n + 1),
         "0.3 times": lambda t, n: 0.3 * moment(t, n),
     },
 )
 def _chernoff_any_t(form, trial: Trial) -> Evidence:
-    """The smallest of the bounds over t, against the exact tail."""
+    """Compare the smallest of the bounds over t with the exact tail."""
     sizes = trial.pick((2, 3, 8, 30), (2, 3, 4, 5, 6, 7, 8, 10, 30, 100))
     part = np.concatenate([np.linspace(0, 1, 300)[1:-1], 1 - np.geomspace(0.5, 1e-4, 60)])
     worst, where = 0.0, (0, 0.0)
@@ -134,7 +135,7 @@ SIZES = np.array([2.0, 3, 4, 5, 8, 16, 64, 256, 1024])
 
 
 def climb(bound, trial: Trial, top: float) -> Evidence:
-    """P(W >= δ) over ``bound(δ, n)``, searched over δ for every n of ``SIZES``."""
+    """Maximise P(W >= δ) over ``bound(δ, n)``, in δ, for every n of ``SIZES``."""
     import jax.numpy as jnp
 
     def ratio(x):
@@ -164,10 +165,10 @@ def climb(bound, trial: Trial, top: float) -> Evidence:
     latex=r"\mathbb{P}(W_k \geq \delta) \leq 2 \exp\left(-\frac{n\delta}{4\sigma^2} "
     r"+ \frac{1}{2}\right)",
     printed=lambda delta, n, np: 2 * np.exp(0.5 - n * delta / 4),
-    remark="For W itself, although the proof is for the stand-in. It says something only from δ = "
-    "4.77 σ²/n on, thrice the mean of W. The constant can be 1, and the exponent almost twice as "
-    "large: P(W >= δ) <= exp(-(n-1)δ/2σ²). For the stand-in that is one line: "
-    "Y/2 <= Y, and X + Y is exponential, so exp(-nδ/2σ²).",
+    remark="The bound is checked for W itself, although the proof is for the stand-in. It says "
+    "something only from δ = 4.77 σ²/n on, thrice the mean of W. The constant can be 1, and the "
+    "exponent almost twice as large: P(W >= δ) <= exp(-(n-1)δ/2σ²). For the stand-in that is one "
+    "line: Y/2 <= Y, and X + Y is exponential, so exp(-nδ/2σ²).",
     mutations={
         "a constant of 0.97": lambda delta, n, np: 0.97 * np.exp(-n * delta / 4),
         "twice the exponent, constant 1": lambda delta, n, np: np.exp(-n * delta / 2),
@@ -183,12 +184,12 @@ def _final_bound(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved there",
     verdict="holds",
-    statement="The best of K independent fits misses δ with the K-th power of one fit's "
-    "probability.",
+    statement="The best of K independent fits is farther than δ from the truth with the K-th "
+    "power of one fit's probability.",
     latex=r"\mathbb{P}(W_{\min} \geq \delta) = \left(\mathbb{P}(W_k \geq \delta)\right)^K",
     printed=lambda p, k: p**k,
-    remark="Independent data for each fit: offspring of one population (app. C) share parents and "
-    "datasets, and their errors.",
+    remark="Each fit must have independent data: offspring of one population (app. C) share "
+    "parents and datasets, and their errors.",
     mutations={"K - 1": lambda p, k: p ** (k - 1), "1.05 times": lambda p, k: 1.05 * p**k},
 )
 def _best_of_k(form, trial: Trial) -> Evidence:
@@ -206,7 +207,7 @@ def _best_of_k(form, trial: Trial) -> Evidence:
                 found.append(p)
                 expected.append(form(float(_law.survival([delta], np.array([n]))[0]), k))
                 error.append(np.sqrt(p * (1 - p) / runs))
-    picture = Picture(
+    picture = Panel(
         sizes, [("power", expected[::2])], [("drawn", found[::2], error[::2])], "K", "P(miss)"
     )
     return statistical(
@@ -215,7 +216,7 @@ def _best_of_k(form, trial: Trial) -> Evidence:
 
 
 def _quantile(p: float, n: int) -> float:
-    """The δ of a fine grid that W reaches with probability nearest to p."""
+    """Return the δ of a fine grid that W reaches with probability nearest to p."""
     delta = np.linspace(1e-3, 4 / n, 400)
     return float(delta[np.abs(_law.survival(delta, np.full(400, float(n))) - p).argmin()])
 
@@ -225,23 +226,24 @@ def _quantile(p: float, n: int) -> float:
     where="sec. 6.1 and app. A.1",
     kind="numerical",
     proof="proved there",
-    verdict="holds as corrected",
-    statement="The probability that one of K fits comes close to the truth grows exponentially "
+    verdict="holds",
+    statement="The probability that none of K fits comes close to the truth falls exponentially "
     "with K.",
-    latex=r"\mathbb{P}(W_{\min} < \delta) \propto e^{cK}",
-    printed=lambda p, k: 1 - p**k,
-    correction="It is the probability that none does which falls exponentially. That one does "
-    "grows less with each further K, and saturates at 1.",
-    correction_latex=r"1 - \mathbb{P}(W_{\min} < \delta) = e^{-cK}, \quad "
+    latex=r"1 - \mathbb{P}(W_{\min} < \delta) = e^{-cK}, \quad "
     r"c = -\log \mathbb{P}(W_k \geq \delta)",
-    corrected=lambda p, k: p**k,
+    printed=lambda p, k: p**k,
+    reading="The text says that the probability that one does come close increases exponentially "
+    "with K. We take this to mean its formula, in which the probability of the contrary falls so.",
+    remark="The probability that one of them comes close grows less with each further K, and "
+    "saturates at 1.",
     mutations={
+        "the probability of a hit": lambda p, k: 1 - p**k,
         "any of K, to first order": lambda p, k: k * (1 - p),
         "square": lambda p, k: p**k**2,
     },
 )
 def _exponential_in_k(form, trial: Trial) -> Evidence:
-    """Exponential: equal ratios from each K to the next."""
+    """Check that the ratios from each K to the next are equal, as an exponential has them."""
     p = trial.rng().uniform(0.05, 0.95, trial.pick(20, 400))[:, None]
     k = np.arange(1, 13)
     values = form(p, k)
@@ -264,10 +266,12 @@ def _exponential_in_k(form, trial: Trial) -> Evidence:
     "so K of them do: after 10 n generations one of 16 is within 0.3 σ² in 4 % of runs, and ever "
     "fewer later, where the bound has it in 99.3 %. What keeps a population is the selection that "
     "app. A.1 has no place for.",
+    fault="substantive",
+    doubt="solid",
     mutations={"the first generation": 0.0},
 )
 def _independent_lineages(form, trial: Trial) -> Evidence:
-    """K = 16 and n = 20; ``form`` is when to look, in n generations, 0 for the first fit."""
+    """Simulate K = 16, n = 20; ``form`` is the time to look at, in n generations (0: first fit)."""
     n, k, runs, delta = 20, 16, trial.pick(150, 2000), 0.3
     times = (1, 5, 10, 20, 40, 100, 200)
     course = lineages(trial.rng(), n, times, runs * k).distance.reshape(len(times), runs, k)
@@ -275,7 +279,7 @@ def _independent_lineages(form, trial: Trial) -> Evidence:
     bound = 1 - (2 * np.exp(0.5 - n * delta / 4)) ** k
     at = times.index(max(1, round(form * n)))
     error = np.sqrt(np.maximum(close * (1 - close), 1 / runs) / runs)
-    picture = Picture(
+    picture = Panel(
         times,
         [("bound of app. A.1", [bound] * len(times))],
         [("16 lineages", close.tolist(), error.tolist())],

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 START = 20
-"""|A⁽⁰⁾|; the paper has it only for its language models (sec. 4.1)."""
+"""Initial size |A⁽⁰⁾|; the paper has it only for its language models (sec. 4.1)."""
 
 
 class Runs(NamedTuple):
-    """At t = 0..T; the last axes are runs and models."""
+    """Weights and web at t = 0..T; the last axes are runs and models."""
 
     weights: np.ndarray  # (T+1, B, R, n)
     web: np.ndarray  # (T+1, B, R), composition; exact labels, not ownerships
@@ -20,7 +20,7 @@ class Runs(NamedTuple):
 
 
 def norm_squared(weights: np.ndarray) -> np.ndarray:
-    """‖D‖_F² of eq. (4) by its definition, as (T+1, R)."""
+    """Return ‖D‖_F² of eq. (4) by its definition, as (T+1, R)."""
     gaps = weights[..., :, None] - weights[..., None, :]
     return np.einsum("tbrij,tbrij->tr", gaps, gaps)
 
@@ -33,7 +33,7 @@ def separated(
     models: int = 3,
     components: int = 2,
     posts: int = 3,
-    fraction: float = 0.5,
+    read_share: float = 0.5,
     points: int = START,
     weights: np.ndarray | None = None,
     web: np.ndarray | None = None,
@@ -41,7 +41,7 @@ def separated(
     prior: float | None = None,
     epsilon: float = 1e-6,
 ) -> Runs:
-    """Components so far apart that a point says which one it is from.
+    """Simulate components so far apart that a point says which one it is from.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def separated(
     history, webs, ks, sizes = [x.copy()], [counts / points], [], []
     for t in range(generations + 1):
         size = points + n * posts * t
-        k = int(fraction * size + 1e-9)
+        k = int(read_share * size + 1e-9)
         ks.append(k)
         sizes.append(size)
         if t == generations:
@@ -113,14 +113,14 @@ def overlapping(
     means: np.ndarray,
     models: int = 3,
     posts: int = 3,
-    fraction: float = 0.5,
+    read_share: float = 0.5,
     points: int = START,
     weights: np.ndarray | None = None,
     web: np.ndarray | None = None,
     prior: float | None = None,
     epsilon: float = 1e-6,
 ) -> Runs:
-    """Components of variance 1 on the line, wherever they are; arguments as for `separated`."""
+    """Simulate components of variance 1 on the line at any means; arguments as for `separated`."""
     b, n = means.size, models
     start = rng.dirichlet(np.ones(b), (runs, n)) if weights is None else weights
     x = np.moveaxis(np.broadcast_to(start, (runs, n, b)), -1, 0).copy()
@@ -141,7 +141,7 @@ def overlapping(
     rows = np.arange(runs)[:, None]
     for t in range(generations + 1):
         size = points + n * posts * t
-        k = int(fraction * size + 1e-9)
+        k = int(read_share * size + 1e-9)
         ks.append(k)
         sizes.append(size)
         if t == generations:
@@ -165,13 +165,13 @@ def overlapping(
 
 
 def choose(rng: np.random.Generator, weights: np.ndarray) -> np.ndarray:
-    """A component for each entry, by weights on the first axis."""
+    """Draw a component for each entry, by weights on the first axis."""
     upto = np.cumsum(np.maximum(weights, 0), axis=0)
     return (rng.random(weights.shape[1:]) * upto[-1] > upto[:-1]).sum(axis=0)
 
 
 def lift(x: np.ndarray, epsilon: float) -> None:
-    """Lines 7 to 14 of Algorithm 2, as printed, in place; components on the first axis."""
+    """Apply lines 7 to 14 of Algorithm 2, as printed, in place; components on the first axis."""
     for m in range(x.shape[0]):
         low = x[m] <= 0
         if low.any():
@@ -180,6 +180,6 @@ def lift(x: np.ndarray, epsilon: float) -> None:
 
 
 def comes_down(weights: np.ndarray, limit: float) -> tuple[bool, np.ndarray]:
-    """Whether the root mean square norm ends below ``limit`` times its start; and its course."""
+    """Return whether the RMS norm ends below ``limit`` times its start, and its course."""
     course = np.sqrt(norm_squared(weights).mean(axis=1))
     return bool(course[-1] < limit * course[0]), course

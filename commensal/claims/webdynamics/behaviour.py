@@ -1,4 +1,4 @@
-"""`webdynamics`: what the simulated systems do (sec. 3.1, 3.2, 4.2 and 5, fig. 2 to 6)."""
+"""`webdynamics`: the behaviour of the simulated systems (sec. 3.1, 3.2, 4.2 and 5, fig. 2 to 6)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import operator
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, Picture, stated, statistical
+from commensal.claims._evidence import Evidence, Panel, stated, statistical
 from commensal.claims.webdynamics import _process as process
 
 known = Register()
@@ -26,15 +26,18 @@ known = Register()
     "answer that is there already.",
     correction_latex=r"A^{(t+1)} = A^{(t)} \uplus \{f_1, \dots, f_n\}",
     corrected=lambda web, answers: [*web, *answers],
-    remark="Immaterial to mixtures, whose points never repeat. With language models it matters "
-    "just where they collapse (fig. 3 has point masses at the end), and to k_t and nt/(|A⁽⁰⁾|+nt).",
+    remark="This does not matter to mixtures, whose points never repeat. With language models it "
+    "matters just where they collapse (fig. 3 has point masses at the end), and to k_t and "
+    "nt/(|A⁽⁰⁾|+nt).",
+    fault="wording",
+    doubt="solid",
     mutations={
         "first answer only": lambda web, answers: [*web, answers[0]],
         "new answers only": lambda web, answers: [*web, *(x for x in answers if x not in web)],
     },
 )
 def _web_grows(form, trial: Trial) -> Evidence:
-    """Answers from a vocabulary that shrinks."""
+    """Simulate answers from a vocabulary that shrinks."""
     rng = trial.rng()
     web: list[int] = list(range(-20, 0))
     sizes = [len(web)]
@@ -56,8 +59,8 @@ def _web_grows(form, trial: Trial) -> Evidence:
     "rises to 1.",
     latex=r"\frac{nt}{|A^{(0)}| + nt}",
     printed=lambda n, t, initial: n * t / (initial + n * t),
-    remark="For the k_t = ⌊β|A|⌋ sentences that are drawn without replacement, each of them. In "
-    "sec. 4.1 it is 0.9 at t = 60. Mixtures: nL in the place of n.",
+    remark="The probability is that of each of the k_t = ⌊β|A|⌋ sentences, which are drawn without "
+    "replacement. In sec. 4.1 it is 0.9 at t = 60. For mixtures nL stands in the place of n.",
     mutations={
         "n(t+1)": lambda n, t, initial: n * (t + 1) / (initial + n * (t + 1)),
         "1.04 times": lambda n, t, initial: 1.04 * n * t / (initial + n * t),
@@ -76,7 +79,7 @@ def _retrieval_share(form, trial: Trial) -> Evidence:
         errors.append(share.std() / np.sqrt(runs))
         sample += runs
     expected = [form(n, t, initial) for t in times]
-    picture = Picture(
+    picture = Panel(
         times, [("nt/(|A⁽⁰⁾|+nt)", expected)], [("retrieved", found, errors)], "t", "share"
     )
     return statistical(
@@ -93,8 +96,8 @@ def _retrieval_share(form, trial: Trial) -> Evidence:
     statement="With the settings of fig. 4 the norm of D seems to converge to 0 in every run.",
     latex=r"\lVert D^{(t)} \rVert_F \to 0",
     printed=None,
-    remark="Simulated with |A⁽⁰⁾| = 20, which the paper does not give for its mixtures. What is "
-    "seen is noise on the way down: ‖D‖ is 0.04 at t = 200, and falls as t^(-1/2).",
+    remark="The simulation has |A⁽⁰⁾| = 20, which the paper does not give for its mixtures. What "
+    "is seen is noise on the way down: ‖D‖ is 0.04 at t = 200, and falls as t^(-1/2).",
     mutations={"a constant α of 0.3": 0.3, "a constant α of 0.1": 0.1},
 )
 def _fig4_falls(form, trial: Trial) -> Evidence:
@@ -105,7 +108,7 @@ def _fig4_falls(form, trial: Trial) -> Evidence:
     largest = float(norms[-1].max())
     t = list(range(generations + 1))
     law = np.sqrt(6 * (1 - np.tanh(0.5)) / 3 / np.maximum(0.5 * (20 + 9 * np.arange(-1, t[-1])), 1))
-    picture = Picture(
+    picture = Panel(
         t[1:],
         [("noise law", law[1:].tolist()), *((f"run {i}", norms[1:, i].tolist()) for i in range(2))],
         [("root mean square", course[1:].tolist(), (course[1:] / np.sqrt(4 * runs)).tolist())],
@@ -126,17 +129,17 @@ def _fig4_falls(form, trial: Trial) -> Evidence:
     statement="The models of a run start from unlike weights and come to share one weight vector.",
     latex=r"\Pi_i^{(t)} - \Pi_j^{(t)} \to 0",
     printed=2,
-    remark="Which vector that is, is random: it differs between runs even more than the "
-    "average of n initial vectors does (commensal.second_moments).",
+    remark="The shared vector is random: it differs between runs even more than the average of n "
+    "initial vectors does (commensal.second_moments).",
     mutations={"the same in all runs": 1},
 )
 def _fig5_same_weights(form, trial: Trial) -> Evidence:
-    """The spread over models, or over runs: ``form`` is the axis."""
+    """Compare the spread over models, or over runs: ``form`` is the axis."""
     runs, generations = trial.pick((300, 60), (2000, 200))
     x = process.separated(trial.rng(), runs, generations).weights[:, 0]
     spreads = [np.sqrt(x.var(axis=axis).mean(axis=1)) for axis in (2, 1)]
     course = spreads[2 - form]
-    picture = Picture(
+    picture = Panel(
         list(range(generations + 1)),
         [(name, y.tolist()) for name, y in zip(("models", "runs"), spreads, strict=True)],
         xlabel="t",
@@ -157,11 +160,13 @@ def _fig5_same_weights(form, trial: Trial) -> Evidence:
     latex=r"E\left|\log\frac{\lVert D^{(t+1)}\rVert_F}{\lVert D^{(t)}\rVert_F}\right|"
     r"\text{ is larger for } B = 11",
     printed=operator.gt,
-    remark="The other way round for separated components: ‖D‖² is a sum of (n-1)(B-1) squares, two "
-    "for fig. 4 and up to twenty for B = 11, so it fluctuates less, in proportion as well as "
-    "absolutely. What fig. 6 shows is one run on a scale of its own, with means and ε that the "
-    "paper does not give; a fall that stands out needs components that overlap and a weight "
-    "caught at ε.",
+    remark="For separated components it is the other way round: ‖D‖² is a sum of (n-1)(B-1) "
+    "squares, two for fig. 4 and up to twenty for B = 11, so it fluctuates less, in proportion as "
+    "well as absolutely. What fig. 6 shows is one run on a scale of its own, with means and ε "
+    "that the paper does not give; a fall that stands out needs components that overlap and a "
+    "weight caught at ε.",
+    fault="substantive",
+    doubt="solid",
     mutations={"smoother": operator.lt},
 )
 def _more_components_rougher(form, trial: Trial) -> Evidence:
@@ -184,7 +189,7 @@ def _more_components_rougher(form, trial: Trial) -> Evidence:
     dof = 2 * (np.array(counts) - 1)
     lines = [("(n-1)(B-1) to the power -1/2", (found[0, 0] * np.sqrt(2 / dof)).tolist())]
     points = [("mean |Δ log ‖D‖|", found[:, 0].tolist(), errors[:, 0].tolist())]
-    return Evidence(holds, text, numbers, 0, (Picture(counts, lines, points, "B", ""),))
+    return Evidence(holds, text, numbers, 0, (Panel(counts, lines, points, "B", ""),))
 
 
 @known.claim(
@@ -201,6 +206,8 @@ def _more_components_rougher(form, trial: Trial) -> Evidence:
     "generations later, as noise around a slowly falling level must be; and such falls are as "
     "frequent as rises to the double (commensal.expected_falls). A fall that is the escape of a "
     "caught weight does last, but is the last: models then agree.",
+    fault="substantive",
+    doubt="solid",
     mutations={"rises again": operator.gt},
 )
 def _sudden_fall_foretells(form, trial: Trial) -> Evidence:
@@ -221,7 +228,7 @@ def _sudden_fall_foretells(form, trial: Trial) -> Evidence:
     holds = bool(np.all(form(np.array(means), 0) & sure))
     text = f"log ‖D‖ changes by {means[0]:+.2f} in the {lag} generations after a fall by half"
     numbers = {f"falls, B = {b}": count for b, count in zip(counts, falls, strict=True)}
-    picture = Picture(
+    picture = Panel(
         counts, [("no change", [0.0] * 3)], [("after a fall", means, errors)], "B", "Δ log ‖D‖"
     )
     return Evidence(holds, text, numbers, len(counts), (picture,))
@@ -237,13 +244,13 @@ def _sudden_fall_foretells(form, trial: Trial) -> Evidence:
     "generations.",
     latex=r"\lVert D^{(t)} \rVert_F: \; {>}\,20 \to 5",
     printed=(20.0, 5.0),
-    remark="Only the experiment itself, or its embeddings, would decide. What can be said without: "
-    "embeddings were not scaled to unit length, for then ‖D‖_F ≤ n√2 = 4.24, since "
-    "Σ_{i<j}‖X_i - X_j‖² = nΣ‖X_i‖² - ‖ΣX_i‖² ≤ n². So the numbers depend on how nomic-embed is "
-    "called, which the paper does not say; their ratio of 4 does less so.",
+    remark="Only the experiment itself, or its embeddings, would decide. Without them one thing "
+    "can be said: embeddings were not scaled to unit length, for then ‖D‖_F ≤ n√2 = 4.24, since "
+    "Σ_{i<j}‖X_i - X_j‖² = nΣ‖X_i‖² - ‖ΣX_i‖² ≤ n². The numbers therefore depend on how "
+    "nomic-embed is called, which the paper does not say; their ratio of 4 does less so.",
 )
 def _fig2_fall(form, trial: Trial) -> Evidence:
-    """The largest norm that means of unit vectors have: at three corners of a triangle."""
+    """Compare with the largest norm of means of unit vectors, at three corners of a triangle."""
     rng, best = trial.rng(), 0.0
     for _ in range(trial.pick(500, 5000)):
         x = rng.standard_normal((3, 2))

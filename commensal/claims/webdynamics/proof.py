@@ -1,4 +1,4 @@
-"""`webdynamics`: what updates do in expectation, the proof of app. A."""
+"""`webdynamics`: the expected update, the proof of app. A."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from commensal.claims._evidence import Evidence, identity, stated, symbolic
 known = Register()
 
 DISTANCE = 10.0
-"""Of the two components of fig. 4, in standard deviations."""
+"""Distance of the two components of fig. 4, in standard deviations."""
 
 
 def densities(means: np.ndarray, step: float = 1 / 64) -> tuple[np.ndarray, np.ndarray]:
-    """A grid, and the densities of unit normals on it as (B, points), times its step."""
+    """Return a grid, and the densities of unit normals on it as (B, points), times its step."""
     u = np.arange(means.min() - 10, means.max() + 10, step)
     return u, np.exp(-0.5 * (u - means[:, None]) ** 2) * step / np.sqrt(2 * np.pi)
 
 
 def line(components: int, distance: float = DISTANCE) -> np.ndarray:
-    """Evenly spaced means."""
+    """Return evenly spaced means."""
     return distance * (np.arange(components) - (components - 1) / 2)
 
 
@@ -43,10 +43,12 @@ def line(components: int, distance: float = DISTANCE) -> np.ndarray:
     "[t-1] = {1, ..., t-1}, read as [n] is in the same line, the probabilities add up to 1 - 1/t.",
     correction_latex=r"p_{i'}^{(t')} = (nt)^{-1}, \quad (i', t') \in [n] \times \{0, \dots, t-1\}",
     corrected=lambda n, t: {(i, s): Fraction(1, n * t) for i in range(n) for s in range(t)},
-    remark="Not for two points together: without replacement they are correlated by -1/(N-1), "
-    "which does not matter to the expectation for separated components, but does to the variance. "
-    "With |A⁽⁰⁾| initial points the probability is L/(|A⁽⁰⁾| + nLt). App. A also has N models "
-    "where everything else has n.",
+    remark="This is not so for two points together: without replacement they are correlated by "
+    "-1/(N-1), which does not matter to the expectation for separated components, but does to the "
+    "variance. With |A⁽⁰⁾| initial points the probability is L/(|A⁽⁰⁾| + nLt). App. A also has N "
+    "models where everything else has n.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "also the present generation": lambda n, t: {
             (i, s): Fraction(1, n * (t + 1)) for i in range(n) for s in range(t + 1)
@@ -57,7 +59,7 @@ def line(components: int, distance: float = DISTANCE) -> np.ndarray:
     },
 )
 def _source_of_a_draw(form, trial: Trial) -> Evidence:
-    """Every ordered draw of k points, one after another."""
+    """Enumerate every ordered draw of k points, one after another."""
     wrong, instances = [], 0
     for n, t, posts, k in ((2, 2, 1, 3), (1, 3, 2, 3), (2, 2, 2, 2), (3, 2, 1, 4)):
         web = [(i, s) for s in range(t) for i in range(n) for _ in range(posts)]
@@ -84,14 +86,14 @@ def _source_of_a_draw(form, trial: Trial) -> Evidence:
     latex=r"\int o_{i,b}(u)\,dg_{i'}(u) = \pi_{i,b}"
     r" \int \frac{g_{i'}(u)}{g_i(u)}\,dN(u;\mu_b,\Sigma)",
     printed=lambda pi, own, other: pi * other / own,
-    remark="An identity for any overlap; weights near zero are among the instances.",
+    remark="This is an identity for any overlap; weights near zero are among the instances.",
     mutations={
         "ratio upside down": lambda pi, own, other: pi * own / other,
         "factor 1.01": lambda pi, own, other: 1.01 * pi * other / own,
     },
 )
 def _eq9_ownership(form, trial: Trial) -> Evidence:
-    """Left side by points of the other mixture, right side by points of the component."""
+    """Compare integrals over points of the other mixture with those over the component's points."""
     rng = trial.rng()
     found, expected = [], []
     for instance in range(trial.pick(20, 200)):
@@ -108,7 +110,7 @@ def _eq9_ownership(form, trial: Trial) -> Evidence:
 
 
 def _cell(u: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Which mean is nearest."""
+    """Return which mean is nearest."""
     return np.abs(u - means[:, None]).argmin(axis=0)
 
 
@@ -117,20 +119,22 @@ def _cell(u: np.ndarray, means: np.ndarray) -> np.ndarray:
     where="app. A, between eq. (9) and (10)",
     kind="numerical",
     proof="stated there",
-    verdict="holds as corrected",
+    verdict="holds",
     statement="For components far apart the ratio of two mixtures' densities is about the ratio "
     "of their weights at each component.",
     latex=r"\frac{g_{i'}(u)}{g_i(u)} \approx"
-    r" \sum_\ell \frac{\pi_{i',\ell}}{\pi_{i,\ell}} 1_{(u = \mu_\ell)}",
-    printed=lambda u, means, ratio: (ratio[:, None] * (u == means[:, None])).sum(axis=0),
-    correction="The indicator must be of the points nearest to the mean: the printed sum is zero "
-    "for all but B points, and so is its integral in the next line, which should be the ratio.",
-    correction_latex=r"\frac{g_{i'}(u)}{g_i(u)} \approx"
-    r" \sum_\ell \frac{\pi_{i',\ell}}{\pi_{i,\ell}} 1_{(u \text{ nearest to } \mu_\ell)}",
-    corrected=lambda u, means, ratio: ratio[_cell(u, means)],
-    remark="A slip of notation: what the proof goes on with is the corrected form. Checked as the "
-    "mean error under every component at the distance of fig. 4, ten standard deviations.",
+    r" \sum_\ell \frac{\pi_{i',\ell}}{\pi_{i,\ell}} 1_{(u \approx \mu_\ell)}",
+    printed=lambda u, means, ratio: ratio[_cell(u, means)],
+    remark="The text has 1_(u = μ_ℓ), which is zero for all but B points, and so is its integral "
+    "in the next line. A ≈ may have been read as an =; what the proof goes on with is u near μ_ℓ, "
+    "here taken as nearest. The check takes the mean error under every component at the distance "
+    "of fig. 4, ten standard deviations.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "u = μ, as in the text": lambda u, means, ratio: (
+            ratio[:, None] * (u == means[:, None])
+        ).sum(axis=0),
         "ratio upside down": lambda u, means, ratio: 1 / ratio[_cell(u, means)],
         "factor 1.01": lambda u, means, ratio: 1.01 * ratio[_cell(u, means)],
     },
@@ -176,7 +180,7 @@ def _density_ratio(form, trial: Trial) -> Evidence:
     },
 )
 def _eq10_expected_update(form, trial: Trial) -> Evidence:
-    """The update of Algorithm 2 integrated over the points of every mixture of the past."""
+    """Integrate the update of Algorithm 2 over the points of every mixture of the past."""
     rng = trial.rng()
     found, expected, close = [], [], 0.0
     for _ in range(trial.pick(4, 40)):
@@ -203,20 +207,22 @@ def _eq10_expected_update(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
-    statement="The weights that k updates give to what they pull towards add up.",
+    statement="The weights that k updates give to their targets add up as a geometric sum.",
     latex=r"\alpha_t \sum_{s=0}^{k_t-1} \bar\alpha_t^s = 1 - \bar\alpha_t^{k_t+1}",
     printed=lambda kept, k: 1 - kept ** (k + 1),
     correction="The sum of k terms is 1 - ᾱ^k; with the printed one the weights would sum to more "
     "than one.",
     correction_latex=r"\alpha_t \sum_{s=0}^{k_t-1} \bar\alpha_t^s = 1 - \bar\alpha_t^{k_t}",
     corrected=lambda kept, k: 1 - kept**k,
+    fault="misprint",
+    doubt="solid",
     mutations={
         "one less": lambda kept, k: 1 - kept ** (k - 1),
         "factor 1.01": lambda kept, k: 1.01 * (1 - kept**k),
     },
 )
 def _geometric_sum(form, trial: Trial) -> Evidence:
-    """Induction over k: nothing for k = 0, and one term more for each k."""
+    """Prove by induction over k: nothing for k = 0, and one term more for each k."""
     import sympy as sp
 
     kept = sp.Symbol("q", positive=True)
@@ -231,20 +237,22 @@ def _geometric_sum(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
-    statement="After k updates the expected weight is a convex combination of the old one, scaled, "
-    "and of the value in brackets, the same for all models.",
+    statement="After k updates the expected weight is a convex combination of the old one, "
+    "scaled, and of the value in brackets, which is the same for all models.",
     latex=r"\bar\alpha^{k+1} \frac{\pi_{i,b}}{1-\alpha} + (1 - \bar\alpha^{k+1}) [\,\cdot\,]",
     printed=lambda pi, kept, k: (kept ** (k + 1), pi / kept),
-    correction="A consequence of the wrong sum: what is combined is the old weight itself.",
+    correction="This follows from the wrong sum: the old weight itself is combined, not a scaled "
+    "one.",
     correction_latex=r"\bar\alpha^k \pi_{i,b} + (1 - \bar\alpha^k) [\,\cdot\,]",
     corrected=lambda pi, kept, k: (kept**k, pi),
+    repeats="webdynamics.geometric_sum",
     mutations={
         "ᾱ^(k+1) of the old": lambda pi, kept, k: (kept ** (k + 1), pi),
         "old weight scaled": lambda pi, kept, k: (kept**k, pi / kept),
     },
 )
 def _convex_combination(form, trial: Trial) -> Evidence:
-    """Against eq. (10) applied k times; the bracket is ``m``."""
+    """Compare with eq. (10) applied k times; the bracket is ``m``."""
     import sympy as sp
 
     pi, m, a = sp.symbols("pi m alpha", positive=True)
@@ -263,13 +271,14 @@ def _convex_combination(form, trial: Trial) -> Evidence:
     proof="sketched there",
     verdict="holds",
     statement="For separated components and without the positivity step the expected difference "
-    "of two models that draw from one web shrinks by (1-α)^k in a generation; with α = 1/k that "
-    "tends to 1/e.",
+    "of two models that draw from one web shrinks by (1-α)^k in a generation. With α = 1/k this "
+    "factor tends to 1/e.",
     latex=r"E(\pi_{i,b}' - \pi_{i',b}') = (1-\alpha_t)^{k_t} (\pi_{i,b} - \pi_{i',b}), \quad"
     r" \lim_{k \to \infty} (1 - 1/k)^k = e^{-1}",
     printed=lambda a, k: (1 - a) ** k,
-    remark="Exact there, not approximate, for every k and whatever is on the web. It is the "
-    "difference's expectation and not the difference (webdynamics.differences_contract).",
+    remark="The statement is exact there, not approximate, for every k and whatever is on the "
+    "web. It is about the expectation of the difference and not the difference itself "
+    "(webdynamics.differences_contract).",
     mutations={
         "ᾱ^(k+1)": lambda a, k: (1 - a) ** (k + 1),
         "1 - αk": lambda a, k: 1 - a * k,
@@ -277,7 +286,7 @@ def _convex_combination(form, trial: Trial) -> Evidence:
     },
 )
 def _difference_in_expectation(form, trial: Trial) -> Evidence:
-    """All ordered draws from a web of four points, each taken through Algorithm 2."""
+    """Enumerate all ordered draws from a web of four points, each taken through Algorithm 2."""
     import sympy as sp
 
     a, c = sp.symbols("alpha c", positive=True)

@@ -15,16 +15,19 @@ known = Register()
     where="eq. (7)",
     kind="symbolic",
     proof="stated there",
-    verdict="holds as corrected",
+    verdict="holds",
     statement="One update by one point leaves the weights a vector that sums to one.",
-    latex=r"\pi_b \leftarrow (1-\alpha_t)\pi_b + \frac{\alpha_t}{1 - B c_{t,B}} \{o_b - c_B\}",
-    printed=lambda pi, o, a, b, c, other: (1 - a) * pi + a * (o - other) / (1 - b * c),
-    correction="c_B, which occurs nowhere else, must be the c_{t,B} of the denominator.",
-    correction_latex=r"\pi_b \leftarrow (1-\alpha_t)\pi_b"
+    latex=r"\pi_b \leftarrow (1-\alpha_t)\pi_b"
     r" + \alpha_t \frac{o_b - c_{t,B}}{1 - B c_{t,B}}",
-    corrected=lambda pi, o, a, b, c, _: (1 - a) * pi + a * (o - c) / (1 - b * c),
-    remark="Algorithm 2 has it right. The sum is that before the positivity step.",
+    printed=lambda pi, o, a, b, c, _: (1 - a) * pi + a * (o - c) / (1 - b * c),
+    remark="The text has c_B in the place of the c_{t,B} of the denominator; a lost index is all "
+    "the difference, and Algorithm 2 has it right. The sum is that before the positivity step.",
+    fault="misprint",
+    doubt="may be the text's extraction",
     mutations={
+        "c_B, as in the text": lambda pi, o, a, b, c, other: (
+            (1 - a) * pi + a * (o - other) / (1 - b * c)
+        ),
         "denominator without B": lambda pi, o, a, b, c, _: (1 - a) * pi + a * (o - c) / (1 - c),
         "prior added": lambda pi, o, a, b, c, _: (1 - a) * pi + a * (o + c) / (1 - b * c),
     },
@@ -53,16 +56,16 @@ def _update_sum(form, trial: Trial) -> Evidence:
     "α(1-α)^(k-j), the old weights keep (1-α)^k.",
     latex=r"\frac{\sum_j o_b(u_j) - k c}{k - B k c}",
     printed=lambda total, k, b, c: (total - k * c) / (k - b * k * c),
-    remark="So the earliest of the k points counts e times less than the last, and the result "
-    "depends on their order, which is random. Ownerships are held fixed here, as they are for "
-    "components that do not overlap.",
+    remark="The earliest of the k points therefore counts e times less than the last, and the "
+    "result depends on their order, which is random. Ownerships are held fixed here, as they are "
+    "for components that do not overlap.",
     mutations={
         "prior given": lambda total, k, b, c: (total + k * c) / (k + b * k * c),
         "one point's prior": lambda total, k, b, c: (total - c) / (k - b * c),
     },
 )
 def _prior_as_map(form, trial: Trial) -> Evidence:
-    """The maximum of Σ_b (total_b - kc) log π_b is where its gradient is the same for all b."""
+    """Check the maximum of Σ_b (total_b - kc) log π_b: its gradient is the same for all b there."""
     import sympy as sp
 
     c, a = sp.symbols("c alpha")
@@ -89,7 +92,7 @@ def _prior_as_map(form, trial: Trial) -> Evidence:
 
 
 def _positivity(rescale):
-    """Lines 7 to 14 with another rescaling of the other weights."""
+    """Make lines 7 to 14 with another rescaling of the other weights."""
 
     def step(pi: np.ndarray, epsilon: float) -> np.ndarray:
         pi = pi.copy()
@@ -116,9 +119,11 @@ def _positivity(rescale):
     "sum of 1 + ε(ε+x)/(1+ε+x), x = -π_b ≤ αc/(1-Bc).",
     correction_latex=r"\pi_{b'} \leftarrow \pi_{b'} \frac{1-\epsilon}{1 - \pi_b}",
     corrected=_positivity(lambda low, e: (1 - e) / (1 - low)),
-    remark="Immaterial for small ε: the excess is O(ε(ε+αc)), and each further point leaves 1-α of "
-    "it. It is O(ε²) only where αc = 1/(kB)² is below ε. But Algorithm 2 admits ε up to 1, and "
-    "there one lifted weight makes the sum 3/2.",
+    remark="This does not matter for small ε: the excess is O(ε(ε+αc)), and each further point "
+    "leaves 1-α of it. It is O(ε²) only where αc = 1/(kB)² is below ε. But Algorithm 2 admits ε up "
+    "to 1, and there one lifted weight makes the sum 3/2.",
+    fault="misprint",
+    doubt="solid",
     mutations={
         "only the negative part": _positivity(lambda low, e: 1 / (1 - low)),
         "ε added": _positivity(lambda low, e: (1 + e) / (1 - low)),
@@ -149,18 +154,32 @@ def _positivity_sum(form, trial: Trial) -> Evidence:
     where="app. A, with Algorithms 2 and 3",
     kind="numerical",
     proof="stated there",
-    verdict="fails",
+    verdict="holds, restricted",
     statement="A⁽⁰⁾ may be taken as empty, with k_t = ⌊β|A⁽ᵗ⁾|⌋ and α_t = 1/k_t in (0, 1).",
     latex=r"A^{(0)} = \emptyset, \quad \alpha_t = k_t^{-1} \in (0, 1)",
-    printed=0,
-    remark="k_0 = 0, so α_0 and c_0 are 1/0: at least 2/β points are needed. (With one draw α is "
-    "1, which forgets everything.) Harmless if generation 0 is taken to post and not to learn; "
-    "then it all begins at t = 1 with a web that the models wrote.",
-    mutations={"2/β points": 4, "twenty points, as in sec. 4.1": 20},
+    printed=((0, 0),),
+    restriction="Generation 0 must post and not learn, or the web must have 2/β points to start "
+    "from.",
+    # all learn from t = 1 on; or there are 2/β points; or twenty, as in sec. 4.1
+    corrected=((0, 1), (4, 0), (20, 0)),
+    remark="At t = 0 the printed k_0 is 0, so that α_0 and c_0 are 1/0. (With one draw α is 1, "
+    "which forgets everything.) If all learn from t = 1 on, it begins with a web that the models "
+    "wrote.",
+    fault="wording",
+    doubt="solid",
+    mutations={
+        "one point from the start": ((1, 0),),
+        "three points, one draw": ((3, 0),),
+    },
 )
 def _empty_web(form, trial: Trial) -> Evidence:
-    draws = [int(0.5 * (form + 9 * t)) for t in range(200)]
-    bad = [(t, k) for t, k in enumerate(draws) if k < 2]
-    text = f"k_{bad[0][0]} = {bad[0][1]}" if bad else f"k_t ≥ {min(draws)}"
-    text = f"|A⁽⁰⁾| = {form}, β = 1/2, nL = 9: {text}"
-    return stated(not bad, text, **{"smallest k": min(draws)})
+    """Count the draws; ``form`` has pairs of |A⁽⁰⁾| and the generation that learns first."""
+    least, parts, holds = [], [], True
+    for points, first in form:
+        draws = {t: int(0.5 * (points + 9 * t)) for t in range(first, 200)}
+        bad = [(t, k) for t, k in draws.items() if k < 2]
+        holds &= not bad
+        least.append(min(draws.values()))
+        told = f"k_{bad[0][0]} = {bad[0][1]}" if bad else f"k_t ≥ {least[-1]}"
+        parts.append(f"|A⁽⁰⁾| = {points}, from t = {first} on: {told}")
+    return stated(holds, f"β = 1/2, nL = 9; {'; '.join(parts)}", **{"smallest k": min(least)})

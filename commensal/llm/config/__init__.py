@@ -1,78 +1,81 @@
-"""What a run is: every setting, its default, and what values are possible.
+"""Settings of a run, with their defaults and allowed values.
 
 Reading a configuration needs no torch, so that a wrong one is refused at once.
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+import importlib
+import pkgutil
 
-from pydantic import Field
-
-from commensal.llm.config._evolution import Arm, EvolutionRun
-from commensal.llm.config._experiment import Experiment
-from commensal.llm.config._interactive import InteractiveRun
+from commensal.llm.config._endpoint import BadAnswer, EndpointModel
+from commensal.llm.config._evolution import Arm, EvolutionConfig
+from commensal.llm.config._experiment import ExperimentConfig
+from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._interactive import InteractiveConfig
 from commensal.llm.config._parts import (
     Count,
-    Measurement,
+    MeasurementConfig,
     ModelConfig,
-    Optimisation,
+    OptimisationConfig,
     PretrainedModel,
-    Sampling,
+    SamplingConfig,
     ScratchModel,
     Settings,
     Share,
-    Training,
+    TrainingConfig,
 )
-from commensal.llm.config._remedies import Diverse, NearDuplicates, RemediesRun, Remedy
-from commensal.llm.config._run import Run
-from commensal.llm.config._segmented import SegmentedRun
-from commensal.llm.config._single import SingleRun
-from commensal.llm.config._web import (
-    Embedding,
-    EndpointModel,
-    FilePosts,
-    LanguageModel,
-    LanguagePosts,
-    LocalModel,
-    TextPosts,
-    WebRun,
-)
+from commensal.llm.config._posts import FilePosts, LanguagePosts, TextPosts
+from commensal.llm.config._registry import WORKFLOWS, part, validated
+from commensal.llm.config._remedies import Diverse, NearDuplicates, RemediesConfig, Remedy
+from commensal.llm.config._run import TrainedConfig
+from commensal.llm.config._segmented import SegmentedConfig
+from commensal.llm.config._segments import hill_shannon, segment_counts
+from commensal.llm.config._single import SingleConfig
+from commensal.llm.config._spelling import explained
+from commensal.llm.config._web import Embedding, WebConfig
+from commensal.llm.config._web_models import LanguageModel, LocalModel
 
-RunConfig = Annotated[
-    InteractiveRun | SingleRun | SegmentedRun | EvolutionRun | WebRun | RemediesRun,
-    Field(discriminator="workflow"),
-]
+# A workflow is there as soon as its module is.
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
 
 __all__ = [
+    "WORKFLOWS",
     "Arm",
+    "BadAnswer",
     "Count",
     "Diverse",
     "Embedding",
     "EndpointModel",
-    "EvolutionRun",
-    "Experiment",
+    "EvolutionConfig",
+    "ExperimentConfig",
     "FilePosts",
-    "InteractiveRun",
+    "GridPoint",
+    "InteractiveConfig",
     "LanguageModel",
     "LanguagePosts",
     "LocalModel",
-    "Measurement",
+    "MeasurementConfig",
     "ModelConfig",
     "NearDuplicates",
-    "Optimisation",
+    "OptimisationConfig",
     "PretrainedModel",
-    "RemediesRun",
+    "RemediesConfig",
     "Remedy",
-    "Run",
-    "RunConfig",
-    "Sampling",
+    "SamplingConfig",
     "ScratchModel",
-    "SegmentedRun",
+    "SegmentedConfig",
     "Settings",
     "Share",
-    "SingleRun",
+    "SingleConfig",
     "TextPosts",
-    "Training",
-    "WebRun",
+    "TrainedConfig",
+    "TrainingConfig",
+    "WebConfig",
+    "explained",
+    "hill_shannon",
+    "part",
+    "segment_counts",
+    "validated",
 ]

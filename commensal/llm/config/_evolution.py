@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from commensal.llm.config._parts import Count, ScratchModel, Settings, Training
-from commensal.llm.config._run import Run
-from commensal.llm.corpora import MarkovCorpus
-from commensal.llm.multiple_choice import MadeUpQuestions, QuestionsConfig
+from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._parts import Count, ScratchModel, Settings, TrainingConfig
+from commensal.llm.config._run import TrainedConfig
+from commensal.llm.multiple_choice import QuestionsConfig
 from commensal.llm.seeds import seed_of
-from commensal.llm.settings import Setting
 
 _one_or_more = BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,))
 
@@ -22,24 +21,26 @@ Inheritance = Literal["full", "data"]
 
 
 class Arm(Settings):
-    """Populations of one kind; where a setting has several values, one for each combination."""
+    """Populations of one kind; settings with several values give one grid point per combination."""
 
     population: Annotated[tuple[Count, ...], _one_or_more, Field(min_length=1)]
-    """N, squares of whole numbers. One model alone learns from its own texts: a single lineage."""
+    """Numbers of models N, squares of whole numbers. One model alone learns from its own texts: a
+    single lineage."""
     selection: Annotated[tuple[Selection, ...], _one_or_more, Field(min_length=1)] = ("accuracy",)
-    """What the best √N are chosen by. accuracy: of the questions; loss: on the task (KL from its
-    law where that is known); random: by lot; none: nobody is chosen, every model keeps its
+    """Criteria by which the best √N are selected. accuracy: of the questions; loss: on the task (KL
+    from its law where that is known); random: by lot; none: no selection, every model keeps its
     weights and all learn from the pooled texts of all."""
     questions: Annotated[tuple[str, ...], _one_or_more] = ()
-    """Names of those that selection by accuracy goes by; by default the first."""
+    """Names of the questions for selection by accuracy; by default the first."""
     inheritance: Annotated[tuple[Inheritance, ...], _one_or_more, Field(min_length=1)] = ("full",)
-    """full: weights of one parent, texts of the other; data: texts alone, weights of the base."""
+    """Inheritance of the offspring. full: weights of one parent, texts of the other; data: texts
+    alone, weights of the base."""
     noise: Annotated[
         tuple[Annotated[float, Field(ge=0)], ...], _one_or_more, Field(min_length=1)
     ] = (0.0,)
-    """Standard deviation of what is added to what models are ranked by."""
+    """Standard deviation of the noise added to the values by which models are ranked."""
     replicates: Count = 1
-    """How many, each with seeds of its own."""
+    """Number of replicates, each with its own seeds."""
 
     @field_validator("population")
     @classmethod
@@ -53,25 +54,30 @@ class Arm(Settings):
         return value
 
 
-class EvolutionRun(Run):
+class EvolutionConfig(TrainedConfig):
     """Populations under selection, mutation and crossover (paper ``pollination``, sec. 3, 5).
 
     The one task is the human text that all start from, and its prompts are what is completed;
     the public data are what the base has learnt.
     """
 
+    makes: ClassVar[str] = "commensal.llm.workflows.evolution:Evolution"
+    report: ClassVar[str] = "commensal.llm.reports.evolution:contents"
+    process: ClassVar[str | None] = "gaussian"
+
     workflow: Literal["evolution"] = "evolution"
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
     questions: Annotated[tuple[QuestionsConfig, ...], _one_or_more, Field(min_length=1)]
-    """What models are asked; a name alone is one of the Hub's sets of the paper."""
+    """Questions that models are asked; a name alone is one of the Hub's sets of the paper."""
     held_out_questions: Annotated[float, Field(ge=0, lt=1)] = 0.5
-    """Share of the questions that no one is selected by."""
+    """Share of the questions that selection does not use."""
     mutation: Annotated[float, Field(ge=0)] = 0.01
-    """λ: in units of each tensor's standard deviation, times a number between -1/2 and 1/2."""
-    retraining: Training | None = None
-    """Of models that start from the base's weights again; by default as ``training``."""
+    """Size of mutations λ: in units of each tensor's standard deviation, times a number between
+    -1/2 and 1/2."""
+    retraining: TrainingConfig | None = None
+    """Training of models that start from the base's weights again; by default as ``training``."""
     least_tokens: Annotated[int, Field(ge=0)] = 10
-    """Shorter completions are dropped."""
+    """Least number of tokens of a completion; shorter ones are dropped."""
 
     @field_validator("tasks")
     @classmethod
@@ -81,7 +87,7 @@ class EvolutionRun(Run):
         return value
 
     @model_validator(mode="after")
-    def _questions_fit(self) -> EvolutionRun:
+    def _questions_fit(self) -> EvolutionConfig:
         names = [asked.name for asked in self.questions]
         taken = [corpus.name for corpus in (*self.tasks, self.public)]
         for name in names:
@@ -93,16 +99,16 @@ class EvolutionRun(Run):
                     raise ValueError(f"there are no questions {name!r} among {', '.join(names)}")
         (task,) = self.tasks
         for asked in self.questions:
-            if not isinstance(asked, MadeUpQuestions):
+            if not asked.about_law:
                 continue
-            if not isinstance(task, MarkovCorpus):
+            if not task.known:
                 raise ValueError(
                     f"questions {asked.name!r} are about a known law, which the task "
                     f"{task.name!r} has not"
                 )
             if isinstance(self.model, ScratchModel):
-                words = (1 + asked.shots) * (task.prompt_words + asked.words) + 1
-                if words > self.model.context:
+                words = asked.longest(task.prompt_words)
+                if words is not None and words > self.model.context:
                     raise ValueError(
                         f"questions {asked.name!r} need a context of {words} tokens, got "
                         f"{self.model.context}"
@@ -110,7 +116,7 @@ class EvolutionRun(Run):
         return self
 
     @model_validator(mode="after")
-    def _texts_fit(self) -> EvolutionRun:
+    def _texts_fit(self) -> EvolutionConfig:
         if self.least_tokens > self.sampling.max_new_tokens:
             raise ValueError(
                 f"no completion of at most {self.sampling.max_new_tokens} tokens "
@@ -118,13 +124,13 @@ class EvolutionRun(Run):
             )
         return self
 
-    def settings(self) -> list[Setting]:
-        """Every population of every arm, each once; one size and replicate share generation 0.
+    def grid(self) -> list[GridPoint]:
+        """List every population of every arm once; one size and replicate share generation 0.
 
         Replicates of one number have the same seed whatever the arm: the first models of a large
         population start like those of a small one, and like the single lineage.
         """
-        found: dict[str, Setting] = {}
+        found: dict[str, GridPoint] = {}
         for arm in self.arms:
             for n, selection, inheritance in itertools.product(
                 arm.population, arm.selection, arm.inheritance
@@ -153,28 +159,33 @@ class EvolutionRun(Run):
 
     def _setting(
         self, name: str, coordinates: dict[str, float | str], n: int, replicate: int
-    ) -> Setting:
+    ) -> GridPoint:
         seed = self.seed if replicate == 0 else seed_of(self.seed, "replicate", replicate)
-        return Setting(name, coordinates, f"start,population={n},replicate={replicate}", seed)
+        return GridPoint(name, coordinates, f"start,population={n},replicate={replicate}", seed)
+
+    def downloads(self) -> list[str]:
+        """Name the questions of the Hub, each set once."""
+        far = [asked.remote for asked in self.questions if asked.remote is not None]
+        return [f"questions {name!r}" for name in dict.fromkeys(far)]
 
     def whose(self, at: int) -> str:
-        """Who learns from a corpus, for people."""
+        """Name those who learn from a corpus, for reports."""
         return "generation 0" if at < len(self.tasks) else "the base (public)"
 
     def facts(self) -> list[tuple[str, str]]:
-        """Populations, and what happens to them."""
-        settings = self.settings()
-        sizes = sorted({int(s.coordinates["population"]) for s in settings})
+        """Describe the populations, their selection and their inheritance, for reports."""
+        points = self.grid()
+        sizes = sorted({int(s.coordinates["population"]) for s in points})
         chosen = dict.fromkeys(
             str(s.coordinates["selection"])
-            for s in settings
+            for s in points
             if s.coordinates["population"] > 1  # pyright: ignore[reportOperatorIssue]
         )
         return [
             ("population (N)", ", ".join(map(str, sizes))),
             ("selection", ", ".join(chosen) or "none"),
             ("mutation (λ)", f"{self.mutation:g}"),
-            ("questions", "; ".join(_described(asked) for asked in self.questions)),
+            ("questions", "; ".join(asked.described() for asked in self.questions)),
             ("held-out questions", f"{self.held_out_questions:.0%}"),
             ("shortest completion", f"{self.least_tokens} tokens"),
             (
@@ -182,12 +193,3 @@ class EvolutionRun(Run):
                 f"temperature {self.sampling.temperature:g}, top-p {self.sampling.top_p:g}",
             ),
         ]
-
-
-def _described(asked: Any) -> str:
-    what = f"{asked.name} ({asked.shots} shots, log-likelihood"
-    if isinstance(asked, MadeUpQuestions):
-        words = "1 word" if asked.words == 1 else f"{asked.words} words"
-        return f"{what}; {asked.choices} choices of {words}, wrong: {asked.wrong})"
-    per = {"none": "", "tokens": " per token", "characters": " per character"}[asked.normalise]
-    return f"{what}{per})"

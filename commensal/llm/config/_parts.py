@@ -1,23 +1,32 @@
-"""Parts of a run's configuration that every workflow has."""
+"""Settings that several workflows share."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import math
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_serializer,
+    model_validator,
+)
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseModel):
-    """Settings that know no other names than their own."""
+    """Base class of settings that refuses unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
 
 
-class Optimisation(Settings):
-    """Steps of AdamW at a rate that warms up and then stays, or falls.
+class OptimisationConfig(Settings):
+    """Number of steps of AdamW, and a learning rate that warms up and then stays or falls.
 
     The rate rises linearly over the first ``warmup_ratio`` of the steps; each step sees
     ``accumulation`` batches of ``batch_size`` examples, and weighs all their tokens equally.
@@ -29,39 +38,42 @@ class Optimisation(Settings):
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     warmup_ratio: Share = 0.025
     schedule: Literal["constant", "cosine"] = "constant"
-    """cosine: after warming up the rate falls to zero along half a cosine."""
+    """Learning rate after warming up; cosine: it falls to zero along half a cosine."""
     second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.999
-    """β₂ of AdamW."""
+    """Decay rate β₂ of AdamW's second moment."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     clip: Annotated[float, Field(gt=0)] = 1.0
-    """Largest norm of the gradient."""
+    """Largest norm of the gradient; longer ones are clipped."""
 
     @property
     def examples(self) -> int:
-        """How many examples all steps see."""
+        """Number of examples that all steps see."""
         return self.steps * self.batch_size * self.accumulation
 
 
-class Training(Optimisation):
-    """How a generation is trained."""
+class TrainingConfig(OptimisationConfig):
+    """Settings of the training of one generation."""
 
     examples_drawn: Count | None = None
-    """n: examples drawn i.i.d. each generation; by default as many as the steps see."""
+    """Number of examples n drawn i.i.d. each generation; by default as many as the steps see."""
     loss_on: Literal["text", "completion"] = "text"
-    """Whether prompts are learnt too, as the paper's runs have it."""
+    """Part of an example that the loss covers; in the paper's runs prompts are learnt too."""
     max_tokens: Annotated[int, Field(ge=2)] | None = None
-    """Longer examples lose their end; by default the model's context."""
+    """Largest number of tokens of an example; longer ones lose their end. By default the model's
+    context."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """bfloat16: autocast; auto: bfloat16 on a GPU that has it, float32 elsewhere."""
+    """Arithmetic of training. bfloat16: autocast; auto: bfloat16 on a GPU that has it, float32
+    elsewhere."""
     together: bool = False
-    """Train all entities in one vectorised step (torch.func); they must not use dropout."""
+    """Whether to train all models in one vectorised step (torch.func); they must not use
+    dropout."""
 
 
-class Sampling(Settings):
-    """How completions are sampled."""
+class SamplingConfig(Settings):
+    """Settings of sampling completions."""
 
     count: Count | None = None
-    """Completions that each entity adds to the web each generation; by default as many as
+    """Number of completions that each model adds to the web each generation; by default as many as
     examples are drawn."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -70,46 +82,142 @@ class Sampling(Settings):
     batch_size: Count = 128
 
 
-class Measurement(Settings):
-    """What is measured each generation, and on how much."""
+class MeasurementConfig(Settings):
+    """Measurements of each generation, and their sample sizes."""
 
     batch_size: Count = 64
     test: Count | None = None
-    """At most so many test examples per task; by default all."""
+    """Largest number of test examples per task; by default all."""
     prompts: Annotated[int, Field(ge=0)] = 200
-    """Fixed prompts per dataset, whose completions are compared; 0: none."""
+    """Number of fixed prompts per dataset, whose completions are compared; 0: none."""
     embedder: str = "base"
-    """``base``: mean hidden states of the base model; else a sentence-transformers model."""
+    """Embedder of completions. ``base``: mean hidden states of the base model; else a
+    sentence-transformers model."""
     rare_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    """Rare tokens: the least frequent of a task that together make up this share of its text."""
+    """Share of a task's text that its rare tokens, the least frequent ones, make up together."""
+
+
+# Width, layers, heads.
+SIZES = {"tiny": (64, 3, 4), "small": (128, 5, 4), "medium": (512, 8, 8)}
+_NUMBERS = ("width", "layers", "heads", "inner")
 
 
 class ScratchModel(Settings):
     """A small model of a known architecture, trained on the public data first."""
 
+    base: ClassVar[str] = "commensal.llm.models.loading:ScratchBase"
+    pretrained: ClassVar[bool] = False
+
     kind: Literal["scratch"] = "scratch"
     architecture: Literal["llama", "gpt2", "opt"] = "llama"
-    size: Literal["tiny", "small", "medium"] = "tiny"
-    """About 0.2, 1.3 and 30 million parameters."""
+    size: Literal["tiny", "small", "medium"] | None = "tiny"
+    """Size of the model. tiny, small and medium have about 0.2, 1.3 and 30 million parameters;
+    none: ``width``, ``layers``, ``heads`` and ``inner`` give the size."""
+    width: Count | None = None
+    """Width of the hidden states, in place of ``size``; with ``layers`` and ``heads``."""
+    layers: Count | None = None
+    heads: Count | None = None
+    """Number of attention heads; each has width / heads dimensions."""
+    inner: Count | None = None
+    """Width of the feed-forward layers; by default 8/3 of ``width`` for llama, which has three
+    matrices there, in multiples of 16, and four times ``width`` for the others."""
     context: Annotated[int, Field(ge=8)] = 128
-    """Tokens that the model can see."""
+    """Number of tokens that the model can see."""
     tokenizer: Literal["auto", "words", "bpe"] = "auto"
-    """words: one token per word; bpe: trained on the corpora; auto: words where every law is
-    known, bpe elsewhere."""
+    """Kind of tokenizer. words: one token per word; bpe: trained on the corpora; auto: words where
+    every law is known, bpe elsewhere."""
     vocabulary: Annotated[int, Field(ge=300)] | None = None
-    """Tokens of a bpe tokenizer; by default 512, 2,048 and 8,192 for the three sizes."""
+    """Number of tokens of a bpe tokenizer; by default 512, 2,048 and 8,192 for the three sizes, and
+    8,192 for a size in numbers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    pretraining: Optimisation = Optimisation(steps=400, batch_size=32, learning_rate=3e-3)
+    pretraining: OptimisationConfig = OptimisationConfig(
+        steps=400, batch_size=32, learning_rate=3e-3
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_or_numbers(cls, given: Any) -> Any:
+        numbers = isinstance(given, dict) and any(given.get(n) is not None for n in _NUMBERS)
+        return {"size": None} | given if numbers else given
+
+    @model_validator(mode="after")
+    def _one_shape(self) -> ScratchModel:
+        numbers = [name for name in _NUMBERS if getattr(self, name) is not None]
+        if self.size is not None and numbers:
+            raise ValueError(
+                f"a model has a named size or one in numbers: set size to null instead of "
+                f"{self.size}, or leave out {', '.join(numbers)}"
+            )
+        if self.size is None and (self.width is None or self.layers is None or self.heads is None):
+            raise ValueError("a size in numbers needs width, layers and heads; inner may be added")
+        if self.width is not None and self.heads is not None:
+            if self.width % self.heads:
+                raise ValueError(
+                    f"width must be a multiple of heads, got {self.width} and {self.heads}"
+                )
+            if self.architecture == "llama" and self.width // self.heads % 2:
+                raise ValueError(
+                    "width / heads must be even, for rotary positions turn dimensions in pairs; "
+                    f"got {self.width} / {self.heads}"
+                )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out numbers that are not given, so that runs of earlier versions stay the same."""
+        return {k: v for k, v in handler(self).items() if k not in _NUMBERS or v is not None}
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Return width, number of layers, number of heads, and width of the feed-forward layers."""
+        width, layers, heads = (self.width, self.layers, self.heads)
+        if self.size is not None:
+            width, layers, heads = SIZES[self.size]
+        assert width is not None
+        assert layers is not None
+        assert heads is not None
+        usual = 16 * math.ceil(width / 6) if self.architecture == "llama" else 4 * width
+        return width, layers, heads, self.inner or usual
+
+    def described(self) -> str:
+        """Describe the model for reports."""
+        width, layers, *_ = self.shape
+        size = self.size or f"{layers} layers of width {width}"
+        return f"{self.architecture}, {size}, from scratch"
+
+    @property
+    def large(self) -> bool:
+        """Whether one core is too few to train the model."""
+        width, layers, *_ = self.shape
+        return width * width * layers > 10**6
 
 
 class PretrainedModel(Settings):
     """A model that transformers loads, by name or from a folder."""
 
+    base: ClassVar[str] = "commensal.llm.models.loading:PretrainedBase"
+    pretrained: ClassVar[bool] = True
+    large: ClassVar[bool] = True
+
     kind: Literal["pretrained"] = "pretrained"
     name: str
     revision: str | None = None
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """By default the model's own."""
+    """Dropout rate; by default the model's own."""
+
+    def described(self) -> str:
+        """Describe the model for reports."""
+        return self.name
 
 
-ModelConfig = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
+def _with_kind(given: Any) -> Any:
+    """Infer a model's kind: pretrained if it has a name, else from scratch."""
+    if isinstance(given, dict) and "kind" not in given:
+        return {"kind": "pretrained" if "name" in given else "scratch"} | given
+    return given
+
+
+ModelConfig = Annotated[
+    Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")],
+    BeforeValidator(_with_kind),
+]

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from commensal.llm.config._parts import Count, Sampling, Settings, Share
-from commensal.llm.config._run import Run
+from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._parts import Count, SamplingConfig, Settings, Share
+from commensal.llm.config._run import TrainedConfig
 from commensal.llm.seeds import seed_of
-from commensal.llm.settings import Setting
 
 
 class NearDuplicates(Settings):
-    """Leaves out texts that nearly repeat one that stays."""
+    """Filter that leaves out texts which nearly repeat one that stays."""
 
     kind: Literal["near_duplicates"] = "near_duplicates"
     words: Count = 2
-    """Texts are compared by their runs of so many words."""
+    """Length in words of the runs by which texts are compared."""
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Jaccard similarity from which on two texts count as the same."""
 
+    def stay(self, texts: Sequence[str], embed: Callable[[Sequence[str]], Any]) -> list[int]:
+        """Return the places of the texts that stay."""
+        from commensal.llm.measures.filtering import without_near_duplicates
+
+        return without_near_duplicates(texts, self.words, self.threshold)
+
 
 class Diverse(Settings):
-    """Keeps texts that lie far apart."""
+    """Filter that keeps texts far apart from each other."""
 
     kind: Literal["diverse"] = "diverse"
     keep: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share that stays."""
+    """Share of texts that stays."""
+
+    def stay(self, texts: Sequence[str], embed: Callable[[Sequence[str]], Any]) -> list[int]:
+        """Return the places of the texts that stay; ``embed`` makes vectors of them."""
+        from commensal.llm.measures.filtering import farthest_first
+
+        return farthest_first(embed(texts), max(1, round(self.keep * len(texts))))
 
 
 Filter = Annotated[NearDuplicates | Diverse, Field(discriminator="kind")]
 
 
 class Remedy(Settings):
-    """What is done against collapse in one lineage; by default nothing."""
+    """A remedy against collapse for one lineage; by default none."""
 
     name: str
     human_share: Share = 0.0
@@ -42,11 +55,11 @@ class Remedy(Settings):
     token_noise: Share = 0.0
     """Probability with which each token of a synthetic completion becomes a random one."""
     filter: Filter | None = None
-    """What synthetic texts are left out."""
+    """Filter of synthetic texts."""
     temperature: Annotated[float, Field(gt=0)] | None = None
-    """Of what is written to be trained on; by default the run's."""
+    """Temperature of sampling the texts to be trained on; by default the run's."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    """Likewise."""
+    """Nucleus probability of sampling the texts to be trained on; by default the run's."""
 
     @field_validator("name")
     @classmethod
@@ -57,22 +70,25 @@ class Remedy(Settings):
             )
         return value
 
-    def sampling(self, usual: Sampling) -> Sampling:
-        """How texts to train on are written."""
+    def sampling(self, usual: SamplingConfig) -> SamplingConfig:
+        """Return the sampling settings of the texts to be trained on."""
         changed = {"temperature": self.temperature, "top_p": self.top_p}
         return usual.model_copy(update={n: v for n, v in changed.items() if v is not None})
 
     @property
     def nothing(self) -> bool:
-        """Whether this is the lineage that all others are held against."""
+        """Whether this lineage has no remedy, so that all others are compared with it."""
         return self == Remedy(name=self.name)
 
 
-class RemediesRun(Run):
+class RemediesConfig(TrainedConfig):
     """One lineage that trains on its own output alone, under each remedy, from several seeds.
 
     All remedies have the same budget: steps of training, and texts written.
     """
+
+    makes: ClassVar[str] = "commensal.llm.workflows.remedies:Remedies"
+    report: ClassVar[str] = "commensal.llm.reports.remedies:contents"
 
     workflow: Literal["remedies"] = "remedies"
     remedies: Annotated[tuple[Remedy, ...], Field(min_length=1)] = (
@@ -85,10 +101,11 @@ class RemediesRun(Run):
         Remedy(name="temperature 0.7", temperature=0.7),
     )
     replicates: Count = 3
-    """Lineages of each remedy; they share base and texts, and differ in all that is drawn."""
+    """Number of lineages of each remedy; they share base and texts, and differ in all that is
+    drawn."""
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> RemediesRun:
+    def _one_of_each(self) -> RemediesConfig:
         if len(self.tasks) != 1:
             raise ValueError(f"a lineage has one task, got {len(self.tasks)}")
         names = [remedy.name for remedy in self.remedies]
@@ -99,10 +116,10 @@ class RemediesRun(Run):
             raise ValueError("remedies need one that does nothing, to be held against")
         return self
 
-    def settings(self) -> list[Setting]:
-        """Every remedy with every seed; those of one seed share generation 0."""
+    def grid(self) -> list[GridPoint]:
+        """List every remedy with every seed; those of one seed share generation 0."""
         return [
-            Setting(
+            GridPoint(
                 f"remedy={remedy.name},replicate={r}",
                 {"remedy": remedy.name, "replicate": float(r)},
                 f"start,replicate={r}",
@@ -113,7 +130,7 @@ class RemediesRun(Run):
         ]
 
     def facts(self) -> list[tuple[str, str]]:
-        """The remedies, and how often."""
+        """Describe the remedies and the number of lineages, for reports."""
         return [
             ("remedies", "; ".join(remedy.name for remedy in self.remedies)),
             ("lineages of each", str(self.replicates)),

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from commensal.llm.config._parts import Count, Optimisation, ScratchModel
-from commensal.llm.config._run import Run
-from commensal.llm.corpora import MarkovCorpus
+from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._parts import Count, OptimisationConfig, ScratchModel
+from commensal.llm.config._run import TrainedConfig
+from commensal.llm.config._segments import hill_shannon, segment_counts
 from commensal.llm.seeds import seed_of
-from commensal.llm.segments import hill_shannon, segment_counts
-from commensal.llm.settings import Setting
 
 Weight = Annotated[float, Field(gt=0)]
 
 
-class SegmentedRun(Run):
+class SegmentedConfig(TrainedConfig):
     """Ecosystems of M models that share a fixed budget of data (paper ``diversity``, sec. 3).
 
     The one task is cut into blocks, of which N are dealt out to the models. ``public`` is what a
@@ -24,28 +24,35 @@ class SegmentedRun(Run):
     ``generations`` is 9.
     """
 
+    makes: ClassVar[str] = "commensal.llm.workflows.segmented:Segmented"
+    report: ClassVar[str] = "commensal.llm.reports.segmented:contents"
+    process: ClassVar[str | None] = "ecosystem"
+
     workflow: Literal["segmented"] = "segmented"
     generations: Annotated[int, Field(ge=0)] = 9
     models: tuple[Count, ...] = (1, 2, 4, 16)
-    """M; each is an ecosystem whose models have equal shares of the data."""
+    """Numbers of models M; each is an ecosystem whose models have equal shares of the data."""
     sizes: tuple[Annotated[tuple[Weight, ...], Field(min_length=2)], ...] = ()
     """Ecosystems whose models have other shares: weights of the segments, in proportion."""
     control: bool = True
-    """For each M > 1 also one model alone on N/M of the data, which the paper lacks."""
+    """Whether to run, for each M > 1, also one model alone on N/M of the data, which the paper
+    lacks."""
     block: Annotated[int, Field(ge=2)] = 128
-    """Tokens of a block."""
+    """Number of tokens of a block."""
     blocks: Count = 7500
-    """N, in blocks."""
+    """Budget of data N, in blocks."""
     validation: Count = 1900
-    """Further blocks of the real data, on which the best of the epochs is chosen."""
+    """Number of further blocks of the real data, on which the best of the epochs is chosen."""
     epochs: Count = 5
-    """Over a model's own blocks, each generation; ``training.steps`` has no
+    """Number of epochs over a model's own blocks in each generation; ``training.steps`` has no
     meaning here."""
     decoding: Literal["beam", "sample"] = "beam"
-    """beam: the likeliest continuation that a beam search finds; sample: as ``sampling`` says."""
+    """Decoding of continuations. beam: the likeliest one that a beam search finds; sample: as
+    ``sampling`` says."""
     beams: Annotated[int, Field(ge=1)] = 5
     replicates: Count = 1
-    """Each draws its own blocks, segments and orders; intervals are over them."""
+    """Number of replicates. Each draws its own blocks, segments and orders; intervals are over
+    them."""
 
     _as_tuple = field_validator("models", mode="before")(
         lambda value: (value,) if isinstance(value, int) else value
@@ -66,7 +73,7 @@ class SegmentedRun(Run):
         return value
 
     @model_validator(mode="after")
-    def _differ(self) -> SegmentedRun:
+    def _differ(self) -> SegmentedConfig:
         seen: set[tuple[int, str]] = {(m, f"{float(m):.4f}") for m in self.models}
         for weights in self.sizes:
             key = len(weights), f"{hill_shannon(weights):.4f}"
@@ -79,7 +86,7 @@ class SegmentedRun(Run):
         return self
 
     @model_validator(mode="after")
-    def _possible(self) -> SegmentedRun:
+    def _possible(self) -> SegmentedConfig:
         for weights in (*((1.0,) * m for m in self.models), *self.sizes):
             if min(segment_counts(weights, self.blocks)) < 1:
                 what = len(weights) if len(set(weights)) == 1 else list(weights)
@@ -89,7 +96,7 @@ class SegmentedRun(Run):
         for training in filter(None, (self.training, self.initial_training)):
             if training.examples_drawn is not None:
                 raise ValueError("models train on all their blocks: leave examples_drawn out")
-            if training.steps != Optimisation().steps:
+            if training.steps != OptimisationConfig().steps:
                 raise ValueError("models train for epochs: set epochs, and leave steps out")
             if training.together:
                 raise ValueError("training together cannot keep the best of the epochs")
@@ -101,17 +108,18 @@ class SegmentedRun(Run):
                     f"{needed}, got {self.model.context}"
                 )
             corpus = self.tasks[0]
-            if isinstance(corpus, MarkovCorpus) and self.known and self.model.tokenizer != "bpe":
+            if corpus.counts and self.known and self.model.tokenizer != "bpe":
+                train, test = corpus.counts
                 tokens = corpus.prompt_words + corpus.completion_words
-                there = corpus.train * tokens // self.block
+                there = train * tokens // self.block
                 if there < self.blocks + self.validation:
                     raise ValueError(too_few(corpus.name, there, self))
-                if corpus.test * tokens < self.block:
+                if test * tokens < self.block:
                     raise ValueError(f"the test of {corpus.name!r} is shorter than a block")
         return self
 
-    def settings(self) -> list[Setting]:
-        """Every ecosystem, pooled, then each control, alone; then the next replicate."""
+    def grid(self) -> list[GridPoint]:
+        """List the pooled ecosystems, then each control alone; then the next replicate."""
         found = []
         for replicate in range(self.replicates):
             seed = seed_of(self.seed, "replicate", replicate) if replicate else self.seed
@@ -127,28 +135,46 @@ class SegmentedRun(Run):
                     "D": diversity,
                     "replicate": float(replicate),
                 }
-                found.append(Setting(name, coordinates, f"start,{name}", seed))
+                found.append(GridPoint(name, coordinates, f"start,{name}", seed))
         return found
 
-    def counts(self, setting: Setting) -> tuple[int, ...]:
-        """Blocks of each model of an ecosystem; of a control, of the one model."""
-        m, diversity = int(setting.coordinates["M"]), setting.coordinates["D"]
+    def counts(self, point: GridPoint) -> tuple[int, ...]:
+        """Return the number of blocks of each model; a control has one model."""
+        m, diversity = int(point.coordinates["M"]), point.coordinates["D"]
         for weights in self.sizes:
             if len(weights) == m and hill_shannon(weights) == diversity:
                 return segment_counts(weights, self.blocks)
         counts = segment_counts((1.0,) * m, self.blocks)
-        return counts if setting.coordinates["ecosystem"] == "pooled" else counts[:1]
+        return counts if point.coordinates["ecosystem"] == "pooled" else counts[:1]
+
+    def check_context(self, name: str, context: int, begin: int) -> None:
+        """Raise ValueError for lengths or blocks that exceed the context of a loaded model."""
+        super().check_context(name, context, begin)
+        if 2 * self.block + begin > context:
+            raise ValueError(
+                f"a block of {self.block:,} tokens and its continuation need a context of "
+                f"{2 * self.block + begin:,}, and model {name!r} can see {context:,}; set block "
+                f"to {(context - begin) // 2:,} or less"
+            )
+
+    def featured(self, reached: Sequence[GridPoint]) -> list[GridPoint]:
+        """Choose the pooled ecosystems of the first replicate."""
+        first = {"ecosystem": "pooled", "replicate": 0.0}.items()
+        return [point for point in reached if first <= point.coordinates.items()]
 
     def duration(self) -> str:
-        """Epochs."""
+        """Describe how many epochs a generation is trained, for reports."""
         return f"{self.epochs} epochs, the best kept; batches"
 
+    def initial_duration(self) -> None:
+        """Return None: generation 0 is trained for as many epochs as the others."""
+
     def whose(self, at: int) -> str:
-        """Who learns from a corpus, for people."""
+        """Name those who learn from a corpus, for reports."""
         return "all, in segments" if at < len(self.tasks) else "the base (public)"
 
     def facts(self) -> list[tuple[str, str]]:
-        """M, N and how it is decoded."""
+        """Describe M, N and the decoding, for reports."""
         found = [("models (M)", ", ".join(map(str, self.models)))]
         if self.sizes:
             shares = ("/".join(f"{w / sum(s):.2g}" for w in s) for s in self.sizes)
@@ -164,8 +190,8 @@ class SegmentedRun(Run):
         return found
 
 
-def too_few(name: str, there: int, config: SegmentedRun) -> str:
-    """What is wrong where a corpus is too small."""
+def too_few(name: str, there: int, config: SegmentedConfig) -> str:
+    """Write the message of the error that a corpus is too small."""
     return (
         f"{name!r} has {there:,} blocks of {config.block} tokens to train on; blocks and "
         f"validation need {config.blocks + config.validation:,}"

@@ -1,30 +1,33 @@
-"""Settings of one entity that trains on its own output."""
+"""Settings of one model that trains on its own output."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
+from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Share
-from commensal.llm.config._run import Run
-from commensal.llm.settings import Setting
+from commensal.llm.config._run import TrainedConfig
+
+Memory = Literal["replace", "accumulate", "accumulate_subsample"]
+"""Scheme by which past data are kept, a method of that name of
+:class:`commensal.llm.workflows.single.Single`."""
 
 
-class SingleRun(Run):
-    """One entity that trains on its own output (Shumailov 2024, Gerstgrasser 2024, Kazdan 2025)."""
+class SingleConfig(TrainedConfig):
+    """One model that trains on its own output (Shumailov 2024, Gerstgrasser 2024, Kazdan 2025)."""
+
+    makes: ClassVar[str] = "commensal.llm.workflows.single:Single"
+    report: ClassVar[str] = "commensal.llm.reports.single:contents"
 
     workflow: Literal["single"] = "single"
-    scheme: tuple[Literal["replace", "accumulate", "accumulate_subsample"], ...] = (
-        "replace",
-        "accumulate",
-        "accumulate_subsample",
-    )
-    """Each is one setting."""
+    memory: tuple[Memory, ...] = ("replace", "accumulate", "accumulate_subsample")
+    """Schemes by which past data are kept; each is one grid point."""
     beta: Share = 1.0
     """Weight of private data within the real data."""
 
-    @field_validator("scheme", mode="before")
+    @field_validator("memory", mode="before")
     @classmethod
     def _one(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -33,16 +36,16 @@ class SingleRun(Run):
     @classmethod
     def _one_task(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(value) != 1:
-            raise ValueError(f"one entity has one task, got {len(value)}")
+            raise ValueError(f"one model has one task, got {len(value)}")
         return value
 
-    def settings(self) -> list[Setting]:
-        """Every scheme; all share generation 0."""
+    def grid(self) -> list[GridPoint]:
+        """List every memory; all share generation 0."""
         return [
-            Setting(f"scheme={scheme}", {"scheme": scheme}, "start", self.seed)
-            for scheme in self.scheme
+            GridPoint(f"memory={memory}", {"memory": memory}, "start", self.seed)
+            for memory in self.memory
         ]
 
     def facts(self) -> list[tuple[str, str]]:
-        """The schemes, and β."""
-        return [("schemes", ", ".join(self.scheme)), ("β", f"{self.beta:g}")]
+        """Describe the memories and β, for reports."""
+        return [("memories", ", ".join(self.memory)), ("β", f"{self.beta:g}")]

@@ -3,248 +3,90 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from string import Formatter
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from commensal.llm.config._experiment import Experiment
-from commensal.llm.config._parts import Count, Optimisation, Sampling, Settings, Share
-from commensal.llm.corpora import Markov, MarkovCorpus
+from commensal.llm.config._endpoint import TRANSPORT, BadAnswer, EndpointModel
+from commensal.llm.config._experiment import ExperimentConfig
+from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._parts import Count, SamplingConfig, Settings, Share
+from commensal.llm.config._posts import LanguagePosts, PostsConfig
+from commensal.llm.config._web_models import LanguageModel, WebModel
 from commensal.llm.seeds import seed_of
-from commensal.llm.settings import Setting
 
-
-class LocalModel(Settings):
-    """A model that transformers loads, with its own tokenizer and chat template, if it has one."""
-
-    kind: Literal["local"] = "local"
-    name: str
-    """On the Hub, or a folder."""
-    revision: str | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    label: str = ""
-
-    @property
-    def shown(self) -> str:
-        """For people."""
-        return self.label or self.name.rstrip("/").rsplit("/", 1)[-1]
-
-
-class LanguageModel(Settings):
-    r"""A tiny model that is taught, before the run, to answer from what it reads.
-
-    Of k posts of which :math:`m_b` are in language b, it answers in language b with probability
-    :math:`(sπ_b + m_b)/(s + k)`: the posterior mean of a Dirichlet prior. Needs posts of kind
-    ``languages``.
-    """
-
-    kind: Literal["scratch"] = "scratch"
-    architecture: Literal["llama", "gpt2", "opt"] = "llama"
-    size: Literal["tiny", "small", "medium"] = "tiny"
-    prior: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
-    """π: weights of the languages in the model's own opinion; they are made to sum to 1."""
-    strength: Annotated[float, Field(gt=0)] = 4.0
-    """s: how many posts that opinion counts for."""
-    training: Optimisation = Optimisation(steps=300, batch_size=32, learning_rate=3e-3)
-    label: str = ""
-
-    @property
-    def shown(self) -> str:
-        """For people."""
-        return self.label or f"{self.architecture}, {self.size}"
-
-    @property
-    def shares(self) -> tuple[float, ...]:
-        """π."""
-        return tuple(p / math.fsum(self.prior) for p in self.prior)
-
-
-class EndpointModel(Settings):
-    """A model behind a server that speaks OpenAI's chat-completions protocol."""
-
-    # a key that was put in the wrong place must not appear in the error that says so
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    kind: Literal["endpoint"] = "endpoint"
-    base_url: str
-    """As the server's documentation has it, such as https://api.openai.com/v1."""
-    model: str
-    key: str | None = None
-    """Name of the environment variable that holds the API key; none: the server needs no key.
-    The key itself is never written anywhere."""
-    timeout: Annotated[float, Field(gt=0)] = 60.0
-    """Seconds to wait for an answer."""
-    retries: Annotated[int, Field(ge=0)] = 6
-    """Of a request that fails for a passing reason: too many requests, an error of the server,
-    no answer in time, no connection, an answer that cannot be read."""
-    backoff: Annotated[float, Field(ge=0)] = 1.0
-    """Seconds before the first retry, twice as many before each further one; a server that says
-    how long to wait is obeyed."""
-    longest_wait: Annotated[float, Field(gt=0)] = 120.0
-    """Seconds; a server that asks for more ends the session."""
-    requests_per_minute: Annotated[float, Field(gt=0)] | None = None
-    concurrency: Count = 4
-    """Requests under way at once."""
-    choices: Count = 1
-    """Responses asked for in one request (the protocol's ``n``), where the server knows that:
-    the prompt is then paid once for all of them."""
-    seeded: bool = True
-    """Send a seed with each request; some servers refuse it."""
-    limit: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    """What the server calls the most tokens of an answer."""
-    extra: dict[str, Any] = Field(default_factory=dict)
-    """More fields of the request, as the server knows them. Not for secrets: they are written
-    to the run."""
-    label: str = ""
-
-    @property
-    def shown(self) -> str:
-        """For people."""
-        return self.label or self.model.rstrip("/").rsplit("/", 1)[-1]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _only_known(cls, given: Any) -> Any:
-        unknown = sorted(set(given) - set(cls.model_fields)) if isinstance(given, dict) else []
-        if unknown:
-            raise ValueError(
-                f"an endpoint has no setting {unknown[0]!r} (it got a value, not shown here)"
-            )
-        return given
-
-    @field_validator("key")
-    @classmethod
-    def _a_name(cls, value: str | None) -> str | None:
-        if value is not None and not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,63}", value):
-            raise ValueError(
-                "must be the name of an environment variable, in capitals, not the key itself "
-                "(got something else, not shown here)"
-            )
-        return value
-
-    @field_validator("base_url")
-    @classmethod
-    def _an_address(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.username or parts.password or parts.query:
-            raise ValueError(
-                "must hold no password and no query, which would be written to the run "
-                "(got one, not shown here)"
-            )
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"must begin with http:// or https://, got {value!r}")
-        return value.rstrip("/")
-
-
-WebModel = Annotated[LocalModel | LanguageModel | EndpointModel, Field(discriminator="kind")]
-
-# Of an endpoint, what may change while a run is interrupted: it alters no answer.
-_TRANSPORT = {
-    "key", "timeout", "retries", "backoff", "longest_wait", "requests_per_minute", "concurrency",
-}  # fmt: skip
-
-
-class FilePosts(Settings):
-    """Posts from a file: one per line of a .txt, one per row of .jsonl, .csv, .tsv, .parquet."""
-
-    kind: Literal["file"] = "file"
-    path: str
-    column: str = "text"
-    """Of a table."""
-    limit: Count | None = None
-    """Take the first so many."""
-
-
-class TextPosts(Settings):
-    """Posts that are written out."""
-
-    kind: Literal["texts"] = "texts"
-    texts: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class LanguagePosts(Settings):
-    """Posts in made-up languages whose laws are known."""
-
-    kind: Literal["languages"] = "languages"
-    counts: Annotated[tuple[Count, ...], Field(min_length=2)] = (7, 7, 6)
-    """Posts in each language."""
-    words: Count = 4
-    """Of a post."""
-    vocabulary: Annotated[int, Field(ge=4)] = 48
-    """Words of all languages together."""
-    successors: Count = 4
-    own: Share = 1.0
-    """Share of the words that a language has for itself."""
-    smoothing: Annotated[float, Field(gt=0, lt=1)] = 0.01
-    law_seed: Annotated[int, Field(ge=0)] = 0
-
-    def laws(self) -> list[Markov]:
-        """One for each language."""
-        settings = self.model_dump(exclude={"kind", "counts", "words"})
-        count = len(self.counts)
-        return [MarkovCorpus(language=b, languages=count, **settings).law() for b in range(count)]
-
-    @model_validator(mode="after")
-    def _possible(self) -> LanguagePosts:
-        self.laws()  # says what does not fit
-        return self
-
-
-PostsConfig = Annotated[FilePosts | TextPosts | LanguagePosts, Field(discriminator="kind")]
+# What may change while a run is interrupted, so that it can go on after a bad answer.
+_RULES = ("bad_answers", "ask_again", "on_bad_answer", "answers")
 
 
 class Embedding(Settings):
-    """How responses become vectors."""
+    """Settings of the embedding of responses."""
 
     model: str = "base"
-    """``base``: mean hidden states of the first model that is loaded here; else the name or
-    folder of a sentence-transformers model."""
+    """Embedder. ``base``: mean hidden states of the first model that is loaded here; else the name
+    or folder of a sentence-transformers model."""
     prefix: str = ""
-    """Put before each text, for models that are told what for."""
+    """Text put before each response, for models that are told their purpose."""
     normalised: bool = False
     """Whether vectors are made to have length 1. The paper's are longer: its ‖D‖_F exceeds 20,
     and of three unit vectors it is at most 4.3."""
 
 
-class WebRun(Experiment):
+class WebConfig(ExperimentConfig):
     """Models that answer one query from a web that they all post on (paper ``webdynamics``)."""
 
     # whose errors are those of its models
     model_config = ConfigDict(hide_input_in_errors=True)
 
+    experiment: ClassVar[str] = "commensal.llm.web.run:WebExperiment"
+    report: ClassVar[str] = "commensal.llm.reports.web:contents"
+    process: ClassVar[str | None] = "mixture"
+
     workflow: Literal["web"] = "web"
     generations: Annotated[int, Field(ge=0)] = 60
-    """T: the last step; there are T + 1, as at t = 0 the models answer from human posts."""
+    """Last step T; there are T + 1, as at t = 0 the models answer from human posts."""
     models: Annotated[tuple[WebModel, ...], Field(min_length=1)]
     posts: PostsConfig
-    """A^(0): what humans wrote."""
+    """Human posts A^(0)."""
     query: Annotated[str, Field(min_length=1)]
     prompt: str = "{posts}\n\n{query}"
-    """What a model is asked, around what it has retrieved."""
+    """Template of a model's prompt, around the posts that it has retrieved."""
     post: str = "- {post}"
-    """One post of those; there is a line break between two."""
-    beta: tuple[Share, ...] = (0.5,)
-    """Shares of the web that a model reads: k_t = ⌊β |A^(t)|⌋. Each is a setting."""
-    entities: tuple[Count, ...] | None = None
-    """n: how many of the models take part, the first of the list; each number is a setting. By
-    default all."""
+    """Template of one retrieved post in the prompt; there is a line break between two."""
+    read_share: tuple[Share, ...] = (0.5,)
+    """Shares of the web that a model reads: k_t = ⌊β |A^(t)|⌋. Each is a grid point."""
+    take_part: tuple[Count, ...] | None = None
+    """Numbers n of models that take part, from the first of the list on; each number is a grid
+    point. By default all."""
     replicates: Count = 1
-    """Independent repetitions, each a setting."""
+    """Number of independent repetitions, each a grid point."""
     responses: Count = 40
-    """L: of each model at each step, to the same prompt; the first is posted."""
-    sampling: Sampling = Sampling(max_new_tokens=64, batch_size=40)
+    """Number of responses L of each model at each step, to the same prompt; the first is posted."""
+    sampling: SamplingConfig = SamplingConfig(max_new_tokens=64, batch_size=40)
+    strip: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")], ...] = ("think",)
+    """Tags whose blocks are no part of an answer, such as <think>...</think>. A block that is not
+    closed goes to the end of the text; all before a closing tag that nothing opens goes too."""
+    bad_answers: tuple[BadAnswer, ...] = ("empty", "refused", "filtered", "tool_call", "cut")
+    """Kinds of servers' answers that count as bad. All answers are kept as they came, so a change
+    costs no request."""
+    ask_again: Annotated[int, Field(ge=0)] = 2
+    """Largest number of times that a bad answer is asked for again, at the same price."""
+    on_bad_answer: Literal["stop", "skip", "post"] = "stop"
+    """Treatment of an answer that stays bad. stop: end the session; skip: neither post nor measure
+    it, and post the model's first good one; post: treat it as a good one."""
+    answers: str | None = None
+    """Folder where answers of servers are kept; by default ``responses`` in the run's. Runs of
+    the same seed that share it pay for the same request once."""
     embedding: Embedding = Embedding()
 
-    @field_validator("beta", "entities", mode="before")
+    @field_validator("read_share", "take_part", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return (value,) if isinstance(value, (int, float)) else value
 
-    @field_validator("beta", "entities")
+    @field_validator("read_share", "take_part")
     @classmethod
     def _each_once(cls, value: Any) -> Any:
         if value is not None and (not value or len(set(value)) < len(value)):
@@ -266,18 +108,18 @@ class WebRun(Experiment):
 
     @field_validator("sampling")
     @classmethod
-    def _no_count(cls, value: Sampling) -> Sampling:
+    def _no_count(cls, value: SamplingConfig) -> SamplingConfig:
         if value.count is not None:
             raise ValueError(f"this workflow has responses in place of count, got {value.count}")
         return value
 
     @model_validator(mode="after")
-    def _fits(self) -> WebRun:
+    def _fits(self) -> WebConfig:
         kinds = {model.kind for model in self.models}
-        for count in self.entities or ():
+        for count in self.take_part or ():
             if count > len(self.models):
-                raise ValueError(f"entities may be at most {len(self.models)}, got {count}")
-        languages = self.posts if isinstance(self.posts, LanguagePosts) else None
+                raise ValueError(f"take_part may be at most {len(self.models)}, got {count}")
+        languages = self.languages
         for model in self.models:
             if not isinstance(model, LanguageModel):
                 continue
@@ -309,67 +151,104 @@ class WebRun(Experiment):
             )
         return self
 
-    def settings(self) -> list[Setting]:
-        """Every β, number of models and replicate."""
+    def grid(self) -> list[GridPoint]:
+        """List every combination of β, number of models and replicate."""
         found = []
-        for beta in self.beta:
-            for count in self.entities or (None,):
+        for read_share in self.read_share:
+            for count in self.take_part or (None,):
                 for replicate in range(self.replicates):
-                    at: dict[str, float | str] = {"beta": float(beta)}
+                    at: dict[str, float | str] = {"read_share": float(read_share)}
                     if count is not None:
-                        at["entities"] = float(count)
+                        at["models"] = float(count)
                     if self.replicates > 1:
                         at["replicate"] = float(replicate)
                     name = ",".join(f"{key}={value:g}" for key, value in at.items())
                     # the first replicate is what a run without others would be
                     seed = seed_of(self.seed, "replicate", replicate) if replicate else self.seed
-                    found.append(Setting(name, at, name, seed))
+                    found.append(GridPoint(name, at, name, seed))
         return found
 
-    def taking_part(self, setting: Setting) -> tuple[WebModel, ...]:
-        """The models of a setting."""
-        return self.models[: int(setting.coordinates.get("entities", len(self.models)))]
+    @property
+    def languages(self) -> LanguagePosts | None:
+        """Settings of the human posts, if they are in made-up languages; else None."""
+        return self.posts if isinstance(self.posts, LanguagePosts) else None
 
-    def retrieved(self, beta: float, posts: int) -> int:
-        """k_t = ⌊β |A^(t)|⌋, meant in decimal: 0.29 of 100 is 29."""
-        return math.floor(beta * posts * (1 + 1e-12))
+    @property
+    def endpoints(self) -> list[EndpointModel]:
+        """Models behind servers."""
+        return [model for model in self.models if isinstance(model, EndpointModel)]
+
+    @property
+    def embedder(self) -> str:
+        """Embedder of responses."""
+        return self.embedding.model
+
+    @property
+    def large(self) -> bool:
+        """Whether one core is too few for one of the models."""
+        return any(model.large for model in self.models)
+
+    def taught(self, at: int) -> tuple[LanguageModel, LanguagePosts]:
+        """Return the taught model number ``at``, and the languages that it is taught in.
+
+        Raises
+        ------
+        TypeError
+            If the model is of another kind.
+        """
+        model = self.models[at]
+        if not isinstance(model, LanguageModel) or self.languages is None:
+            raise TypeError(f"model {at + 1} of the web is not taught")
+        return model, self.languages
+
+    def taking_part(self, point: GridPoint) -> tuple[WebModel, ...]:
+        """Return the models of a grid point."""
+        return self.models[: int(point.coordinates.get("models", len(self.models)))]
+
+    def retrieved(self, read_share: float, posts: int) -> int:
+        """Compute k_t = ⌊β |A^(t)|⌋, meant in decimal: 0.29 of 100 is 29."""
+        return math.floor(read_share * posts * (1 + 1e-12))
 
     def ask(self, posts: Sequence[str]) -> str:
-        """The prompt around these posts."""
+        """Write the prompt around these posts."""
         listed = "\n".join(self.post.format(post=post) for post in posts)
         return self.prompt.format(posts=listed, query=self.query)
 
     def facts(self) -> list[tuple[str, str]]:
-        """n, β, L, query and models."""
-        found = [("models (n)", ", ".join(f"{n}" for n in self.entities or (len(self.models),)))]
-        found += [(f"model {i + 1}", _described(m)) for i, m in enumerate(self.models)]
+        """Describe n, β, L, query and models, for reports."""
+        found = [("models (n)", ", ".join(f"{n}" for n in self.take_part or (len(self.models),)))]
+        found += [(f"model {i + 1}", m.described()) for i, m in enumerate(self.models)]
         found += [
-            ("β", ", ".join(f"{b:g}" for b in self.beta)),
+            ("β", ", ".join(f"{b:g}" for b in self.read_share)),
             ("responses (L)", f"{self.responses} of each model at each step, one posted"),
             ("query", self.query),
             ("embedding", self.embedding.model),
         ]
+        if self.strip:
+            found.append(("left out of answers", ", ".join(f"<{tag}>" for tag in self.strip)))
+        if self.endpoints:
+            then = {"stop": "then stop", "skip": "then left out", "post": "then posted"}
+            kinds = ", ".join(kind.replace("_", " ") for kind in self.bad_answers) or "none"
+            times = (
+                f"up to {self.ask_again} more requests each" if self.ask_again else "not repeated"
+            )
+            found.append(("bad answers", f"{kinds}; {times}, {then[self.on_bad_answer]}"))
         if self.replicates > 1:
             found.append(("replicates", str(self.replicates)))
         return found
 
     def identifying(self) -> dict[str, Any]:
-        """All but how endpoints are reached."""
+        """Return all settings but the access to endpoints and the treatment of bad answers.
+
+        A run that stopped at a bad answer can so go on under another rule; what each generation
+        left out or posted is in its records.
+        """
         config = self.model_dump(mode="json")
+        taught = all(model.taught for model in self.models)
+        for name in (*_RULES, "strip") if taught else _RULES:  # such a model writes no tags
+            del config[name]
         for model in config["models"]:
             if model["kind"] == "endpoint":
-                for name in _TRANSPORT:
+                for name in TRANSPORT:
                     del model[name]
         return config
-
-
-def _described(model: LocalModel | LanguageModel | EndpointModel) -> str:
-    if isinstance(model, EndpointModel):
-        return f"{model.model} at {model.base_url}"
-    if isinstance(model, LocalModel):
-        return f"{model.name}, {model.dtype}"
-    weights = ", ".join(f"{p:.2g}" for p in model.shares)
-    return (
-        f"{model.architecture}, {model.size}, taught to answer from what it reads; own opinion "
-        f"({weights}) worth {model.strength:g} posts"
-    )

@@ -1,6 +1,6 @@
-"""Texts to train on: languages whose law is known, local files, Hugging Face datasets.
+"""Training texts: languages whose law is known, local files, Hugging Face datasets.
 
-`interactive`, sec. 4: each entity has a corpus of its own, and all share one. A language drawn
+`interactive`, sec. 4: each model has a corpus of its own, and all share one. A language drawn
 from a known law (:class:`Markov`) has an entropy floor, divergences and tail words that are exact
 rather than estimated. Nothing here needs torch.
 """
@@ -12,20 +12,27 @@ from commensal.llm.corpora._configs import (
     HubCorpus,
     MarkovCorpus,
 )
-from commensal.llm.corpora._corpus import Corpus, Example
+from commensal.llm.corpora._corpus import Corpus, Example, Marked
 from commensal.llm.corpora._files import read_rows
-from commensal.llm.corpora._load import load
+from commensal.llm.corpora._load import CorpusWarning, load, load_all
 from commensal.llm.corpora._markov import Markov
+from commensal.llm.corpora._messages import chat_of
+from commensal.llm.corpora._settings import CorpusSettings
 
 __all__ = [
     "PRESETS",
     "Corpus",
     "CorpusConfig",
+    "CorpusSettings",
+    "CorpusWarning",
     "Example",
     "FileCorpus",
     "HubCorpus",
+    "Marked",
     "Markov",
     "MarkovCorpus",
+    "chat_of",
     "load",
+    "load_all",
     "read_rows",
 ]

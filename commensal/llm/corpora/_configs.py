@@ -1,170 +1,83 @@
-"""What corpora can be asked for, as settings that are checked before anything is read."""
+"""Settings of corpora that are read, checked before anything is read."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from commensal.llm.corpora._languages import SYLLABLES, language_law, used_words
-from commensal.llm.corpora._markov import Markov
+from commensal.llm.corpora._divided import Opened, divided
+from commensal.llm.corpora._files import read_rows
+from commensal.llm.corpora._hub import rows_of_split
+from commensal.llm.corpora._markov_config import Count, MarkovCorpus, Name, Share
+from commensal.llm.corpora._messages import Chat
+from commensal.llm.corpora._opened import format_of, lines_of, stem_of
+from commensal.llm.corpora._settings import CorpusSettings
 from commensal.llm.corpora._templates import Template
-
-SUFFIXES = (".txt", ".jsonl", ".tsv", ".csv", ".parquet")
-
-_MOST_WORDS = {1: 2048, 2: 192}  # by order: the law holds V^(order + 1) numbers
-
-Name = Annotated[str, Field(min_length=1)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(gt=0, lt=1)]
+from commensal.llm.corpora._units import Texts
 
 
-class MarkovCorpus(BaseModel):
-    """Texts of a made-up language whose law is known.
+class TextCorpus(CorpusSettings):
+    r"""Settings of texts that are read, and the base class of a new kind of them.
 
-    Corpora with the same law settings (all but ``name``, ``prompt_words``, ``completion_words``,
-    ``train`` and ``test``) have the same law, whatever their name and seed.
+    A subclass says which ``places`` its texts are in, and has them ``opened``; how they are
+    divided into training and test data, and cut into examples, is the same for all.
 
     Attributes
     ----------
     name : str
-        Texts are drawn by seed and name. Default: ``markov`` and the language's number.
-    language : int
-        Which law; each number >= 0 is another language over the same words. 0 is the usual
-        shared one.
-    vocabulary : int
-        V, words of all languages together: 2 to 2048, or to 192 of order 2.
-    order : {1, 2}
-        How many words the next one depends on.
-    successors : int
-        How many words can follow a context; the others share ``smoothing``.
-    zipf : float
-        Exponent >= 0 of the word frequencies: 1 is Zipf's law, 0 makes all words alike.
-    own : float
-        Which share, in [0, 1], of the words that a language uses is its own: 0, all languages
-        use all words; 1, they have no word in common. The own words of the others come up by
-        smoothing only.
-    languages : int
-        Among how many languages own words are dealt out; with ``own`` > 0, ``language`` must be
-        below it.
-    smoothing : float
-        ε in (0, 1): with this probability the next word is any of the V, all alike. It keeps
-        every divergence finite.
-    law_seed : int
-        Seed of the words and of the laws.
-    prompt_words, completion_words : int
-        How many words of a text are prompt and completion.
-    train, test : int
-        Numbers of examples.
-
-    Examples
-    --------
-    >>> law = MarkovCorpus(language=1).law()
-    >>> print(f"{law.entropy_rate:.2f} nats; a unigram model {law.entropy(0, 1):.2f}")
-    1.69 nats; a unigram model 3.70
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["markov"] = "markov"
-    name: Name = ""  # filled in below
-    language: int = Field(0, ge=0)
-    vocabulary: int = Field(default=96, ge=2)
-    order: Literal[1, 2] = 1
-    successors: Count = 8
-    zipf: float = Field(default=1.0, ge=0, le=10)
-    own: float = Field(default=0.0, ge=0, le=1)
-    languages: Count = 4
-    smoothing: Share = 0.03
-    law_seed: int = Field(default=0, ge=0)
-    prompt_words: Count = 4
-    completion_words: Count = 20
-    train: Count = 2000
-    test: Count = 200
-
-    @model_validator(mode="before")
-    @classmethod
-    def _default_name(cls, given: Any) -> Any:
-        if isinstance(given, dict) and "name" not in given:
-            return given | {"name": f"markov{given.get('language', 0)}"}
-        return given
-
-    @model_validator(mode="after")
-    def _check_law(self) -> MarkovCorpus:
-        most = min(_MOST_WORDS[self.order], SYLLABLES**2)
-        if self.vocabulary > most:
-            raise ValueError(
-                f"vocabulary may be at most {most} of order {self.order}, got {self.vocabulary}"
-            )
-        if self.own and self.language >= self.languages:
-            raise ValueError(
-                f"language must be below languages = {self.languages} where own > 0, "
-                f"got {self.language}"
-            )
-        used = int(used_words(self.vocabulary, self.language, self.own, self.languages).sum())
-        if self.own and self.languages > 1 and used == self.vocabulary:
-            raise ValueError(
-                f"a vocabulary of {self.vocabulary} is too small for own = {self.own:g} "
-                f"with {self.languages} languages"
-            )
-        if used < 2:
-            raise ValueError(f"a language of {used} words is too small; raise vocabulary")
-        if self.successors > used:
-            raise ValueError(
-                f"successors must be at most the {used} words that a language uses, "
-                f"got {self.successors}"
-            )
-        return self
-
-    def law(self) -> Markov:
-        """The language's law; computed once."""
-        return language_law(
-            self.language,
-            self.vocabulary,
-            self.order,
-            self.successors,
-            self.zipf,
-            self.own,
-            self.languages,
-            self.smoothing,
-            self.law_seed,
-        )
-
-
-class TextCorpus(BaseModel):
-    r"""What :class:`FileCorpus` and :class:`HubCorpus` have in common.
-
-    Attributes
-    ----------
-    name : str
+        Name of the corpus, for messages and reports.
     prompt, completion : str or None
-        A column each, or a template with columns in braces, as in ``"{question}\nAnswer:"``.
-        ``{choices[answerKey]}`` is the text of that choice which another column names, where
-        choices are given as ``{"text": [...], "label": [...]}`` or as "(A) one (B) another".
-        Without ``prompt``, the rows of ``completion`` (the column "text" if None) are running
-        text, one after the other.
+        Parts of an example: a column each, or a template with columns in braces, as in
+        ``"{question}\nAnswer:"``. ``{choices[answerKey]}`` is the text of that choice which another
+        column names, where choices are given as ``{"text": [...], "label": [...]}`` or as "(A) one
+        (B) another"; ``{answer[text]}`` is an entry of an object. Numbers, truth values and dates
+        are text too. Without ``prompt``, the rows of ``completion`` (the column "text" if None) are
+        running text, one after the other.
+    messages : str or None
+        Column of chat data, in the place of ``prompt`` and ``completion``: lists of ``{"role": ...,
+        "content": ...}``. The assistant's last message is the completion, all before it the prompt;
+        what comes after it is left out. A pretrained model's chat template writes them. Models
+        without one get "User: ...", a blank line, and "Assistant:".
     prompt_words, completion_words : int
-        How running text is cut: so many words of prompt, so many of completion, and so on. White
-        space stays as it is.
+        Lengths to which running text is cut: so many words of prompt, so many of completion, and so
+        on. White space stays as it is. A word is what stands between white space; in scripts that
+        write none (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan) it is a character.
     test_share : float
-        In (0, 1): the share of examples that is held out, where no test data are named. Which
-        ones depends on the seed alone, so that two corpora of the same data hold out the same.
+        Share that is held out, in (0, 1), where no test data are named. A hash of each text
+        decides, so that it is on the same side whatever else is read with it: with another limit,
+        template, length of the pieces, order, file format or seed. The share is met on average.
+        What is hashed is a row (all columns that prompt and completion name), of a .txt a
+        paragraph: what stands between blank lines, or a line where there are none or lines are not
+        wrapped; longer ones than 256 words are cut. Equal texts, up to white space and Unicode's
+        NFKC, are on one side.
+    split_by : str or None
+        Column or template that decides what is held out: rows that share it are on one side. For
+        several answers to one question, or corpora that read different columns of one table.
+    max_dropped : float
+        Largest share of rows without a text (empty, null, NaN), in [0, 1]; they are left out and
+        counted. A larger share is an error.
     limit : int or None
-        Only the first so many examples are read, of training data and of test data.
+        Number of examples to read, the first ones, of training data and of test data each.
+    test_setting : str
+        Name of the setting that names test data, for messages.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    test_setting: ClassVar[str]
 
     name: Name = ""
     prompt: str | None = None
     completion: str | None = None
+    messages: Name | None = None
     prompt_words: Count = 16
     completion_words: Count = 48
     test_share: Share = 0.1
+    split_by: str | None = None
+    max_dropped: float = Field(default=0.1, ge=0, le=1)
     limit: Annotated[int, Field(ge=2)] | None = None
 
-    @field_validator("prompt", "completion")
+    @field_validator("prompt", "completion", "split_by")
     @classmethod
     def _check_template(cls, text: str | None) -> str | None:
         if text is not None:
@@ -175,23 +88,65 @@ class TextCorpus(BaseModel):
     def _check_both(self) -> TextCorpus:
         if self.prompt is not None and self.completion is None:
             raise ValueError("a prompt needs a completion beside it")
+        if self.messages is not None and self.completion is not None:
+            raise ValueError("messages are prompt and completion; leave these out")
         return self
+
+    @property
+    def running(self) -> bool:
+        """Whether the corpus is running text, cut into examples."""
+        return self.prompt is None and self.messages is None
+
+    @property
+    def chat(self) -> bool:
+        """Whether the corpus is chat data."""
+        return self.messages is not None
+
+    def places(self) -> tuple[str, str | None]:
+        """Say where training data are, and where test data are if they lie apart.
+
+        A path, a split, or whatever ``opened`` understands.
+        """
+        raise NotImplementedError
+
+    def opened(self, place: str) -> Opened:
+        """Open one place: rows of a table, or lines of running text.
+
+        Raises
+        ------
+        ValueError
+            If there are none or they cannot be read; the message is one line.
+        """
+        raise NotImplementedError
+
+    def read(self, chat: Chat) -> Texts:
+        """Read all texts, divided into training and test data."""
+        return divided(self, chat)
 
 
 class FileCorpus(TextCorpus):
     """Texts of a local file.
 
-    A .txt is running text. A .jsonl has an object per line; a .csv or .tsv names its columns in
-    the first line (quotation marks mean nothing in a .tsv). Files are UTF-8.
+    A .txt is running text. A .jsonl has an object per line, a .json is an array of objects; a
+    .csv or .tsv names its columns in the first line (quotation marks mean nothing in a .tsv; a
+    cell "nan" or "NaN" is empty).
+    All but .parquet may be compressed (.gz, .bz2, .xz, .zst behind the ending). Files are UTF-8,
+    or begin with a byte order mark.
 
     Attributes
     ----------
     path : str
+        File of texts.
     test_path : str or None
-        A file with the same columns. None: ``test_share`` of ``path`` is held out.
-    name, prompt, completion, prompt_words, completion_words, test_share, limit
-        See :class:`TextCorpus`. The name is by default the file's without its ending.
+        Another file with the same columns, which is not trained on. None: ``test_share`` of
+        ``path`` is held out.
+    name, prompt, completion, messages, prompt_words, completion_words, test_share, split_by
+        Settings of :class:`TextCorpus`. The name is by default the file's without its endings.
+    max_dropped, limit
+        Settings of :class:`TextCorpus`.
     """
+
+    test_setting: ClassVar[str] = "test_path"
 
     kind: Literal["file"] = "file"
     path: str
@@ -201,17 +156,43 @@ class FileCorpus(TextCorpus):
     @classmethod
     def _default_name(cls, given: Any) -> Any:
         if isinstance(given, dict) and "name" not in given and isinstance(given.get("path"), str):
-            return given | {"name": Path(given["path"]).stem}
+            return given | {"name": stem_of(given["path"])}
         return given
 
     @model_validator(mode="after")
     def _check_files(self) -> FileCorpus:
+        columns = self.completion or self.messages or self.split_by
         for path in filter(None, (self.path, self.test_path)):
-            if Path(path).suffix not in SUFFIXES:
-                raise ValueError(f"{path!r} must end in {', '.join(SUFFIXES)}")
-            if Path(path).suffix == ".txt" and self.completion is not None:
+            if format_of(path) == ".txt" and columns is not None:
                 raise ValueError(f"{path!r} has no columns for prompt and completion")
+        if self.test_path is not None and _same_file(self.path, self.test_path):
+            raise ValueError(
+                f"test_path {self.test_path!r} is the file to train on; leave it out, and "
+                "test_share of the file is held out"
+            )
         return self
+
+    def places(self) -> tuple[str, str | None]:
+        """Return the paths of the files."""
+        return self.path, self.test_path
+
+    def opened(self, place: str) -> Opened:
+        """Open lines of a .txt, rows of any other file."""
+        if format_of(place) == ".txt":
+            return Opened(repr(place), lines=lines_of(place))
+        return Opened(repr(place), rows=read_rows(place))
+
+    def described(self) -> str:
+        """Return the path."""
+        return self.path
+
+
+def _same_file(one: str, other: str) -> bool:
+    paths = [Path(path).expanduser() for path in (one, other)]
+    try:
+        return paths[0].resolve() == paths[1].resolve() or paths[0].samefile(paths[1])
+    except (OSError, RuntimeError):  # not there (yet), or links in a circle
+        return False
 
 
 class HubCorpus(TextCorpus):
@@ -222,14 +203,19 @@ class HubCorpus(TextCorpus):
     dataset : str
         Name on the Hub, such as "openai/gsm8k", or a local folder laid out like one.
     subset : str or None
-        One of its configurations, such as "main".
+        Name of one of the dataset's configurations, such as "main".
     split, test_split : str, str or None
-        Without ``test_split``, ``test_share`` of ``split`` is held out.
+        Splits to train and to test on; ``test_split`` is not trained on. Without it, ``test_share``
+        of ``split`` is held out.
     revision : str or None
-        Branch, tag or commit.
-    name, prompt, completion, prompt_words, completion_words, test_share, limit
-        See :class:`TextCorpus`. The name is by default the dataset's without its owner.
+        Branch, tag or commit of the dataset.
+    name, prompt, completion, messages, prompt_words, completion_words, test_share, split_by
+        Settings of :class:`TextCorpus`. The name is by default the dataset's without its owner.
+    max_dropped, limit
+        Settings of :class:`TextCorpus`.
     """
+
+    test_setting: ClassVar[str] = "test_split"
 
     kind: Literal["hub"] = "hub"
     dataset: Name
@@ -248,6 +234,33 @@ class HubCorpus(TextCorpus):
         ):
             return given | {"name": given["dataset"].rstrip("/").rsplit("/", 1)[-1]}
         return given
+
+    @model_validator(mode="after")
+    def _check_splits(self) -> HubCorpus:
+        if self.test_split == self.split:
+            raise ValueError(
+                f"test_split {self.test_split!r} is the split to train on; leave it out, and "
+                "test_share of the split is held out"
+            )
+        return self
+
+    def places(self) -> tuple[str, str | None]:
+        """Return the names of the splits."""
+        return self.split, self.test_split
+
+    def opened(self, place: str) -> Opened:
+        """Open the rows of a split."""
+        source, rows = rows_of_split(self.dataset, self.subset, place, self.revision)
+        return Opened(source, rows=rows)
+
+    @property
+    def remote(self) -> str | None:
+        """Name the dataset, unless it is a folder."""
+        return None if self.dataset.startswith((".", "/", "~")) else f"dataset {self.dataset!r}"
+
+    def described(self) -> str:
+        """Name the dataset and its subset."""
+        return " ".join(filter(None, (self.dataset, self.subset)))
 
 
 CorpusConfig = Annotated[MarkovCorpus | FileCorpus | HubCorpus, Field(discriminator="kind")]

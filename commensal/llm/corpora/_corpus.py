@@ -1,4 +1,4 @@
-"""What a corpus is: examples to train on, examples to test on, and the law if it is known."""
+"""Corpora: examples to train on, examples to test on, and the law if it is known."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import NamedTuple
 from commensal.llm.corpora._markov import Markov
 
 
+class Marked(str):
+    """Text of a chat template, in which a tokenizer's special tokens stand as text."""
+
+    __slots__ = ()
+
+
 class Example(NamedTuple):
     """One text, cut in two; the whole is ``prompt + completion``.
 
     Attributes
     ----------
     prompt : str
-        What a model is given.
+        Part that a model is given.
     completion : str
-        What it learns to say. It begins with a space where one is needed between the two.
+        Part that a model learns to say. It begins with a space where one is needed between the two.
 
     Examples
     --------
@@ -35,13 +41,17 @@ class Corpus:
     Attributes
     ----------
     name : str
+        Name of the task.
     train, test : tuple of Example
-        At least one each.
+        Examples to train and to test on, at least one each.
     source : Markov or None
-        The law that the examples were drawn from, where it is known.
+        Law that the examples were drawn from, where it is known.
+    notes : tuple of str
+        Notes on what could not be used of the data, a sentence each.
     """
 
     name: str
     train: tuple[Example, ...] = field(repr=False)
     test: tuple[Example, ...] = field(repr=False)
     source: Markov | None = None
+    notes: tuple[str, ...] = ()

@@ -1,135 +1,188 @@
-"""Local files: running text and tables."""
+"""Rows of local files, the one reader of corpora, questions, posts and fingerprints."""
 
 from __future__ import annotations
 
 import csv
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from commensal.llm.corpora._configs import FileCorpus
-from commensal.llm.corpora._corpus import Example
-from commensal.llm.corpora._examples import examples_of_rows, examples_of_texts
+from commensal.llm.corpora._opened import file_at, format_of, lines_of
 from commensal.llm.corpora._templates import Row
 
+# What a table with a missing number has in its place once it is written as text.
+_NOT_A_NUMBER = ("nan", "NaN")
+_LONGEST_FIELD = 2**31 - 1  # the csv module's own limit of 131,072 characters is below a book's
 
-def read_file(path: str, config: FileCorpus) -> list[Example]:
-    """All examples of one file, in its order.
+
+def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
+    r"""Yield the position of each row of a table ("line 7"), and its columns.
+
+    Parameters
+    ----------
+    path : str or Path
+        Table in a file. ``.jsonl``: an object per line. ``.json``: one array of objects. ``.csv``,
+        ``.tsv``: names of columns in the first line; quotation marks mean nothing in a .tsv, and a
+        cell "nan" or "NaN" is an empty one (None). ``.parquet``. ``.txt``: lines are rows with one
+        column, ``text``. All but Parquet may be compressed (``.gz``, ``.bz2``, ``.xz``, ``.zst``)
+        and are UTF-8, or begin with a byte order mark.
+
+    Yields
+    ------
+    tuple of (str, mapping)
+        Position of a row, and its columns by name.
 
     Raises
     ------
     ValueError
-        If the file is missing, cannot be read as what its ending says, or lacks a column.
+        If the file is missing, no such table, cut off, or holds what is no text. The message is one
+        line that names the file and, where there is one, the line.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "rows.csv")
+    ...     _ = path.write_text("q,a\nwhy?,so\n")
+    ...     list(read_rows(path))
+    [('line 2', {'q': 'why?', 'a': 'so'})]
     """
-    with _readable(path) as file:
-        if file.suffix == ".txt":
-            return examples_of_texts([file.read_text(encoding="utf-8-sig")], config)
-        return examples_of_rows(_READERS[file.suffix](file), config, repr(path))
+    file_at(path)  # a pipe has no ending, and should hear why it is refused
+    return _READERS[format_of(path)](path)
 
 
-def read_rows(path: str) -> Iterator[tuple[str, Row]]:
-    """Where each row of a table is ("line 7"), and its columns.
-
-    Lines of a ``.txt`` are rows with one column, ``text``.
-
-    Raises
-    ------
-    ValueError
-        As :func:`read_file` does.
-    """
-    with _readable(path) as file:
-        if file.suffix == ".txt":
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-            yield from ((f"line {at}", {"text": line}) for at, line in enumerate(lines, 1))
-        elif file.suffix in _READERS:
-            yield from _READERS[file.suffix](file)
-        else:
-            raise ValueError(f"{path!r} must end in one of {', '.join(['.txt', *_READERS])}")
+def _lines(path: str | Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(lines_of(path), 1):
+        yield f"line {number}", {"text": line.removesuffix("\n")}
 
 
-@contextmanager
-def _readable(path: str) -> Iterator[Path]:
-    """A file that is there; what goes wrong while it is read is said in one line."""
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise ValueError(f"{path!r} {'is a folder' if file.is_dir() else 'does not exist'}")
+def _json_lines(path: str | Path) -> Iterator[tuple[str, Row]]:
+    for number, line in enumerate(lines_of(path), 1):
+        if not line.strip():
+            continue
+        where = f"{str(path)!r}, line {number}"
+        try:
+            row = _parsed(line)
+        except json.JSONDecodeError as error:
+            cut = "" if line.endswith("\n") else ", and the file ends here"
+            raise ValueError(f"{where}: not JSON: {error.msg}{cut}") from None
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"{where}: {_first_line(error)}") from None
+        if not isinstance(row, dict):
+            raise ValueError(f"{where}: a JSON object was expected")
+        yield f"line {number}", row
+
+
+def _json(path: str | Path) -> Iterator[tuple[str, Row]]:
+    name, text = repr(str(path)), "".join(lines_of(path))
     try:
-        yield file
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path!r} is not UTF-8 text: {error}") from None
-    except _Unreadable as error:
-        raise ValueError(f"{path!r}{error}") from None
-    except OSError as error:
-        raise ValueError(f"{path!r} cannot be read: {error.strerror or error}") from None
+        rows = _parsed(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{name}, line {error.lineno}: not JSON: {error.msg}") from None
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{name}: {_first_line(error)}") from None
+    if not isinstance(rows, list):
+        raise ValueError(f"{name}: a JSON array of objects was expected")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ValueError(f"{name}, row {number}: a JSON object was expected")
+        yield f"row {number}", row
 
 
-class _Unreadable(Exception):
-    """What is wrong with a file, to be put behind its name."""
+def _parsed(text: str) -> Any:
+    value = json.loads(text, object_pairs_hook=_object)
+    if "\\u" in text:  # an escape may name half of a pair, which no encoding can write
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            half = f"\\u{ord(error.object[error.start]):04x}"
+            raise ValueError(f"{half} is half of a surrogate pair, and no character") from None
+    return value
 
 
-def _json_lines(file: Path) -> Iterator[tuple[str, Row]]:
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise _Unreadable(f", line {number}: not JSON: {error.msg}") from None
-            if not isinstance(row, dict):
-                raise _Unreadable(f", line {number}: a JSON object was expected")
-            yield f"line {number}", row
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        _once([name for name, _ in pairs])
+    return found
 
 
-def _csv(file: Path) -> Iterator[tuple[str, Row]]:
-    yield from _delimited(file, csv.excel)
+def _once(names: list[str]) -> None:
+    for name in names:
+        if name and names.count(name) > 1:
+            raise ValueError(f"the column {name!r} is there twice; give each a name of its own")
 
 
-def _tsv(file: Path) -> Iterator[tuple[str, Row]]:
+def _first_line(error: Exception) -> str:
+    return "nested too deep" if isinstance(error, RecursionError) else str(error).splitlines()[0]
+
+
+def _csv(path: str | Path) -> Iterator[tuple[str, Row]]:
+    yield from _delimited(path, csv.excel)
+
+
+def _tsv(path: str | Path) -> Iterator[tuple[str, Row]]:
     class Unquoted(csv.excel_tab):
         quoting = csv.QUOTE_NONE
 
-    yield from _delimited(file, Unquoted)
+    yield from _delimited(path, Unquoted)
 
 
-def _delimited(file: Path, dialect: type[csv.Dialect]) -> Iterator[tuple[str, Row]]:
+def _delimited(path: str | Path, dialect: type[csv.Dialect]) -> Iterator[tuple[str, Row]]:
+    name = repr(str(path))
+    csv.field_size_limit(_LONGEST_FIELD)
     # newline="": a field in quotation marks may hold line breaks
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.reader(lines, dialect, strict=True)
+    reader = csv.reader(lines_of(path, newline=""), dialect, strict=True)
+    begin = 1
+    try:
+        columns = next(reader, [])
         try:
-            columns = next(reader, [])
-            for fields in reader:
-                if not fields:
-                    continue
-                if len(fields) != len(columns):
-                    raise _Unreadable(
-                        f", line {reader.line_num}: {len(fields)} fields "
-                        f"under {len(columns)} columns"
-                    )
-                yield f"line {reader.line_num}", dict(zip(columns, fields, strict=True))
-        except csv.Error as error:
-            raise _Unreadable(f", line {reader.line_num}: {error}") from None
+            _once(columns)
+        except ValueError as error:
+            raise ValueError(f"{name}, line 1: {error}") from None
+        begin = reader.line_num + 1
+        for fields in reader:
+            where, begin = f"line {begin}", reader.line_num + 1
+            if not fields:
+                continue
+            if len(fields) != len(columns):
+                raise ValueError(
+                    f"{name}, {where}: {len(fields)} fields under {len(columns)} columns"
+                )
+            cells = (None if field in _NOT_A_NUMBER else field for field in fields)
+            yield where, dict(zip(columns, cells, strict=True))
+    except csv.Error as error:
+        raise ValueError(f"{name}, line {begin}: {error}") from None
 
 
-def _parquet(file: Path) -> Iterator[tuple[str, Row]]:
+def _parquet(path: str | Path) -> Iterator[tuple[str, Row]]:
     import pyarrow
     import pyarrow.parquet
 
+    name, file, number = repr(str(path)), file_at(path), 0
     try:
-        number = 0
         with pyarrow.parquet.ParquetFile(file) as table:
+            try:
+                _once(table.schema_arrow.names)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
             for batch in table.iter_batches():
                 for row in batch.to_pylist():
                     number += 1
                     yield f"row {number}", row
-    except pyarrow.ArrowException as error:
-        reason = str(error).splitlines()[0]
-        raise _Unreadable(f" is not a Parquet file that can be read: {reason}") from None
+    except PermissionError as error:
+        raise ValueError(f"{name} cannot be read: {error.strerror}") from None
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"{name} is not a Parquet file that can be read: {_first_line(error)}"
+        ) from None
 
 
-_READERS: dict[str, Callable[[Path], Iterator[tuple[str, Row]]]] = {
+_READERS: dict[str, Callable[[str | Path], Iterator[tuple[str, Row]]]] = {
+    ".txt": _lines,
     ".jsonl": _json_lines,
+    ".json": _json,
     ".csv": _csv,
     ".tsv": _tsv,
     ".parquet": _parquet,

@@ -6,29 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from commensal.llm.corpora._configs import HubCorpus
-from commensal.llm.corpora._corpus import Example
-from commensal.llm.corpora._examples import examples_of_rows
 from commensal.llm.corpora._templates import Row
-
-
-def read_split(split: str, config: HubCorpus) -> list[Example]:
-    """All examples of one split, in its order.
-
-    Raises
-    ------
-    ValueError
-        If the dataset, subset, split or a column does not exist or cannot be had.
-    """
-    place = config.dataset, config.subset, split, config.revision
-    source, rows = rows_of_split(*place)
-    return examples_of_rows(rows, config, source)
 
 
 def rows_of_split(
     name: str, subset: str | None, split: str, revision: str | None
 ) -> tuple[str, Iterator[tuple[str, Row]]]:
-    """What a split is called in messages; where each row is ("row 7"), and its columns.
+    """Return a split's name for messages, with the position of each row ("row 7") and its columns.
 
     Raises
     ------

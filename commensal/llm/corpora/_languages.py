@@ -25,7 +25,7 @@ _BREADTH = 3
 
 
 def made_up_words(count: int, seed: int) -> tuple[str, ...]:
-    """Pronounceable words of two syllables, all different; fewer are the beginning of more.
+    """Make pronounceable words of two syllables, all different; a shorter list is a prefix.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def made_up_words(count: int, seed: int) -> tuple[str, ...]:
 def used_words(
     vocabulary: int, language: int, own: float, languages: int
 ) -> Bool[np.ndarray, "vocabulary"]:
-    """Words that a language uses: those common to all, and its own.
+    """Choose the words that a language uses: those common to all, and its own.
 
     The vocabulary is c common words and m own words of each language, with m / (c + m) about
     ``own``: the number m is rounded down.
@@ -72,7 +72,7 @@ def language_law(
     smoothing: float,
     law_seed: int,
 ) -> Markov:
-    r"""The law of one language.
+    r"""Make the law of one language.
 
     With probability ε = ``smoothing`` the next word is any of the vocabulary's, all alike;
     otherwise it is one of the context's successors,
@@ -112,7 +112,7 @@ def language_law(
 def _sparse_coupling(
     weights: np.ndarray, rows: np.ndarray, columns: np.ndarray, successors: int
 ) -> Float[np.ndarray, "*batch n n"]:
-    """A joint law with these marginals, nearly all of it on ``successors`` entries per row.
+    """Make a joint law with these marginals, nearly all on ``successors`` entries per row.
 
     The largest entries of a balanced law can nearly carry the marginals by themselves, which
     entries drawn without regard to frequencies cannot: frequent words need frequent successors.
@@ -129,7 +129,7 @@ def _sparse_coupling(
 def _balanced(
     kernel: np.ndarray, rows: np.ndarray, columns: np.ndarray, tolerance: float
 ) -> Float[np.ndarray, "*batch n n"]:
-    """diag(u) K diag(v) with the given marginals (Sinkhorn and Knopp), up to ``tolerance``."""
+    """Compute diag(u) K diag(v) with the given marginals (Sinkhorn and Knopp), to ``tolerance``."""
     v = np.ones_like(columns)
     u = v
     for _ in range(1000):

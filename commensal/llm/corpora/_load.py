@@ -1,38 +1,49 @@
-"""From a configuration to a corpus."""
+"""Draw or read the corpora that configurations describe."""
 
 from __future__ import annotations
 
-import hashlib
+import warnings
+from collections.abc import Sequence
 
-import numpy as np
-
-from commensal.llm.corpora._configs import FileCorpus, HubCorpus, MarkovCorpus
-from commensal.llm.corpora._corpus import Corpus, Example
-from commensal.llm.corpora._files import read_file
-from commensal.llm.corpora._hub import read_split
-
-# What is drawn from streams of a seed.
-_TRAIN, _TEST, _HELD_OUT = range(3)
+from commensal.llm.corpora._corpus import Corpus
+from commensal.llm.corpora._messages import Chat, plain
+from commensal.llm.corpora._settings import CorpusSettings
+from commensal.llm.corpora._units import Texts, windows
 
 
-def load(config: MarkovCorpus | FileCorpus | HubCorpus, seed: int) -> Corpus:
+class CorpusWarning(UserWarning):
+    """Warning about data that could not all be used."""
+
+
+def load(config: CorpusSettings, seed: int, chat: Chat | None = None) -> Corpus:
     """Draw or read a corpus.
 
     Parameters
     ----------
-    config : MarkovCorpus, FileCorpus or HubCorpus
+    config : CorpusSettings
+        Settings of the corpus, such as :class:`MarkovCorpus`, :class:`FileCorpus` or
+        :class:`HubCorpus`.
     seed : int
-        At least 0. Texts of a known law depend on it and on the name; which examples of a file
-        or dataset are held out depends on it alone.
+        Seed, at least 0. Texts of a known law depend on it and on the name; those of a file or
+        dataset do not, nor does which of them are held out.
+    chat : callable, optional
+        Function that writes messages, as :func:`chat_of` gives it; by default they are written as
+        plain text.
 
     Returns
     -------
     Corpus
+        Examples to train and to test on.
 
     Raises
     ------
     ValueError
         If data are missing, cannot be read, or are too few; the message is one line.
+
+    Warns
+    -----
+    CorpusWarning
+        If rows have no text, or texts to train on are test texts too; they are left out.
 
     Examples
     --------
@@ -41,66 +52,49 @@ def load(config: MarkovCorpus | FileCorpus | HubCorpus, seed: int) -> Corpus:
     >>> len(corpus.train), len((corpus.test[0].prompt + corpus.test[0].completion).split())
     (5, 5)
     """
+    return load_all([config], seed, chat)[0]
+
+
+def load_all(
+    configs: Sequence[CorpusSettings], seed: int, chat: Chat | None = None
+) -> list[Corpus]:
+    """Draw or read corpora of one experiment; a test text of one is a training text of none.
+
+    Parameters, errors and warnings are those of :func:`load`.
+    """
     if seed < 0:
         raise ValueError(f"seed must be at least 0, got {seed}")
-    if isinstance(config, MarkovCorpus):
-        return _drawn(config, seed)
-    if isinstance(config, FileCorpus):
-        source = repr(config.path)
-        examples = read_file(config.path, config)
-        test = None if config.test_path is None else read_file(config.test_path, config)
-        test_source = repr(config.test_path)
-    else:
-        source = f"dataset {config.dataset!r}, split {config.split!r}"
-        examples = read_split(config.split, config)
-        test = None if config.test_split is None else read_split(config.test_split, config)
-        test_source = f"dataset {config.dataset!r}, split {config.test_split!r}"
-    if test is None:
-        _check_count(examples, 2, source, config)
-        examples, test = _held_out(examples, config.test_share, seed)
-    else:
-        _check_count(examples, 1, source, config)
-        _check_count(test, 1, test_source, config)
-    return Corpus(config.name, tuple(examples), tuple(test))
+    read = [config.read(chat or plain) for config in configs]
+    tested: dict[int, str] = {}
+    for config, texts in zip(configs, read, strict=True):
+        for _, unit in () if texts is None else texts.test:
+            tested.setdefault(unit.key, config.name)
+    found = [
+        config.draw(seed) if texts is None else _cut(config, texts, tested)
+        for config, texts in zip(configs, read, strict=True)
+    ]
+    for corpus in found:
+        for note in corpus.notes:
+            warnings.warn(note, CorpusWarning, stacklevel=2)
+    return found
 
 
-def _drawn(config: MarkovCorpus, seed: int) -> Corpus:
-    law = config.law()
-    name = int.from_bytes(hashlib.sha256(config.name.encode()).digest()[:8], "big")
-
-    def draw(stream: int, count: int) -> tuple[Example, ...]:
-        # a stream each, so that the test examples do not depend on the number of others
-        rng = np.random.default_rng([seed, name, stream])
-        first = config.prompt_words
-        return tuple(
-            Example(law.decode(text[:first]), " " + law.decode(text[first:]))
-            for text in law.sample(rng, count, first + config.completion_words)
+def _cut(config: CorpusSettings, texts: Texts, tested: dict[int, str]) -> Corpus:
+    kept = [(at, unit) for at, unit in texts.train if unit.key not in tested]
+    notes = list(texts.notes)
+    others = [tested[unit.key] for _, unit in texts.train if unit.key in tested]
+    if others:
+        whose = ["its own" if n == config.name else f"those of {n!r}" for n in sorted(set(others))]
+        notes.append(
+            f"{len(others):,} of {len(texts.train):,} texts of corpus {config.name!r} are also "
+            f"test texts ({', '.join(whose)}); nothing is trained on them"
         )
-
-    return Corpus(config.name, draw(_TRAIN, config.train), draw(_TEST, config.test), law)
-
-
-def _held_out(
-    examples: list[Example], share: float, seed: int
-) -> tuple[list[Example], list[Example]]:
-    """Training and test examples, both in their order; at least one of each."""
-    count = min(max(round(share * len(examples)), 1), len(examples) - 1)
-    chosen = np.random.default_rng([seed, _HELD_OUT]).permutation(len(examples))[:count]
-    test = set(chosen.tolist())
-    return (
-        [example for i, example in enumerate(examples) if i not in test],
-        [examples[i] for i in sorted(test)],
+    train, test = windows(kept, config), windows(texts.test, config)
+    if not train:
+        raise ValueError(f"{notes[-1]}, and too little is left to train on")
+    return Corpus(
+        config.name,
+        tuple(train[: texts.most[0]]),
+        tuple(test[: texts.most[1]]),
+        notes=tuple(notes),
     )
-
-
-def _check_count(
-    examples: list[Example], least: int, source: str, config: FileCorpus | HubCorpus
-) -> None:
-    if len(examples) < least:
-        size = config.prompt_words + config.completion_words
-        running = f" of {size} words" if config.prompt is None else ""
-        held_out = ", one to train on and one to hold out" if least == 2 else ""
-        raise ValueError(
-            f"{source} has {len(examples)} examples{running}; at least {least} "
-            f"{'is' if least == 1 else 'are'} needed{held_out}"
-        )

@@ -90,7 +90,7 @@ class Markov:
 
     @property
     def transition(self) -> Float[np.ndarray, "*context V"]:
-        """P(next word | the last m words), as it was given."""
+        """Law of the next word given the last m words, as it was passed in."""
         return self._laws[-1].reshape((len(self.words),) * (self.order + 1))
 
     @property
@@ -100,7 +100,7 @@ class Markov:
 
     @property
     def entropy_rate(self) -> float:
-        """Entropy of the next word given all before, nats: the floor of every model's loss."""
+        """Entropy of the next word given all before, in nats: the lowest loss of any model."""
         return self._entropies[-1]
 
     def entropy(self, start: int, stop: int) -> float:
@@ -112,7 +112,7 @@ class Markov:
         Raises
         ------
         ValueError
-            Unless 0 <= start < stop.
+            If not 0 <= start < stop.
         """
         if not 0 <= start < stop:
             raise ValueError(f"need 0 <= start < stop, got {start} and {stop}")
@@ -123,20 +123,21 @@ class Markov:
     def sample(
         self, rng: np.random.Generator, count: int, length: int
     ) -> Int[np.ndarray, "count length"]:
-        """Independent sequences from the stationary law.
+        """Draw independent sequences from the stationary law.
 
         The first sequences are the same whatever ``count``.
 
         Parameters
         ----------
         rng : numpy.random.Generator
+            Source of randomness.
         count, length : int
-            At least 0.
+            Number of sequences and number of words in each, at least 0.
 
         Returns
         -------
         Int[np.ndarray, "count length"]
-            Positions in ``words``.
+            Sequences of positions in ``words``.
         """
         uniform = rng.random((count, length))
         drawn = np.zeros((count, length), dtype=np.int64)
@@ -148,17 +149,17 @@ class Markov:
         return drawn
 
     def next_word(self, sequences: Int[np.ndarray, "N L"]) -> Float[np.ndarray, "N L V"]:
-        """Law of the word at each position given the words before it.
+        """Compute the law of the word at each position given the words before it.
 
         Parameters
         ----------
         sequences : Int[np.ndarray, "N L"]
-            Positions in ``words``. The last column does not matter.
+            Sequences of positions in ``words``. The last column does not matter.
 
         Returns
         -------
         Float[np.ndarray, "N L V"]
-            At position 0 the stationary law.
+            Laws of the words; at position 0 the stationary law.
 
         Raises
         ------
@@ -173,14 +174,14 @@ class Markov:
         return law
 
     def _context(self, sequences: np.ndarray, position: int) -> np.ndarray:
-        """Row of ``_laws[min(position, m)]`` that the words before ``position`` select."""
+        """Return the row of ``_laws[min(position, m)]`` for the words before ``position``."""
         row = np.zeros(len(sequences), dtype=np.int64)
         for i in range(max(position - self.order, 0), position):
             row = row * len(self.words) + sequences[:, i]
         return row
 
     def kl_rate(self, other: Markov) -> float:
-        """Relative entropy KL(self ‖ other) per word, nats.
+        """Compute the relative entropy KL(self ‖ other) per word, in nats.
 
         What a model that has learnt ``other`` perfectly loses, beyond the entropy, on texts of
         this language.
@@ -197,18 +198,18 @@ class Markov:
         return float(self._block(order) @ (ours * (np.log(ours) - np.log(theirs))).sum(1))
 
     def _block(self, length: int) -> np.ndarray:
-        """Law of ``length`` words in a row, the last word running fastest."""
+        """Compute the law of ``length`` consecutive words; the last word's index runs fastest."""
         block = self._blocks[min(length, self.order)]
         for known in range(self.order, length):
             block = (block[:, None] * self._lifted(known)).ravel()
         return block
 
     def _lifted(self, order: int) -> np.ndarray:
-        """The transition law, given longer contexts than it needs."""
+        """Return the transition law for contexts that are longer than it needs."""
         return np.tile(self._laws[-1], (len(self.words) ** (order - self.order), 1))
 
     def tail(self, mass: float = 0.05) -> Bool[np.ndarray, "V"]:
-        """The rarest words of the language that together carry at most ``mass``.
+        """Find the rarest words of the language that together carry at most ``mass``.
 
         Words that the language does not use (``used``) are no part of it: they come up by
         smoothing only. Of equally frequent words the earlier ones count as rarer.
@@ -216,7 +217,7 @@ class Markov:
         Raises
         ------
         ValueError
-            Unless 0 <= mass <= 1.
+            If not 0 <= mass <= 1.
 
         Examples
         --------
@@ -235,17 +236,18 @@ class Markov:
         return tail
 
     def tail_mass(self, mass: float = 0.05) -> float:
-        """What the words of ``tail(mass)`` carry: ``mass`` or a little less."""
+        """Compute the probability of the words of ``tail(mass)``: ``mass`` or a little less."""
         return float(self.frequencies[self.tail(mass)].sum())
 
     def encode(self, text: str, unknown: int | None = None) -> Int[np.ndarray, "L"]:
-        """Positions in ``words`` of a text's words, which white space separates.
+        """Return the indices in ``words`` of a text's words, which white space separates.
 
         Parameters
         ----------
         text : str
+            Text of words.
         unknown : int or None
-            What stands for a word that is not of the vocabulary. None: an error.
+            Index that stands for a word that is not of the vocabulary. None: an error.
 
         Raises
         ------
@@ -259,12 +261,12 @@ class Markov:
         return np.array(numbers, dtype=np.int64)
 
     def decode(self, numbers: Int[np.ndarray, "L"] | Sequence[int]) -> str:
-        """Words at these positions, with a space between each two."""
+        """Write the words at these indices, separated by spaces."""
         return " ".join(self.words[int(number)] for number in numbers)
 
 
 def _stationary(rows: np.ndarray, order: int) -> np.ndarray:
-    """Stationary law of ``order`` words in a row, by power iteration."""
+    """Compute the stationary law of ``order`` consecutive words by power iteration."""
     v = rows.shape[1]
     blocks = np.full(v**order, v**-order)
     last = np.inf

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
 from string import Formatter
 from typing import Any
 
@@ -47,33 +50,72 @@ class Template:
         self._parts: list[tuple[str, str | None]] = [(fixed, name) for fixed, name, _, _ in parts]
 
     def render(self, row: Row) -> str:
-        """The text of one row.
+        """Write the text of one row.
 
         Raises
         ------
         ValueError
-            If a column is missing, empty (None), or no text.
+            If a column is missing, empty (None or NaN), or no text.
         """
         return "".join(
-            fixed + ("" if name is None else _as_text(_value(row, name), name))
+            fixed + ("" if name is None else as_text(value_of(row, name), name))
             for fixed, name in self._parts
         )
 
+    def columns(self, row: Row) -> list[Any]:
+        """Collect the values of the columns from which a row's text is made.
 
-def _value(row: Row, name: str) -> Any:
+        Of ``choices[key]`` it is all choices, whichever the text has. Columns that are not there
+        are left out.
+        """
+        names = (_column(row, name) for _, name in self._parts if name is not None)
+        return [row[name] for name in names if name in row]
+
+
+def leaves(value: Any) -> Iterator[str]:
+    """Yield the texts in a value, however deep; those of an object by the order of its keys.
+
+    Examples
+    --------
+    >>> list(leaves({"label": ["A", "B"], "key": 2, "note": None}))
+    ['2', 'A', 'B']
+    """
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=str):
+            yield from leaves(value[key])
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from leaves(part)
+    elif value is not None:
+        yield str(value)
+
+
+def _column(row: Row, name: str) -> str:
+    """Return the column that a name in braces begins with."""
+    while name not in row and (chosen := _CHOSEN.fullmatch(name)):
+        name = chosen[1]
+    return name
+
+
+def value_of(row: Row, name: str) -> Any:
+    """Return the value of a name in braces: a column, or a part of one.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
     if name in row:
         return row[name]
     chosen = _CHOSEN.fullmatch(name)
-    column, key = chosen.groups() if chosen else (name, None)
-    if column not in row:
-        raise ValueError(f"no column {column!r} among {', '.join(map(repr, row))}")
-    if key is None:
-        raise AssertionError(name)  # a name without brackets that is in the row
-    return _choice(row[column], key, row, column)
+    if chosen is None:
+        raise ValueError(f"no column {name!r} among {', '.join(map(repr, row))}")
+    column, key = chosen.groups()
+    return _choice(value_of(row, column), key, row, column)
 
 
 def _choice(value: Any, key: str, row: Row, column: str) -> Any:
-    """What ``column[key]`` stands for; ``key`` is an entry, or a column that names a choice."""
+    """Return the value of ``column[key]``; ``key`` is an entry, or a column that names a choice."""
     if isinstance(value, Mapping) and key in value:
         return value[key]
     if isinstance(value, list) and key.isdecimal() and int(key) < len(value):
@@ -81,8 +123,8 @@ def _choice(value: Any, key: str, row: Row, column: str) -> Any:
     if key not in row:
         raise ValueError(f"{column!r} has no entry {key!r}, and there is no such column")
     label = str(row[key]).strip()
-    if isinstance(value, Mapping) and {"text", "label"} <= value.keys():
-        choices = dict(zip(map(str, value["label"]), value["text"], strict=True))
+    if (labelled := labelled_choices(value)) is not None:
+        choices: dict[str, Any] = dict(labelled)
     elif isinstance(value, list):
         choices = {str(i): choice for i, choice in enumerate(value)}
     elif isinstance(value, str):
@@ -96,14 +138,36 @@ def _choice(value: Any, key: str, row: Row, column: str) -> Any:
     return choices[label]
 
 
-def _as_text(value: Any, name: str) -> str:
+def labelled_choices(value: Any) -> list[tuple[str, Any]] | None:
+    """Return label and text of each choice in ``{"text": [...], "label": [...]}``, else None.
+
+    Raises
+    ------
+    ValueError
+        If texts and labels are not as many of each.
+    """
+    if not isinstance(value, Mapping) or not {"text", "label"} <= value.keys():
+        return None
+    texts, labels = value["text"], value["label"]
+    if not isinstance(texts, list) or not isinstance(labels, list) or len(texts) != len(labels):
+        raise ValueError("'text' and 'label' of choices must be lists of the same length")
+    return [(str(label), text) for label, text in zip(labels, texts, strict=True)]
+
+
+def as_text(value: Any, name: str) -> str:
+    """Write a cell as text; it holds a text, a number, a truth value, a date, or choices.
+
+    Raises
+    ------
+    ValueError
+        If the cell is empty (None or NaN), or anything else; ``name`` is its column.
+    """
     if isinstance(value, str):
         return value
-    if isinstance(value, int | float):
+    if value is None or (isinstance(value, float | Decimal) and math.isnan(value)):
+        raise ValueError(f"{name!r} is empty ({'null' if value is None else 'NaN'})")
+    if isinstance(value, int | float | Decimal | date):
         return str(value)
-    if isinstance(value, Mapping) and {"text", "label"} <= value.keys():
-        pairs = zip(value["label"], value["text"], strict=True)
-        return " ".join(f"({label}) {text}" for label, text in pairs)
-    if value is None:
-        raise ValueError(f"{name!r} is empty")
+    if (choices := labelled_choices(value)) is not None:
+        return " ".join(f"({label}) {as_text(text, name)}" for label, text in choices)
     raise ValueError(f"{name!r} is a {type(value).__name__}, not a text")

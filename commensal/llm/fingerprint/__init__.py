@@ -1,4 +1,4 @@
-"""Lexical fingerprints of models: how alike they are within families and across, and since when.
+"""Lexical fingerprints of models: their likeness within families, across families and over time.
 
 A fingerprint is what a model says more often than people do: words, bigrams and trigrams with
 weights. They come from texts (:func:`fingerprints_of`) or from profiles that slop-forensics wrote
@@ -14,6 +14,7 @@ weights. They come from texts (:func:`fingerprints_of`) or from profiles that sl
 :func:`compare` and :func:`analyse` do all of it, and :func:`write_report` puts it on a page.
 """
 
+from commensal.llm.fingerprint._amounts import amounts_of, equal_amounts
 from commensal.llm.fingerprint._analysis import Analysis, analyse
 from commensal.llm.fingerprint._bootstrap import Interval, bootstrap, interval
 from commensal.llm.fingerprint._comparison import Comparison, compare
@@ -28,7 +29,13 @@ from commensal.llm.fingerprint._pairs import (
     row_normalised,
     shared,
 )
-from commensal.llm.fingerprint._profiles import KINDS, Fingerprint, choose, read_profiles
+from commensal.llm.fingerprint._profiles import (
+    KINDS,
+    Fingerprint,
+    choose,
+    holds_profiles,
+    read_profiles,
+)
 from commensal.llm.fingerprint._published import DELTA, OVERLAP, choices, shuffled
 from commensal.llm.fingerprint._report import write_report
 from commensal.llm.fingerprint._runs import read_run_texts
@@ -63,6 +70,7 @@ __all__ = [
     "Interval",
     "Models",
     "Pairs",
+    "amounts_of",
     "analyse",
     "asymmetry",
     "bandwidth",
@@ -74,9 +82,11 @@ __all__ = [
     "deployed",
     "directed_pairs",
     "english",
+    "equal_amounts",
     "fingerprint",
     "fingerprints_of",
     "heaviest",
+    "holds_profiles",
     "influence",
     "interval",
     "jaccard",

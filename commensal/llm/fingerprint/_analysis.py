@@ -1,4 +1,4 @@
-"""All statistics of one comparison, as tables."""
+"""Statistics of one comparison of fingerprints, as tables."""
 
 from __future__ import annotations
 
@@ -23,30 +23,37 @@ from commensal.llm.fingerprint._statistics import (
     cliffs_delta,
     pairs_of,
 )
+from commensal.llm.records.branch import parquet
+from commensal.saving import write
 
 FINE = 60
-"""Bins of the histogram that stands for one too fine for the sample."""
+"""Number of bins of the histogram that shows what too many bins for the sample do."""
 
 
 class Analysis(NamedTuple):
-    """What was found.
+    """Results of :func:`analyse`.
 
     Attributes
     ----------
     comparison : Comparison
+        Models that are compared, and what they share.
     kinds : tuple of str
-        What the similarity is over.
+        Kinds of features that the similarity is over.
     similarity : Float[np.ndarray, "N N"]
+        Similarity of each two models.
     pairs : Pairs
+        Pairs of different models.
     intervals : pandas.DataFrame
-        ``statistic``, ``unit`` that was resampled, ``value``, ``low``, ``high``, ``middle``.
+        Intervals of the statistics: ``statistic``, ``unit`` that was resampled, ``value``, ``low``,
+        ``high``, ``middle``.
     null : pandas.DataFrame
-        The same statistics where models' families are shuffled.
+        Same statistics where models' families are shuffled.
     asymmetry : dict of str to Asymmetry
-        By weights; empty without dates.
+        Test of the direction of influence, by weights; empty without dates.
     choices : pandas.DataFrame or None
-        The overlap under all choices; for the 27 models of `pollination` alone.
+        Overlap under all choices; for the 27 models of `pollination` alone.
     resamples, seed : int
+        Number of resamples of each bootstrap, and its seed.
     """
 
     comparison: Comparison
@@ -69,22 +76,26 @@ def analyse(
     seed: int = 0,
     width: float | int | None = None,
 ) -> Analysis:
-    """Overlap within and across families, and influence over dates.
+    """Compute overlap within and across families, and influence over dates.
 
     Parameters
     ----------
     comparison : Comparison
+        Models, and what they share.
     kinds : sequence of str
-        What the similarity is over: of "words", "bigrams", "trigrams". Influence is over all.
+        Kinds of features that the similarity is over, of "words", "bigrams", "trigrams". Influence
+        is over all.
     resamples : int
-        Of each bootstrap.
+        Number of resamples of each bootstrap.
     seed : int
+        Seed of the bootstraps.
     width : float, optional
-        Of a bin of lags; by default 3 months, or 1 generation.
+        Width of a bin of lags; by default 3 months, or 1 generation.
 
     Returns
     -------
     Analysis
+        All tables of the report.
 
     Raises
     ------
@@ -149,7 +160,7 @@ def analyse(
 
 
 def is_published(comparison: Comparison) -> bool:
-    """Whether these are the 27 models of `pollination`, in its five families."""
+    """Return whether these are the 27 models of `pollination`, in its five families."""
     known = read_models()
     return _families(known.names, known.families) == _families(
         comparison.models.names, comparison.models.families
@@ -161,7 +172,7 @@ def _families(names: Sequence[str], families: Sequence[str]) -> set[tuple[str, s
 
 
 def write_tables(found: Analysis, folder: Path) -> list[Path]:
-    """Write everything as tables.
+    """Write all results of an analysis as tables.
 
     Parameters
     ----------
@@ -225,9 +236,7 @@ def write_tables(found: Analysis, folder: Path) -> list[Path]:
     paths = []
     for name, table in written.items():
         path = folder / name
-        if path.suffix == ".parquet":
-            table.to_parquet(path, index=False)
-        else:
-            table.to_csv(path, index=False)
+        binary = path.suffix == ".parquet"
+        write(path, parquet(table) if binary else table.to_csv(index=False).encode())
         paths.append(path)
     return paths

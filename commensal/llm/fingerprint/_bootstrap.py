@@ -1,4 +1,4 @@
-"""Intervals by resampling: of pairs, of models, of families."""
+"""Bootstrap intervals: pairs, models or families are resampled."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Interval(NamedTuple):
     Attributes
     ----------
     value : float
-        On what was observed.
+        Estimate from what was observed.
     low, high : float
         2.5th and 97.5th percentile of the replicates.
     middle : float
-        Their median; far from ``value`` where resampling itself shifts the statistic.
+        Median of the replicates; far from ``value`` where resampling itself shifts the statistic.
     """
 
     value: float
@@ -34,7 +34,7 @@ class Interval(NamedTuple):
 
 
 def interval(value: float | int, replicates: Float[np.ndarray, "B"]) -> Interval:
-    """Percentile interval; replicates in which a group was empty are left out.
+    """Compute a percentile interval without replicates in which a group was empty.
 
     Examples
     --------
@@ -55,25 +55,29 @@ def bootstrap(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Percentile intervals of statistics of the pairs.
+    """Compute percentile intervals of statistics of the pairs.
 
     Parameters
     ----------
     pairs : Pairs
+        Pairs of different models.
     statistics : mapping
-        By name, functions of how often each pair counts (none: once each), such as
-        ``lambda counts=None: cliffs_delta(pairs, counts)``. All see the same resamples.
+        Functions by name, of how often each pair counts (none: once each), such as ``lambda
+        counts=None: cliffs_delta(pairs, counts)``. All see the same resamples.
     unit : {"pair", "model", "family"}
-        What is drawn with replacement. ``"pair"``: pairs, within and across families apart, as if
-        they were independent; a model is in N - 1 of them, so they are not. ``"model"``: models
+        Unit that is drawn with replacement. ``"pair"``: pairs, within and across families apart, as
+        if they were independent; a model is in N - 1 of them, so they are not. ``"model"``: models
         of each family, a pair counts as often as the product of its models; copies of one model
         make no pair. ``"family"``: whole families, copies of one make no pair across.
     resamples : int
+        Number of resamples.
     seed : int
+        Seed of the resamples.
 
     Returns
     -------
     dict of str to Interval
+        Interval of each statistic, by its name.
 
     Raises
     ------
@@ -90,7 +94,7 @@ def bootstrap(
 
 
 def draws(pairs: Pairs, unit: Unit, resamples: int, seed: int) -> Iterator[Any]:
-    """How often each pair counts, resample by resample."""
+    """Draw how often each pair counts in each resample."""
     rng = np.random.default_rng(seed)
     groups = [np.flatnonzero(pairs.within), np.flatnonzero(~pairs.within)]
     families = int(pairs.family.max()) + 1
@@ -112,7 +116,7 @@ def draws(pairs: Pairs, unit: Unit, resamples: int, seed: int) -> Iterator[Any]:
 
 
 def resampled_models(family: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How often each model is drawn, with replacement within its family."""
+    """Draw how often each model occurs, with replacement within its family."""
     times = np.zeros(len(family), dtype=np.int64)
     for code in np.unique(family):
         mine = np.flatnonzero(family == code)

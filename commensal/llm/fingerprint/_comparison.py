@@ -1,4 +1,4 @@
-"""What the models share: all that the statistics need to know of the fingerprints."""
+"""Comparison of fingerprints: the shared features, from which all statistics follow."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from commensal.llm.fingerprint._profiles import KINDS, Fingerprint, choose
 
 
 class Comparison(NamedTuple):
-    """Models, and what each two share.
+    """Models, and the features that each two of them share.
 
     Attributes
     ----------
     models : Models
+        Models that are compared.
     shared : dict of str to Int[np.ndarray, "N N"]
-        By kind ("words", "bigrams", "trigrams"), how many features two models share; on the
+        Numbers of features that two models share, by kind ("words", "bigrams", "trigrams"); on the
         diagonal, how many one has.
     influence : dict of str to Float[np.ndarray, "N N"]
-        By weights, over all kinds; source by target.
+        Directed influence over all kinds, source by target; by weights.
     heaviest : pandas.DataFrame
-        On how few words each model's weight lies, as :func:`heaviest` gives it.
+        Table of how few words each model's weight lies on, as :func:`heaviest` gives it.
     """
 
     models: Models
@@ -35,16 +36,16 @@ class Comparison(NamedTuple):
     heaviest: pd.DataFrame
 
     def counts(self, kinds: Sequence[str]) -> Int[np.ndarray, "N N"]:
-        """Shared features of several kinds together."""
+        """Count shared features of several kinds together."""
         return np.sum([self.shared[kind] for kind in kinds], axis=0)
 
     def similarity(self, kinds: Sequence[str]) -> Float[np.ndarray, "N N"]:
-        """Jaccard similarity over these kinds.
+        """Return the Jaccard similarity over these kinds of features.
 
         Raises
         ------
         ValueError
-            If a model has no feature of these kinds, naming it.
+            If a model has no feature of these kinds; the message names it.
         """
         counts = self.counts(kinds)
         for name, size in zip(self.models.names, np.diag(counts), strict=True):
@@ -54,22 +55,24 @@ class Comparison(NamedTuple):
 
 
 def compare(fingerprints: Mapping[str, Fingerprint], models: Models) -> Comparison:
-    """Every model against every other.
+    """Compare every model with every other.
 
     Parameters
     ----------
     fingerprints : mapping
-        Of these models, perhaps of more.
+        Fingerprints of these models by name, perhaps of more.
     models : Models
+        Models to compare.
 
     Returns
     -------
     Comparison
+        Models, and what they share.
 
     Raises
     ------
     ValueError
-        If a model has no fingerprint, or an empty one, naming it.
+        If a model has no fingerprint, or an empty one; the message names it.
 
     Examples
     --------
@@ -91,7 +94,7 @@ def compare(fingerprints: Mapping[str, Fingerprint], models: Models) -> Comparis
 
 
 def _shared(prints: Mapping[str, Fingerprint]) -> np.ndarray:
-    """As :func:`shared`, with zeros for a model without features."""
+    """Count shared features as :func:`shared` does, with zeros for a model without features."""
     n = len(prints)
     some = [i for i, one in enumerate(prints.values()) if one.words]
     counts = np.zeros((n, n), dtype=np.int64)

@@ -1,4 +1,4 @@
-"""The 27 deployed models of `pollination`, as numbers small enough to be part of the package."""
+"""Fingerprints of the 27 deployed models of `pollination`, as a table within the package."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ _FILES = files("commensal.llm.fingerprint")
 
 
 def deployed(dates: Literal["date", "other_date"] = "date") -> Comparison:
-    """The 27 models, from the table in the package.
+    """Load the comparison of the 27 models from the table in the package.
 
     Parameters
     ----------
     dates : {"date", "other_date"}
-        The latter takes the other candidate where a release date is in doubt.
+        Column of release dates; ``"other_date"`` takes the other candidate where a date is in
+        doubt.
 
     Returns
     -------
     Comparison
-        Influence by the weights "score", "log" and "equal".
+        Comparison, with influence by the weights "score", "log" and "equal".
 
     References
     ----------
@@ -64,18 +65,18 @@ def deployed(dates: Literal["date", "other_date"] = "date") -> Comparison:
 
 
 def pair_table(fingerprints: Mapping[str, Fingerprint]) -> pd.DataFrame:
-    """What the package holds of the profiles: a row per pair, and one per model (a = b).
+    """Reduce profiles to the package's table: a row per pair, and one per model (a = b).
 
     Parameters
     ----------
     fingerprints : mapping
-        As :func:`read_profiles` gives them.
+        Fingerprints by model, as :func:`read_profiles` gives them.
 
     Returns
     -------
     pandas.DataFrame
-        ``a``, ``b``, shared ``words``, ``bigrams``, ``trigrams``, and the influence of a on b and
-        of b on a over all three kinds, by weights.
+        Table of the pairs: ``a``, ``b``, shared ``words``, ``bigrams``, ``trigrams``, and the
+        influence of a on b and of b on a over all three kinds, by weights.
     """
     names = read_models().names
     chosen = choose(fingerprints, names)

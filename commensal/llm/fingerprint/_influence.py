@@ -1,4 +1,4 @@
-"""Directed influence over release dates: who says what others said before."""
+"""Directed influence over release dates: which models say what earlier ones said."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from commensal.llm.fingerprint._bootstrap import Interval, interval, resampled_m
 
 
 class Asymmetry(NamedTuple):
-    """Whether newer models have more of older ones' fingerprints than the reverse.
+    """Test of whether newer models have more of older ones' fingerprints than the reverse.
 
     Attributes
     ----------
     bins : pandas.DataFrame
-        ``low`` and ``high`` edge and ``middle`` of each bin of lags, ``pairs``, ``mean``;
+        Bins of lags: ``low`` and ``high`` edge and ``middle`` of each, ``pairs``, ``mean``;
         ``low_pairs``, ``high_pairs``: mean ± 1.96 standard errors of independent pairs;
         ``low_models``, ``high_models``: percentiles over resampled models.
     difference : Interval
         Mean of I(older → newer) - I(newer → older) over pairs of different families and dates;
         models resampled within families.
     pairs_interval : tuple of float
-        The same difference, pairs resampled.
+        Interval of the same difference where pairs are resampled.
     p_value : float
-        Of the difference, two-sided: how often models' dates in random order give as much.
+        Two-sided p-value of the difference: how often models' dates in random order give as much.
     explained : float
-        What remains of the difference when each model has a number of its own, g, and a pair's
-        direction is g_A - g_B: the part that needs no tie between two models, as a share.
+        Share of the difference that remains when each model has a number of its own, g, and a
+        pair's direction is g_A - g_B: the part that needs no tie between two models.
     older_first : float
         Share of these pairs whose influence from older to newer is the greater.
     """
@@ -47,20 +47,22 @@ def directed_pairs(
     family: Int[np.ndarray, "N"],
     dates: Float[np.ndarray, "N"],
 ) -> pd.DataFrame:
-    """Ordered pairs of different families and dates.
+    """Return the ordered pairs of models of different families and dates.
 
     Parameters
     ----------
     influence : Float[np.ndarray, "N N"]
-        Source by target.
+        Directed influence, source by target.
     family : Int[np.ndarray, "N"]
+        Number of each model's family, as ``Models.codes`` gives it.
     dates : Float[np.ndarray, "N"]
+        Date of each model, in months or generations.
 
     Returns
     -------
     pandas.DataFrame
-        ``source``, ``target`` (numbers), ``lag`` = date of target - date of source, ``influence``.
-        Each pair is there twice, with opposite lags.
+        Table of the pairs: ``source``, ``target`` (numbers), ``lag`` = date of target - date of
+        source, ``influence``. Each pair is there twice, with opposite lags.
     """
     lag = dates[None, :] - dates[:, None]
     source, target = np.nonzero((family[:, None] != family[None, :]) & (lag != 0))
@@ -83,22 +85,25 @@ def asymmetry(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Asymmetry:
-    """Influence by lag, and whether its direction follows the dates.
+    """Compute influence by lag, and test whether its direction follows the dates.
 
     Parameters
     ----------
     influence : Float[np.ndarray, "N N"]
-        As :func:`influence` of the pairs gives it: source by target.
+        Directed influence, source by target, as :func:`influence` gives it.
     family : Int[np.ndarray, "N"]
+        Number of each model's family, as ``Models.codes`` gives it.
     dates : Float[np.ndarray, "N"]
-        Months or generations.
+        Date of each model, in months or generations.
     width : float
-        Of a bin of lags; the bins end at 0, which is in none.
+        Width of a bin of lags; the bins end at 0, which is in none.
     resamples, seed : int
+        Number of resamples, and their seed.
 
     Returns
     -------
     Asymmetry
+        Influence by lag, and the test.
 
     Raises
     ------
@@ -166,7 +171,7 @@ def asymmetry(
 
 
 def _shuffled(influence, family, dates, observed: float, resamples: int, rng) -> float:
-    """Two-sided p-value against dates in random order."""
+    """Return the two-sided p-value against dates in random order."""
     difference = influence - influence.T
     other = family[:, None] != family[None, :]
     hits = 0
@@ -178,7 +183,7 @@ def _shuffled(influence, family, dates, observed: float, resamples: int, rng) ->
 
 
 def _own(a: np.ndarray, b: np.ndarray, direction: np.ndarray, models: int) -> float:
-    """Share of the mean direction that numbers of the single models give, by least squares."""
+    """Share of the mean direction that one number per model explains, by least squares."""
     if not np.any(direction):
         return float("nan")
     design = np.zeros((a.size, models))

@@ -1,4 +1,4 @@
-"""Which family a model is of, and when it came out."""
+"""Models to compare: their names, families and release dates."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from commensal.llm.corpora import read_rows
+
 _RELEASES = files("commensal.llm.fingerprint").joinpath("releases.csv")
 _MONTH = re.compile(r"(\d{4})-(\d{2})(?:-(\d{2}))?")
 
 
 class Models(NamedTuple):
-    """The models that are compared.
+    """Names, families and dates of the models that are compared.
 
     Attributes
     ----------
     names : tuple of str
+        Names of the models.
     families : tuple of str
-        One per model.
+        Family of each model.
     dates : Float[np.ndarray, "N"] or None
         Months since January of year 0, or generations; None where there are none.
     unit : {"month", "generation"}
-        What ``dates`` count.
+        Unit of ``dates``.
     """
 
     names: tuple[str, ...]
@@ -36,7 +39,7 @@ class Models(NamedTuple):
     unit: Literal["month", "generation"] = "month"
 
     def codes(self) -> np.ndarray:
-        """Families as numbers 0, 1, ... in the order in which they first appear."""
+        """Return families as numbers 0, 1, ... in the order in which they first appear."""
         order = list(dict.fromkeys(self.families))
         return np.array([order.index(family) for family in self.families])
 
@@ -47,30 +50,28 @@ def read_models(path: str | Path | None = None, dates: str = "date") -> Models:
     Parameters
     ----------
     path : str or Path, optional
-        CSV with the columns ``model``, ``family`` and, if known, ``date``. By default the 27
-        models of `pollination` with their release dates and the sources of these.
+        Table such as a CSV with the columns ``model``, ``family`` and, if known, ``date``. By
+        default the 27 models of `pollination` with their release dates and the sources of these.
     dates : str
-        The column of dates. ``"other_date"`` of the default table takes, where a release date is
-        in doubt, the other candidate.
+        Name of the column of dates. ``"other_date"`` of the default table takes, where a release
+        date is in doubt, the other candidate.
 
     Returns
     -------
     Models
+        Models of the table.
 
     Raises
     ------
     ValueError
-        See :func:`models_of`; or if a column is missing.
+        If a column is missing, or under the conditions of :func:`models_of` and
+        :func:`~commensal.llm.corpora.read_rows`.
     """
-    source = (
-        files("commensal.llm.fingerprint").joinpath("releases.csv") if path is None else Path(path)
-    )
-    try:
-        with source.open(encoding="utf-8") as file:
-            table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not a CSV table ({error})") from None
-    table.columns = table.columns.str.strip()
+    if path is None:
+        table = read_releases()
+    else:
+        table = pd.DataFrame([row for _, row in read_rows(path)])
+        table.columns = table.columns.astype(str).str.strip()
     if dates != "date" and dates in table and "date" in table:
         table["date"] = table[dates].where(table[dates] != "", table["date"])
     try:
@@ -80,7 +81,7 @@ def read_models(path: str | Path | None = None, dates: str = "date") -> Models:
 
 
 def read_releases() -> pd.DataFrame:
-    """The package's table of release dates, with sources.
+    """Read the package's table of release dates, with sources.
 
     Returns
     -------
@@ -98,24 +99,24 @@ def read_releases() -> pd.DataFrame:
 
 
 def models_of(table: pd.DataFrame) -> Models:
-    """Models, families and dates of a table that has one or more rows per model.
+    """Return models, families and dates of a table that has one or more rows per model.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        With the columns ``model`` and ``family``, and perhaps ``date``: all months ("2024-07", or
-        a day of it), or all whole numbers (generations).
+        Table with the columns ``model`` and ``family``, and perhaps ``date``: all months
+        ("2024-07", or a day of it), or all whole numbers (generations).
 
     Returns
     -------
     Models
-        In the order of first appearance.
+        Models in the order of first appearance.
 
     Raises
     ------
     ValueError
-        Naming the model, if it has two families or two dates, or a date that is none; naming the
-        family, if it has one model only.
+        If a model has two families or two dates, or a date that is none, or a family has one model
+        only; the message names the model or the family.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Every model against every other: products of sparse matrices instead of loops over sets."""
+"""Similarity and influence of each two models, by products of sparse matrices."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ def matrix(
     top: int | None = None,
     weights: Weights = "equal",
 ) -> sparse.csr_array:
-    """Models by features: a feature's weight where the model has it.
+    """Make a sparse matrix, models by features, of the weights of the features.
 
     Parameters
     ----------
     fingerprints : mapping
+        Fingerprints by the name of their model.
     kinds : sequence of {"words", "bigrams", "trigrams"}
+        Kinds of features.
     top : int, optional
-        Only the first so many features of each kind.
+        Number of features of each kind to take, the first ones; by default all.
     weights : {"score", "log", "rank", "equal"}
-        The profile's own weights; log(1 + these); 1/rank; 1. Scaled to mean 1 within each kind of
-        each model, since words carry ratios and n-grams counts.
+        Weight of a feature: the profile's own; log(1 + that); 1/rank; 1. Scaled to mean 1 within
+        each kind of each model, since words carry ratios and n-grams counts.
 
     Returns
     -------
     scipy.sparse.csr_array
-        Float64, (N, V).
+        Weights, float64, (N, V).
 
     Raises
     ------
     ValueError
-        If a fingerprint is empty, naming the model; or a kind is unknown.
+        If a fingerprint is empty, and the message names the model; or a kind is unknown.
     """
     for kind in kinds:
         if kind not in KINDS:
@@ -77,12 +79,12 @@ def _weigh(scores: np.ndarray, weights: Weights) -> np.ndarray:
 
 
 def shared(features: sparse.csr_array) -> Int[np.ndarray, "N N"]:
-    """How many features each two models share; on the diagonal, how many a model has.
+    """Count the features that each two models share; the diagonal counts each model's own.
 
     Parameters
     ----------
     features : scipy.sparse.csr_array
-        As :func:`matrix` gives it; only which entries there are counts.
+        Weights of the features, as :func:`matrix` gives them; only which entries there are counts.
     """
     has = features.copy()
     has.data = np.ones(has.nnz, dtype=np.float32)  # exact up to 2^24
@@ -90,12 +92,12 @@ def shared(features: sparse.csr_array) -> Int[np.ndarray, "N N"]:
 
 
 def jaccard(counts: Int[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
-    """Jaccard similarity: features shared over features that either has.
+    """Jaccard similarity: the number of shared features over that of all features of both.
 
     Parameters
     ----------
     counts : Int[np.ndarray, "N N"]
-        Shared features, as :func:`shared` gives them (or a sum of such over kinds).
+        Numbers of shared features, as :func:`shared` gives them (or a sum of such over kinds).
 
     Examples
     --------
@@ -109,20 +111,21 @@ def jaccard(counts: Int[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
 
 
 def influence(features: sparse.csr_array) -> Float[np.ndarray, "N N"]:
-    r"""Directed influence I(A → B): the share of A's weight on features that B has, too.
+    r"""Directed influence I(A → B): the share of A's weight on features that B has too.
 
     .. math:: I(A \to B) = \sum_{f \in F(A) \cap F(B)} w_A(f) \Big/ \sum_{f \in F(A)} w_A(f)
 
     Parameters
     ----------
     features : scipy.sparse.csr_array
-        Weighted, as :func:`matrix` gives it.
+        Weights of the features, as :func:`matrix` gives them.
 
     Returns
     -------
     Float[np.ndarray, "N N"]
-        Source by target; 1 on the diagonal. With equal weights and fingerprints of equal size it
-        is symmetric, whatever the models took from each other: all direction is in the weights.
+        Influence, source by target; 1 on the diagonal. With equal weights and fingerprints of equal
+        size it is symmetric, whatever the models took from each other: all direction is in the
+        weights.
 
     References
     ----------
@@ -141,17 +144,19 @@ def influence(features: sparse.csr_array) -> Float[np.ndarray, "N N"]:
 
 
 def heaviest(fingerprints: Mapping[str, Fingerprint]) -> pd.DataFrame:
-    """On how few words a model's weight lies.
+    """Measure on how few words a model's weight lies.
 
     Parameters
     ----------
     fingerprints : mapping
+        Fingerprints by the name of their model.
 
     Returns
     -------
     pandas.DataFrame
-        ``model``, its heaviest ``word``, the ``share`` of all words' scores that this one has, and
-        ``effective``, how many words of equal score would be as concentrated: (Σw)² / Σw².
+        Table with a row per ``model``: its heaviest ``word``, the ``share`` of all words' scores
+        that this one has, and ``effective``, how many words of equal score would be as
+        concentrated: (Σw)² / Σw².
 
     Examples
     --------
@@ -173,7 +178,7 @@ def heaviest(fingerprints: Mapping[str, Fingerprint]) -> pd.DataFrame:
 
 
 def row_normalised(similarity: Float[np.ndarray, "N N"]) -> Float[np.ndarray, "N N"]:
-    """Each row over its sum without the diagonal, which is left out (NaN).
+    """Divide each row by its sum without the diagonal, which becomes NaN.
 
     A model that is like no other keeps its row of zeros.
 

@@ -1,13 +1,15 @@
-"""Fingerprints: what a model says more often than people do."""
+"""Fingerprints of models: the words that each uses more often than people do."""
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from commensal._spelling import did_you_mean
+from commensal.llm.corpora._opened import file_at, format_of, lines_of
 
 KINDS = ("words", "bigrams", "trigrams")
 # Where a profile of slop-forensics keeps each kind: its list, the feature's key, the weight's key.
@@ -24,9 +26,10 @@ class Fingerprint(NamedTuple):
     Attributes
     ----------
     words : mapping of str to float
-        By how much more frequent a word is than in English at large, the most striking first.
+        Words, each with how much more frequent it is than in English at large, the most striking
+        first.
     bigrams, trigrams : mapping of str to float
-        How often each was written, words separated by one blank.
+        N-grams, each with how often it was written; words are separated by one blank.
     """
 
     words: Mapping[str, float]
@@ -34,7 +37,7 @@ class Fingerprint(NamedTuple):
     trigrams: Mapping[str, float] = {}
 
     def features(self, kinds: Sequence[str], top: int | None = None) -> dict[str, float]:
-        """Features of these kinds, the first ``top`` of each; kinds share no feature.
+        """Return the first ``top`` features of each of these kinds; kinds share no feature.
 
         Examples
         --------
@@ -54,25 +57,42 @@ def read_profiles(path: str | Path) -> dict[str, Fingerprint]:
     Parameters
     ----------
     path : str or Path
-        JSON: by model, lists ``top_repetitive_words`` of ``{"word", "score"}``, ``top_bigrams``
-        and ``top_trigrams`` of ``{"ngram", "frequency"}``, each in order. The latter may be absent.
+        JSON file: by model, lists ``top_repetitive_words`` of ``{"word", "score"}``,
+        ``top_bigrams`` and ``top_trigrams`` of ``{"ngram", "frequency"}``, each in order. Lists of
+        n-grams may be absent.
 
     Returns
     -------
     dict of str to Fingerprint
+        Fingerprints by model.
 
     Raises
     ------
     ValueError
-        Naming the model and the entry, if a profile is malformed.
+        If a profile is malformed; the message names the model and the entry.
     """
+    text = "".join(lines_of(path))
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = json.loads(text)
     except ValueError as error:
         raise ValueError(f"{path}: not JSON ({error})") from None
     if not isinstance(found, dict) or not found:
         raise ValueError(f"{path}: expected an object with a profile per model")
     return {model: _fingerprint(model, profile) for model, profile in found.items()}
+
+
+def holds_profiles(path: str | Path) -> bool:
+    """Return whether a file holds profiles: JSON with an object, where texts would be an array.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read.
+    """
+    if format_of(file_at(path)) != ".json":
+        return False
+    first = next((line for line in lines_of(path) if line.strip()), "")
+    return not first.lstrip().startswith("[")
 
 
 def _fingerprint(model: str, profile: Any) -> Fingerprint:
@@ -104,18 +124,19 @@ def _fingerprint(model: str, profile: Any) -> Fingerprint:
 def choose(
     fingerprints: Mapping[str, Fingerprint], models: Sequence[str]
 ) -> dict[str, Fingerprint]:
-    """Fingerprints of these models, in their order.
+    """Return the fingerprints of these models, in their order.
 
     Parameters
     ----------
     fingerprints : mapping
+        Fingerprints by the name of their model.
     models : sequence of str
-        Names as in ``fingerprints``, or without the vendor before the last ``/``.
+        Names of models as in ``fingerprints``, or without the vendor before the last ``/``.
 
     Returns
     -------
     dict of str to Fingerprint
-        By the names in ``models``.
+        Fingerprints by the names in ``models``.
 
     Raises
     ------
@@ -136,8 +157,7 @@ def choose(
         if len(known) > 1:
             raise ValueError(f"model {name!r} could be any of {', '.join(known)}")
         if not known:
-            near = difflib.get_close_matches(name, [*fingerprints, *short], 1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(name, [*fingerprints, *short], written=repr)
             raise ValueError(f"no fingerprint of model {name!r}{hint}")
         found[name] = fingerprints[known[0]]
     return found

@@ -1,4 +1,4 @@
-"""What sec. 4 of `pollination` prints, and which choice of estimator gives it."""
+"""Numbers that sec. 4 of `pollination` prints, and the choice of estimator that gives them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FEATURES: dict[str, tuple[str, ...]] = {
 }
 BINS = (10, 15, 20, 30, 40, 50, 55, 60, 65, 70, 75, 80, 90, 100, 125, 150, 200)
 SHARES = (1.0, 0.5, 0.2, 0.1, 0.05, 0.04, 0.03, 0.02)
-"""Of Scott's bandwidth."""
+"""Bandwidths as shares of Scott's bandwidth."""
 
 
 def choices(
@@ -49,22 +49,24 @@ def choices(
     resamples: int = 200,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """The overlap under every combination of choices that the paper leaves open.
+    """Compute the overlap under every combination of choices that the paper leaves open.
 
     Parameters
     ----------
     counts : callable
-        Shared features of these kinds, as :func:`shared` gives them.
+        Function from kinds to the features that two models share, as :func:`shared` gives them.
     family : Int[np.ndarray, "N"]
+        Number of each model's family, as ``Models.codes`` gives it.
     resamples, seed : int
-        Of the bootstrap over pairs.
+        Number of resamples of the bootstrap over pairs, and its seed.
 
     Returns
     -------
     pandas.DataFrame
-        ``features``, ``similarity`` (as it is, or row-normalised), ``delta``, ``estimator``,
-        ``standard`` (one of the usual rules), ``value``, ``low``, ``high``, and ``away``: by how
-        much the worst of the three misses the printed one. The nearest first.
+        Table of the choices, the nearest to the printed numbers first: ``features``, ``similarity``
+        (as it is, or row-normalised), ``delta``, ``estimator``, ``standard`` (one of the usual
+        rules), ``value``, ``low``, ``high``, and ``away``: by how much the worst of the three
+        misses the printed one.
     """
     rows = []
     for features, kinds in FEATURES.items():
@@ -112,20 +114,24 @@ def shuffled(
     resamples: int = 200,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """What estimators give where families mean nothing: models' families in random order.
+    """Apply estimators to models whose families are shuffled, so that families mean nothing.
 
     Parameters
     ----------
     similarity : Float[np.ndarray, "N N"]
+        Similarity of each two models.
     family : Int[np.ndarray, "N"]
+        Number of each model's family, as ``Models.codes`` gives it.
     estimators : mapping
-        By name, functions of the pairs.
+        Functions of the pairs, by name.
     resamples, seed : int
+        Number of resamples, and their seed.
 
     Returns
     -------
     pandas.DataFrame
-        ``estimator``, ``value`` as observed, and of the shuffled ones ``mean``, ``low``, ``high``.
+        Table of the estimators: ``estimator``, ``value`` as observed, and of the shuffled ones
+        ``mean``, ``low``, ``high``.
     """
     rng = np.random.default_rng(seed)
     orders = [rng.permutation(family) for _ in range(resamples)]

@@ -1,4 +1,4 @@
-"""How far the similarities within families and across them overlap."""
+"""Statistics of how far the similarities within families and across them overlap."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ Counts = Float[np.ndarray, "P"] | Int[np.ndarray, "P"] | None
 
 
 class Pairs(NamedTuple):
-    """Pairs of models, from the least alike to the most.
+    """Pairs of models, sorted from the least alike to the most.
 
     Attributes
     ----------
     similarity : Float[np.ndarray, "P"]
-        Ascending.
+        Similarity of each pair, ascending.
     within : Bool[np.ndarray, "P"]
-        Whether both are of one family.
+        Whether both models of a pair are of one family.
     first, second : Int[np.ndarray, "P"]
-        Numbers of the models.
+        Numbers of the two models of a pair.
     family : Int[np.ndarray, "N"]
-        Of each model, its family's number.
+        Number of each model's family.
     """
 
     similarity: Float[np.ndarray, "P"]
@@ -41,15 +41,16 @@ def pairs_of(
     *,
     ordered: bool = False,
 ) -> Pairs:
-    """All pairs of different models.
+    """Return all pairs of different models.
 
     Parameters
     ----------
     similarity : Float[np.ndarray, "N N"]
+        Similarity of each two models.
     family : Int[np.ndarray, "N"]
-        As ``Models.codes`` gives it.
+        Number of each model's family, as ``Models.codes`` gives it.
     ordered : bool
-        Count (a, b) and (b, a) both, where the matrix is not symmetric.
+        Whether (a, b) and (b, a) both count, where the matrix is not symmetric.
 
     Examples
     --------
@@ -66,14 +67,14 @@ def pairs_of(
 
 
 class Tally(NamedTuple):
-    """Pairs by similarity: similarities of sets have many ties, and a tie needs one look.
+    """Numbers of pairs by distinct similarity, since similarities of sets have many ties.
 
     Attributes
     ----------
     values : Float[np.ndarray, "V"]
         Distinct similarities, ascending.
     within, cross : Float[np.ndarray, "V"]
-        How many pairs have them.
+        Numbers of pairs within and across families that have them.
     """
 
     values: Float[np.ndarray, "V"]
@@ -82,20 +83,20 @@ class Tally(NamedTuple):
 
 
 def distinct(pairs: Pairs) -> Int[np.ndarray, "V"]:
-    """Where a new similarity begins."""
+    """Return the positions at which a new similarity begins."""
     return np.flatnonzero(np.diff(pairs.similarity, prepend=np.nan) != 0)
 
 
 def tally(pairs: Pairs, counts: Counts = None, starts: np.ndarray | None = None) -> Tally:
-    """How often each similarity occurs.
+    """Count how often each similarity occurs.
 
     Parameters
     ----------
     pairs : Pairs
     counts : array, optional
-        How often each pair counts, as in a bootstrap; once each by default.
+        Number of times that each pair counts, as in a bootstrap; once each by default.
     starts : array, optional
-        What :func:`distinct` gives, if it is known already.
+        Positions at which a new similarity begins, if :func:`distinct` has given them already.
     """
     starts = distinct(pairs) if starts is None else starts
     weight = np.ones(len(pairs.similarity)) if counts is None else counts
@@ -111,13 +112,14 @@ def cliffs_delta(pairs: Pairs, counts: Counts = None) -> float:
     Parameters
     ----------
     pairs : Pairs
+        Pairs of different models.
     counts : array, optional
-        How often each pair counts, as in a bootstrap; once each by default.
+        Number of times that each pair counts, as in a bootstrap; once each by default.
 
     Returns
     -------
     float
-        NaN where a group is empty.
+        Cliff's δ; NaN where a group is empty.
 
     Examples
     --------
@@ -138,18 +140,19 @@ def bandwidth(
     of: Of = "pooled",
     counts: Counts = None,
 ) -> float:
-    """A bandwidth that both densities share.
+    """Compute a bandwidth that both densities share.
 
     Parameters
     ----------
     pairs : Pairs
+        Pairs of different models.
     rule : {"scott", "silverman", "iqr"} or float
-        scipy's two rules, σ n^(-1/5) and σ (3n/4)^(-1/5); Silverman's rule of thumb,
-        0.9 min(σ, IQR/1.34) n^(-1/5); or the bandwidth itself.
+        Rule of the bandwidth: scipy's two, σ n^(-1/5) and σ (3n/4)^(-1/5); Silverman's rule of
+        thumb, 0.9 min(σ, IQR/1.34) n^(-1/5); or the bandwidth itself.
     of : {"pooled", "within", "cross"}
-        Whose spread and number the rule takes.
+        Group whose spread and number the rule takes.
     counts : array, optional
-        How often each pair counts.
+        Number of times that each pair counts.
     """
     return _bandwidth(tally(pairs, counts), rule, of)
 
@@ -172,7 +175,7 @@ def _bandwidth(known: Tally, rule: Rule | float | int, of: Of) -> float:
 
 
 class Density:
-    """Overlap of two kernel density estimates on one grid, quick enough for a bootstrap.
+    """Overlap of two kernel density estimates on one grid, fast enough for a bootstrap.
 
     The pairs are spread linearly over a grid of an eighth of the bandwidth and convolved with the
     Gaussian kernel by FFT; against the sum over all pairs the overlap is off by less than 0.001.
@@ -180,8 +183,9 @@ class Density:
     Parameters
     ----------
     pairs : Pairs
+        Pairs of different models.
     rule, of
-        See :func:`bandwidth`.
+        Rule of the bandwidth and whose spread it takes, as for :func:`bandwidth`.
 
     Raises
     ------
@@ -208,7 +212,7 @@ class Density:
         self._omega = 2 * np.pi * np.fft.rfftfreq(2 * size, self.step)
 
     def __call__(self, counts: Counts = None) -> float:
-        """The overlap coefficient; NaN where a group is empty.
+        """Return the overlap coefficient; NaN where a group is empty.
 
         Parameters
         ----------
@@ -221,7 +225,7 @@ class Density:
     def densities(
         self, counts: Counts = None
     ) -> tuple[Float[np.ndarray, "G"], Float[np.ndarray, "G"]]:
-        """Densities within families and across them, on ``grid``."""
+        """Return the densities within families and across them, on ``grid``."""
         known = tally(self.pairs, counts, self._starts)
         h = _bandwidth(known, self.rule, self.of)
         kernel = np.exp(-0.5 * (h * self._omega) ** 2)
@@ -243,9 +247,11 @@ class Histogram:
     Parameters
     ----------
     pairs : Pairs
+        Pairs of different models.
     bins : int
+        Number of bins.
     whole : bool
-        Bins from 0 to 1 instead of from the least to the greatest similarity.
+        Whether bins go from 0 to 1 instead of from the least to the greatest similarity.
     """
 
     def __init__(self, pairs: Pairs, bins: int, whole: bool = False) -> None:
@@ -257,7 +263,7 @@ class Histogram:
         self._cell = np.clip(cell, 0, bins - 1)
 
     def __call__(self, counts: Counts = None) -> float:
-        """The overlap coefficient; NaN where a group is empty."""
+        """Return the overlap coefficient; NaN where a group is empty."""
         _, within, cross = tally(self.pairs, counts, self._starts)
         if not (within.sum() and cross.sum()):
             return float("nan")

@@ -1,9 +1,7 @@
-"""From texts to fingerprints: what recurs, and is rarer elsewhere."""
+"""Fingerprints from texts: the words that recur in them and are rarer elsewhere."""
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,15 +9,18 @@ from pathlib import Path
 
 import pandas as pd
 
+from commensal.llm.corpora import read_rows
+from commensal.llm.corpora._messages import turns_of
+from commensal.llm.corpora._templates import as_text
 from commensal.llm.fingerprint._profiles import Fingerprint
 
 RAREST = 1e-8
-"""Words that the baseline does not know count as this frequent, the least that wordfreq lists."""
+"""Frequency of words that the baseline does not know: the least that wordfreq lists."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 
 
 def tokens(text: str) -> list[str]:
-    """Lower-case words without stop words, contractions and possessive endings.
+    """Split a text into lower-case words without stop words, contractions and possessives.
 
     Examples
     --------
@@ -32,7 +33,7 @@ def tokens(text: str) -> list[str]:
 
 
 def english(word: str) -> float:
-    """How frequent a word is in English at large, from ``wordfreq``.
+    """Return a baseline: how frequent a word is in English at large, from ``wordfreq``.
 
     Raises
     ------
@@ -49,12 +50,22 @@ def english(word: str) -> float:
 
 
 def pooled(texts: Iterable[str]) -> Callable[[str], float]:
-    """A baseline from texts: how frequent a word is in all of them together.
+    """Make a baseline from texts: how frequent a word is in all of them together.
 
     For texts that are not English, such as those of a known law: what one model writes is set
     against what all write.
+
+    Raises
+    ------
+    ValueError
+        If one of them is no text; the message says which.
     """
-    counts = Counter(word for text in texts for word in tokens(text))
+    counts: Counter[str] = Counter()
+    for at, text in enumerate(texts, 1):
+        try:
+            counts.update(tokens(as_text(text, "text")))
+        except ValueError as error:
+            raise ValueError(f"row {at}: {error}") from None
     total = max(counts.total(), 1)
     return lambda word: counts[word] / total
 
@@ -68,26 +79,28 @@ def fingerprint(
     prompts: int = 2,
     letters: int = 4,
 ) -> Fingerprint:
-    """The fingerprint of one model.
+    """Make the fingerprint of one model.
 
     Parameters
     ----------
     texts : mapping of str to iterable of str
-        What it wrote, by prompt.
+        Texts that the model wrote, by prompt.
     baseline : callable
-        Frequency of a word elsewhere.
+        Function from a word to its frequency elsewhere.
     words, ngrams : int
-        How many words, and how many bigrams and trigrams, to keep at most.
+        Largest number of words, and of bigrams and trigrams each, to keep.
     prompts : int
-        Each must recur over so many prompts.
+        Number of prompts over which a word or n-gram must recur.
     letters : int
-        Shorter words are left out (of the words, not of the n-grams).
+        Least number of letters of a word; shorter ones are left out (of the words, not of the
+        n-grams).
 
     Returns
     -------
     Fingerprint
-        Words by frequency in the texts over that of the baseline; n-grams by how often they
-        occur. Stop words are taken out before n-grams are formed; none spans two texts.
+        Fingerprint with words by frequency in the texts over that of the baseline, and n-grams by
+        how often they occur. Stop words are taken out before n-grams are formed; none spans two
+        texts.
 
     References
     ----------
@@ -134,24 +147,25 @@ def fingerprints_of(
     prompts: int = 2,
     letters: int = 4,
 ) -> dict[str, Fingerprint]:
-    """Fingerprints of all models of a table.
+    """Make the fingerprints of all models of a table.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        A row per text, with the columns ``model`` and ``text``, and perhaps ``prompt``; without
-        it every text has a prompt of its own.
+        Table with a row per text, with the columns ``model`` and ``text``, and perhaps ``prompt``;
+        without it every text has a prompt of its own.
     baseline, words, ngrams, prompts, letters
-        See :func:`fingerprint`.
+        Baseline and limits, as for :func:`fingerprint`.
 
     Returns
     -------
     dict of str to Fingerprint
+        Fingerprints by model.
 
     Raises
     ------
     ValueError
-        If a column is missing, or nothing of a model recurs, naming it.
+        If a column is missing, or nothing of a model recurs; the message names the model.
     """
     for column in ("model", "text"):
         if column not in table:
@@ -161,9 +175,10 @@ def fingerprints_of(
     for model, rows in table.groupby(table["model"].astype(str), sort=False):
         texts: dict[str, list[str]] = {}
         for key, text in zip(prompt.loc[rows.index].astype(str), rows["text"], strict=True):
-            if not isinstance(text, str):
-                raise ValueError(f"a text of model {model!r} is {text!r}, not text")
-            texts.setdefault(key, []).append(text)
+            try:
+                texts.setdefault(key, []).append(as_text(text, "text"))
+            except ValueError as error:
+                raise ValueError(f"a text of model {model!r}: {error}") from None
         made = fingerprint(
             texts, baseline=baseline, words=words, ngrams=ngrams, prompts=prompts, letters=letters
         )
@@ -176,60 +191,71 @@ def fingerprints_of(
 
 
 def read_texts(path: str | Path) -> pd.DataFrame:
-    """Read texts: a CSV, JSON Lines or Parquet table, or the samples of a run.
+    """Read texts from a table, or from the samples of a run.
 
     Parameters
     ----------
     path : str or Path
-        ``.csv``, ``.parquet``, ``.jsonl`` or ``.jsonl.gz``, with the columns ``model`` and
-        ``text``, and perhaps ``family``, ``date``, ``prompt``. Records of a run's samples are
-        taken as they are: see :func:`samples_table`.
+        File as :func:`~commensal.llm.corpora.read_rows` reads it (.jsonl, .json, .csv, .tsv,
+        .parquet, compressed or not), with the columns ``model`` and ``text``, and perhaps
+        ``family``, ``date``, ``prompt``. In the place of ``text`` there may be ``messages``: what
+        the assistant says in them is the text. Records of a run's samples are taken as they are:
+        see :func:`samples_table`.
 
     Returns
     -------
     pandas.DataFrame
+        Texts with these columns.
 
     Raises
     ------
     ValueError
-        If the file is no such table.
+        If the file is no such table; the message has the first row that does not fit.
     """
-    path = Path(path)
-    try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path, keep_default_na=False)
-        elif path.suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            opened = gzip.open if path.suffix == ".gz" else open
-            with opened(path, "rt", encoding="utf-8") as lines:
-                table = pd.DataFrame([json.loads(line) for line in lines if line.strip()])
-    except (ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path}: not a table of texts ({error})") from None
-    if {"entity", "generation", "completion"} <= set(table.columns):
-        return samples_table(table)
-    for column in ("model", "text"):
-        if column not in table:
-            raise ValueError(f"{path}: no column {column!r}")
-    return table
+    rows = list(read_rows(path))
+    columns = set().union(*(row for _, row in rows))
+    sampled = columns >= {"model", "generation", "completion"}
+    needed = ("model", "generation", "completion") if sampled else ("model", "text")
+    if not sampled and "text" not in columns and "messages" in columns:
+        needed = ("model", "messages")
+    for column in needed:
+        if rows and column not in columns:
+            raise ValueError(f"{str(path)!r}: no column {column!r}")
+    found = []
+    for where, row in rows:
+        try:
+            for column in needed[:-1]:
+                as_text(row.get(column), column)
+            if needed[-1] == "messages":
+                turns = turns_of(row.get("messages"))
+                text = "\n".join(t["content"] for t in turns if t["role"] == "assistant")
+                row = {**row, "text": text}
+            else:
+                row = {**row, needed[-1]: as_text(row.get(needed[-1]), needed[-1])}
+        except ValueError as error:
+            raise ValueError(f"{str(path)!r}, {where}: {error}") from None
+        found.append(row)
+    if not found:
+        raise ValueError(f"{str(path)!r} has no texts")
+    return samples_table(pd.DataFrame(found)) if sampled else pd.DataFrame(found)
 
 
 def samples_table(samples: pd.DataFrame) -> pd.DataFrame:
-    """A run's samples as texts: entities are families, generations are dates.
+    """Return a run's samples as a table of texts: models are families, generations are dates.
 
     Parameters
     ----------
     samples : pandas.DataFrame
-        With ``entity``, ``generation``, ``prompt`` and ``completion``, as in the
+        Table with ``model``, ``generation``, ``prompt`` and ``completion``, as in the
         ``samples.jsonl.gz`` of a run's generations (those of several may be joined).
 
     Returns
     -------
     pandas.DataFrame
-        ``model`` ("entity 0, generation 3"), ``family``, ``date``, ``prompt``, ``text``.
+        Texts: ``model`` ("model 0, generation 3"), ``family``, ``date``, ``prompt``, ``text``.
     """
-    entity, generation = samples["entity"].astype(int), samples["generation"].astype(int)
-    family = "entity " + entity.astype(str)
+    model, generation = samples["model"].astype(int), samples["generation"].astype(int)
+    family = "model " + model.astype(str)
     return pd.DataFrame(
         {
             "model": family + ", generation " + generation.astype(str),
@@ -242,7 +268,7 @@ def samples_table(samples: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first(scores: dict[str, float], count: int) -> dict[str, float]:
-    """The highest; equal ones in the order of the alphabet."""
+    """Return the ``count`` highest scores, with equal ones in alphabetical order."""
     return dict(sorted(scores.items(), key=lambda item: (-item[1], item[0]))[:count])
 
 

@@ -1,4 +1,4 @@
-"""Questions with a few choices of answer: made up from a known law, from files, from the Hub.
+"""Multiple-choice questions: made up from a known law, from files, or from the Hub.
 
 `pollination`, app. C and D.3: models are ranked by how many they answer rightly. A model's answer
 is the choice that it finds most likely (:mod:`commensal.llm.multiple_choice.answering`, the only
@@ -12,8 +12,9 @@ from commensal.llm.multiple_choice._configs import (
     MadeUpQuestions,
     QuestionsConfig,
 )
-from commensal.llm.multiple_choice._load import Question, Questions, load_questions
+from commensal.llm.multiple_choice._load import Questions, load_questions
 from commensal.llm.multiple_choice._made_up import accuracy_of_law
+from commensal.llm.multiple_choice._rows import Question
 
 __all__ = [
     "QUESTIONS",

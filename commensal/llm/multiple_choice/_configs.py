@@ -1,22 +1,26 @@
-"""What questions can be asked for, as settings that are checked before anything is read."""
+"""Settings of multiple-choice questions, checked before anything is read."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from commensal.llm.corpora._configs import SUFFIXES
-from commensal.llm.corpora._templates import Template
+from commensal.llm.corpora import CorpusSettings, read_rows
+from commensal.llm.corpora._hub import rows_of_split
+from commensal.llm.corpora._opened import SUFFIXES, format_of, stem_of
+from commensal.llm.corpora._templates import Row, Template
+from commensal.llm.multiple_choice._made_up import made_up
+from commensal.llm.multiple_choice._rows import Question, questions_of_rows
 
 Count = Annotated[int, Field(ge=1)]
 # questions give columns and folders their names
 Name = Annotated[str, Field(pattern=r"^[\w.\- ]+$")]
 
 
-class _Asked(BaseModel):
-    """What all questions have in common.
+class AskedQuestions(BaseModel):
+    """Settings that all kinds of questions have in common.
 
     Attributes
     ----------
@@ -24,34 +28,74 @@ class _Asked(BaseModel):
         k: how many solved questions stand before each one; they are set aside, not asked.
     normalise : {"none", "tokens", "characters"}
         A choice's log-likelihood is divided by its length in these; with "none" it is not.
+    about_law : bool
+        Whether they are made up about the law of a language, rather than read.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about_law: ClassVar[bool] = False
 
     name: Name = "questions"
     shots: Annotated[int, Field(ge=0)] = 0
     normalise: Literal["none", "tokens", "characters"] = "characters"
 
+    @property
+    def remote(self) -> str | None:
+        """Name of the dataset that would be downloaded; None: there is none."""
+        return None
 
-class MadeUpQuestions(_Asked):
-    """Which text goes on from this prompt? Questions about a language whose law is known.
+    def longest(self, prompt_words: int) -> int | None:
+        """Tokens of a question about texts with such prompts, where tokens are words."""
+        return None
+
+    def ask(self, task: CorpusSettings, seed: int) -> tuple[str, list[int], list[Question]]:
+        """Return what questions are called in messages, keys that divide them, and all of them.
+
+        There are no keys where they are drawn, each by itself.
+
+        Parameters
+        ----------
+        task : CorpusSettings
+            Task whose law made-up questions are about.
+        seed : int
+            Seed of what is drawn.
+
+        Raises
+        ------
+        ValueError
+            If questions cannot be read or drawn; the message is one line.
+        """
+        raise NotImplementedError
+
+    def described(self) -> str:
+        """Describe the questions in a few words."""
+        per = {"none": "", "tokens": " per token", "characters": " per character"}[self.normalise]
+        return f"{self.name} ({self.shots} shots, log-likelihood{per})"
+
+
+class MadeUpQuestions(AskedQuestions):
+    """Questions about a language with a known law, on which text continues a prompt.
 
     Attributes
     ----------
     count : int
-        How many.
+        Number of questions.
     choices : int
-        Of each question, one of them right.
+        Number of choices of each question, one of them right.
     words : int
-        Of each choice: the fewer, the harder.
+        Number of words of each choice: the fewer, the harder.
     wrong : {"text", "shuffled", "language"}
-        What wrong choices are: the same language's words after other prompts, so that only the
-        first word tells; the right words in another order; or another language's.
+        Kind of wrong choices: the same language's words after other prompts, so that only the first
+        word tells; the right words in another order; or another language's.
     language : int or None
-        Of wrong choices from another language, by default the next one.
+        Number of the other language that wrong choices come from, by default the next one.
     name, shots, normalise
-        See the others. All choices have the same length, so the last does not matter.
+        Settings of all kinds of questions. All choices have the same length, so ``normalise`` does
+        not matter.
     """
+
+    about_law: ClassVar[bool] = True
 
     kind: Literal["made-up"] = "made-up"
     count: Annotated[int, Field(ge=2)] = 400
@@ -65,31 +109,54 @@ class MadeUpQuestions(_Asked):
         if self.wrong == "shuffled" and self.words < 2:
             raise ValueError("one word alone cannot be shuffled; raise words")
         if self.language is not None and self.wrong != "language":
-            raise ValueError("language is of wrong choices from another language alone")
+            raise ValueError("language needs wrong: language, or it says nothing")
         return self
 
+    def ask(self, task: CorpusSettings, seed: int) -> tuple[str, list[int], list[Question]]:
+        """Draw the questions from the task's law."""
+        return f"questions {self.name!r}", [], made_up(self, task, seed)
 
-class TableQuestions(_Asked):
-    r"""What :class:`FileQuestions` and :class:`HubQuestions` have in common.
+    def longest(self, prompt_words: int) -> int:
+        """Count the tokens of a question with its shots and the mark of the beginning."""
+        return (1 + self.shots) * (prompt_words + self.words) + 1
+
+    def described(self) -> str:
+        """Describe the questions, the number of their choices, and what wrong choices are."""
+        words = "1 word" if self.words == 1 else f"{self.words} words"
+        return (
+            f"{self.name} ({self.shots} shots, log-likelihood; {self.choices} choices of {words}, "
+            f"wrong: {self.wrong})"
+        )
+
+
+class TableQuestions(AskedQuestions):
+    r"""Settings that :class:`FileQuestions` and :class:`HubQuestions` have in common.
+
+    Which questions are held out is up to a hash of each (what the columns of ``prompt`` and
+    ``choices`` hold), as for :class:`TextCorpus`: the same ones whatever else is read.
 
     Attributes
     ----------
     prompt : str
-        A column, or a template with columns in braces, as in ``"{question}\nAnswer:"``.
+        Question: a column, or a template with columns in braces, as in ``"{question}\nAnswer:"``.
     choices : str or list of str
-        A column that holds all of them (a list, ``{"text": [...], "label": [...]}``,
-        "(A) one (B) another" or "a ) one , b ) another"), or a column for each.
+        Choices: a column that holds all of them (a list, ``{"text": [...], "label": [...]}``, "(A)
+        one (B) another" or "a ) one , b ) another"), or a column for each.
     answer : str
-        The column that says which is right: a label, a letter, or a number.
+        Column that says which is right: a label, a letter, or a number.
     first : {0, 1}
-        What number the first choice has, where answers are numbers.
+        Number of the first choice, where answers are numbers.
     blank : str or None
-        What in the prompt each choice is put in place of. Then the text up to there is the
+        Part of the prompt that each choice is put in place of. Then the text up to there is the
         prompt, and how likely the rest is decides (WinoGrande).
+    max_dropped : float
+        Largest share of rows that are no question, in [0, 1]; they are left out and counted. A
+        larger share is an error.
     limit : int or None
-        Only the first so many rows are read.
+        Number of questions to read, the first ones.
     name, shots, normalise
-        Default of the name: the file's without its ending, the dataset's without its owner.
+        Settings of all kinds of questions. The name is by default the file's without its ending,
+        the dataset's without its owner.
     """
 
     prompt: str
@@ -101,6 +168,7 @@ class TableQuestions(_Asked):
     answer: str
     first: Literal[0, 1] = 0
     blank: Annotated[str, Field(min_length=1)] | None = None
+    max_dropped: float = Field(default=0.1, ge=0, le=1)
     limit: Annotated[int, Field(ge=2)] | None = None
 
     @field_validator("prompt")
@@ -109,9 +177,24 @@ class TableQuestions(_Asked):
         Template(text)
         return text
 
+    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open the table: what it is called in messages; where each row is, and its columns.
+
+        Raises
+        ------
+        ValueError
+            If there is none or it cannot be read; the message is one line.
+        """
+        raise NotImplementedError
+
+    def ask(self, task: CorpusSettings, seed: int) -> tuple[str, list[int], list[Question]]:
+        """Read the questions from the table."""
+        source, rows = self.opened()
+        return source, *questions_of_rows(rows, self, source)
+
 
 class FileQuestions(TableQuestions):
-    """Questions in a local .jsonl, .tsv, .csv or .parquet, as :class:`FileCorpus` reads them."""
+    """Questions in a local file with columns, as :class:`FileCorpus` reads it."""
 
     kind: Literal["file"] = "file"
     path: str
@@ -120,16 +203,18 @@ class FileQuestions(TableQuestions):
     @classmethod
     def _default_name(cls, given: Any) -> Any:
         if isinstance(given, dict) and "name" not in given and isinstance(given.get("path"), str):
-            return given | {"name": Path(given["path"]).stem}
+            return given | {"name": stem_of(given["path"])}
         return given
 
     @field_validator("path")
     @classmethod
     def _check_path(cls, path: str) -> str:
-        known = [suffix for suffix in SUFFIXES if suffix != ".txt"]
-        if Path(path).suffix not in known:
-            raise ValueError(f"{path!r} must end in {', '.join(known)}")
+        format_of(path, tuple(suffix for suffix in SUFFIXES if suffix != ".txt"))
         return path
+
+    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open the file."""
+        return repr(self.path), read_rows(self.path)
 
 
 class HubQuestions(TableQuestions):
@@ -151,6 +236,15 @@ class HubQuestions(TableQuestions):
         ):
             return given | {"name": given["dataset"].rstrip("/").rsplit("/", 1)[-1]}
         return given
+
+    @property
+    def remote(self) -> str:
+        """Name the dataset."""
+        return self.dataset
+
+    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open the split."""
+        return rows_of_split(self.dataset, self.subset, self.split, self.revision)
 
 
 # Of repositories that hold a loading script, which datasets no longer runs, the Hub's own

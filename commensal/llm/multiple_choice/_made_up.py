@@ -1,4 +1,4 @@
-"""Questions about a language whose law is known."""
+"""Made-up questions about a language whose law is known."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from commensal.llm.corpora import Example, Markov, MarkovCorpus
-from commensal.llm.multiple_choice._configs import MadeUpQuestions
+from commensal.llm.corpora import CorpusSettings, Example, Markov
+from commensal.llm.multiple_choice._rows import Question
 
 if TYPE_CHECKING:
-    from commensal.llm.multiple_choice._load import Question
+    from commensal.llm.multiple_choice._configs import MadeUpQuestions
 
 
-def made_up(
-    config: MadeUpQuestions, task: MarkovCorpus, seed: int, count: int
-) -> list[tuple[tuple[Example, ...], int]]:
-    """So many questions: choices, and which is right.
+def made_up(config: MadeUpQuestions, task: CorpusSettings, seed: int) -> list[Question]:
+    """Draw all questions, those that are shots among them.
 
     Prompts and right choices are new texts of the task's law, as long as its prompts.
+
+    Raises
+    ------
+    ValueError
+        If the task has no known law.
     """
-    law, first = task.law(), task.prompt_words
+    law, first, count = task.law(), task.prompt_words, config.count + config.shots
+    if law is None:
+        raise ValueError(f"made-up questions need a task whose law is known, not {task.name!r}")
     rng = np.random.default_rng([seed, 0])
     texts = law.sample(rng, count, first + config.words)
     # no shuffle of these words is another text, so other texts take their place
@@ -30,9 +35,7 @@ def made_up(
             texts[i] = law.sample(rng, 1, first + config.words)[0]
     other = law
     if config.wrong == "language":
-        language = task.language + 1 if config.language is None else config.language
-        changed = MarkovCorpus.model_validate(task.model_dump() | {"language": language})
-        other = changed.law()
+        other = task.other_law(config.language)
     found = []
     for text in texts:
         right = text[first:]
@@ -48,7 +51,7 @@ def made_up(
         order = rng.permutation(config.choices)
         prompt = law.decode(text[:first])
         found.append(
-            (
+            Question(
                 tuple(Example(prompt, " " + law.decode(choices[i])) for i in order),
                 int(np.flatnonzero(order == 0)[0]),
             )
@@ -57,7 +60,7 @@ def made_up(
 
 
 def accuracy_of_law(law: Markov, questions: Sequence[Question]) -> float:
-    """How often the choice that is most likely under the law is the right one.
+    """Compute how often the choice that is most likely under the law is the right one.
 
     It is what a model that has learnt the law perfectly reaches. Where wrong choices are shuffled
     no other way of answering does better: each order is as likely to be dealt as any other.

@@ -1,33 +1,33 @@
-"""A model's answers: the choice that it finds most likely."""
+"""Answers of a model to questions: the choice that it finds most likely."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from commensal.llm.models.tokens import Encoded, encode_pairs, marks_of, pad
+from commensal.llm.models.training import autocast, cross_entropy
 from commensal.llm.multiple_choice._load import Question, Questions
-from commensal.llm.text import Encoded, encode_prompts, pad
-from commensal.llm.training import autocast, cross_entropy
 
 
 class Sheet(NamedTuple):
-    """Questions as a model reads them: a row for each choice of each."""
+    """Encoded questions, with a row for each choice of each question."""
 
     rows: list[Encoded]
     lengths: Float[np.ndarray, " rows"]
-    """By which log-likelihoods are divided."""
+    """Divisors of the log-likelihoods, by row."""
     sizes: Int[np.ndarray, " questions"]
-    """How many choices each question has."""
+    """Number of choices of each question."""
     right: Int[np.ndarray, " questions"]
 
     @property
     def tokens(self) -> int:
-        """That a model reads to answer all."""
+        """Number of tokens that a model reads to answer all questions."""
         return sum(len(row.tokens) for row in self.rows)
 
 
@@ -53,15 +53,14 @@ def sheet(
     """
     before = "".join(prompt + completion + "\n\n" for prompt, completion in of.shots)
     choices = [choice for question in questions for choice in question.choices]
-    prompts = encode_prompts(tokenizer, [before + prompt for prompt, _ in choices], 1 << 30)
-    completions: Any = tokenizer([text for _, text in choices], add_special_tokens=False)
-    begin = len(encode_prompts(tokenizer, [""], 1 << 30)[0])
+    begin = marks_of(tokenizer).begin
     rows = []
-    for prompt, completion in zip(prompts, completions["input_ids"], strict=True):
-        completion = completion[: context - max(begin, 1)]
-        room = context - begin - len(completion)
-        own = prompt[begin:]
-        kept = (*prompt[:begin], *own[max(len(own) - room, 0) :])
+    for prompt, completion in encode_pairs(
+        tokenizer, [before + prompt for prompt, _ in choices], [text for _, text in choices]
+    ):
+        completion = completion[: context - max(len(begin), 1)]
+        room = context - len(begin) - len(completion)
+        kept = (*begin, *prompt[max(len(prompt) - room, 0) :])
         rows.append(Encoded((*kept, *completion), len(kept)))
     if of.normalise == "none":
         lengths = [1.0] * len(rows)
@@ -85,7 +84,7 @@ def log_likelihoods(
     batch_size: int,
     precision: str,
 ) -> Float[np.ndarray, " rows"]:
-    """Log-probability of each row's completion given its prompt, nats; rows in batches.
+    """Compute the log-probability of each row's completion given its prompt, in nats.
 
     Parameters
     ----------
@@ -112,7 +111,7 @@ def log_likelihoods(
 def answers(
     model: PreTrainedModel, asked: Sheet, *, padding: int, batch_size: int, precision: str
 ) -> Int[np.ndarray, " questions"]:
-    """The most likely choice of each question; of equally likely ones the first."""
+    """Return the most likely choice of each question, the first one among equals."""
     scores = log_likelihoods(
         model, asked.rows, padding=padding, batch_size=batch_size, precision=precision
     )
@@ -126,6 +125,6 @@ def answers(
 def accuracy(
     model: PreTrainedModel, asked: Sheet, *, padding: int, batch_size: int, precision: str
 ) -> float:
-    """Share of questions that a model answers rightly."""
+    """Return the share of questions that a model answers correctly."""
     given = answers(model, asked, padding=padding, batch_size=batch_size, precision=precision)
     return float((given == asked.right).mean())

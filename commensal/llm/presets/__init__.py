@@ -1,4 +1,4 @@
-"""Runs by name, and runs in YAML files."""
+"""Configurations of runs: presets by name, and YAML files."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ValidationError
 
-from commensal.llm.config import Experiment, RunConfig
+from commensal.llm.config import WORKFLOWS, ExperimentConfig, explained, validated
+from commensal.llm.corpora import PRESETS
 
 _FOLDER = Path(__file__).parent
 
 
 def preset_names() -> list[str]:
-    """The presets.
+    """List the names of the presets.
 
     Examples
     --------
@@ -27,7 +28,7 @@ def preset_names() -> list[str]:
 
 
 def description(name: str) -> str:
-    """What a preset is: the comment at its head, as one paragraph.
+    """Return a preset's description: the comment at its head, as one paragraph.
 
     Examples
     --------
@@ -39,19 +40,40 @@ def description(name: str) -> str:
     return " ".join(line.lstrip("# ") for line in head)
 
 
-def read_config(name: str | Path, changes: Sequence[str] = ()) -> Experiment:
-    """A run's configuration, from a preset or a YAML file.
+def preset_text(name: str) -> str:
+    """Return the YAML of a preset as it is in the file.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> "generations:" in preset_text("demo")
+    True
+    """
+    if name not in preset_names():
+        known = ", ".join(preset_names())
+        raise ValueError(f"there is no preset {name!r}; presets: {known}")
+    return (_FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+
+
+def read_config(name: str | Path, changes: Sequence[str] = ()) -> ExperimentConfig:
+    """Read a run's configuration from a preset or a YAML file.
 
     Parameters
     ----------
     name : str or Path
+        Name of a preset, or path of a YAML file.
     changes : sequence of str
         Settings to override, each ``path.to.setting=value`` with the value in YAML; a number in
         the path counts entries of a list.
 
     Returns
     -------
-    Experiment
+    ExperimentConfig
+        Settings of the run.
 
     Raises
     ------
@@ -73,15 +95,24 @@ def read_config(name: str | Path, changes: Sequence[str] = ()) -> Experiment:
             f"there is no preset and no file {str(name)!r}; presets: {known}"
         ) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{str(name)!r} is not YAML: {error}") from None
+        raise ValueError(f"{str(name)!r} is not YAML: {_what(error)}") from None
     if not isinstance(settings, dict):
         raise ValueError(f"{str(name)!r} must hold settings by name")
     settings.setdefault("workflow", "interactive")
     for change in changes:
         _apply(settings, change)
-    # without what was given: a key in the wrong place would be shown
-    quiet = ConfigDict(hide_input_in_errors=True)
-    return TypeAdapter(RunConfig, config=quiet).validate_python(settings)
+    try:
+        return validated(settings)
+    except ValidationError as error:
+        raise explained(error, settings, WORKFLOWS) from None
+
+
+def _what(error: yaml.YAMLError | UnicodeDecodeError) -> str:
+    """Describe a YAML error with its line number, without the line itself, which may hold a key."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return str(getattr(error, "reason", None) or "it cannot be read")
+    return f"line {mark.line + 1}: {getattr(error, 'problem', None) or 'it cannot be read'}"
 
 
 def _apply(settings: dict[str, Any], change: str) -> None:
@@ -92,10 +123,15 @@ def _apply(settings: dict[str, Any], change: str) -> None:
     *parents, name = path.split(".")
     try:
         for parent in parents:
-            at = at[int(parent)] if isinstance(at, list) else at.setdefault(parent, {})
+            place: Any = int(parent) if isinstance(at, list) else parent
+            inner = at[place] if isinstance(at, list) else at.setdefault(parent, {})
+            if isinstance(inner, str) and inner in PRESETS:  # a corpus by its name
+                inner = at[place] = PRESETS[inner].model_dump(mode="json")
+            at = inner
         if isinstance(at, list):
             at[int(name)] = yaml.safe_load(value)
         else:
             at[name] = yaml.safe_load(value)
     except (ValueError, IndexError, TypeError, AttributeError, yaml.YAMLError):
-        raise ValueError(f"cannot change {change!r}: there is no such place") from None
+        # without the value, which may be a key in the wrong place
+        raise ValueError(f"cannot change {path!r}: there is no such place") from None

@@ -1,7 +1,8 @@
 """A web that models read and write: retrieval in place of training (paper `webdynamics`).
 
-``store`` holds what is on the web, ``local`` and ``endpoint`` answer, ``measures`` says how far the
-models are apart, ``run`` goes through Algorithm 1, ``reading`` gives what a run has measured.
+``store`` holds what is on the web, ``local`` and ``endpoint`` answer, ``answers`` judges what
+servers send and ``cache`` keeps it, ``measures`` says how far the models are apart, ``run`` goes
+through Algorithm 1, ``reading`` gives what a run has measured.
 Importing this package needs no torch.
 """
 

@@ -1,31 +1,27 @@
-"""Answers that servers have given: kept the moment they arrive, asked for only once."""
+"""Cache of servers' answers, stored unchanged on arrival so that each is asked for once."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from commensal.llm.directory import Unsaved
-
-
-class Kept(NamedTuple):
-    """One response."""
-
-    text: str
-    tokens: int
-    """That the server counted; 0 where it does not say."""
+from commensal.llm.records.directory import Unsaved
+from commensal.llm.web.answers import Said, Unreadable, read_answer
 
 
-class ResponseCache:
-    """Responses to numbered requests, in a file that only ever grows.
+class AnswerCache:
+    """Answers to numbered requests, in a file that is only appended to.
 
-    A line holds what one request brought; it is on disk before the next request is made. A line
-    that was cut short by a kill is passed over.
+    A line holds what one request brought, whole and unjudged: what counts as a good answer is
+    decided when it is read, so another decision costs no request. It is on disk before anything
+    else is done with it. A line that was cut short by a kill is passed over. Several processes
+    may share the file.
 
     Parameters
     ----------
@@ -35,53 +31,77 @@ class ResponseCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, int], Kept] = {}
-        self._broken = False
-        try:
-            lines = path.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        self._broken = bool(lines[-1])
-        for line in lines:
-            try:
-                entry = json.loads(line)
-                found = {
-                    (entry["request"], int(index)): Kept(str(text), int(tokens))
-                    for index, text, tokens in entry["responses"]
-                }
-            except (ValueError, KeyError, TypeError):
-                continue
-            self._known |= found
+        self._read = 0
+        self._known: dict[tuple[str, int], list[Said]] = {}
+        self.refresh()
 
-    def get(self, request: str, index: int) -> Kept | None:
-        """A response that is known."""
-        return self._known.get((request, index))
+    def tries(self, request: str, index: int) -> list[Said]:
+        """Return all answers to one numbered request, the oldest first."""
+        return self._known.get((request, index), [])
 
-    def put(self, request: str, responses: Sequence[tuple[int, Kept]]) -> None:
-        """Keep responses, by their numbers.
+    def put(self, request: str, numbers: Sequence[int], body: str) -> None:
+        """Store the answers to a request.
+
+        Parameters
+        ----------
+        request : str
+            What :func:`request_id` gives.
+        numbers : sequence of int
+            Of the responses that were asked for, in the order of the answer's choices.
+        body : str
+            All that the server sent.
 
         Raises
         ------
         Unsaved
-            If they cannot be written.
+            If it cannot be written.
+        Unreadable
+            If it is no answer; it is kept all the same.
         """
-        entry = {"request": request, "responses": [(i, *kept) for i, kept in responses]}
-        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+        # in ASCII, as only that holds lone surrogates
+        line = json.dumps({"request": request, "numbers": list(numbers), "body": body}).encode()
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self._lock, self.path.open("a+b") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # goes with the file
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(end - 1, 0))
+                broken = file.read(1) not in (b"", b"\n")
+                file.write(b"\n" + line + b"\n" if broken else line + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise Unsaved(f"cannot write {str(self.path)!r}: {why}") from error
+        self.refresh()
+        read_answer(body)
+
+    def refresh(self) -> None:
+        """Read what this process or another one has added to the file."""
         with self._lock:
             try:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("ab") as file:
-                    file.write(b"\n" + line if self._broken else line)
-                    file.flush()
-                    os.fsync(file.fileno())
+                with self.path.open("rb") as file:
+                    file.seek(self._read)
+                    added = file.read()
+            except FileNotFoundError:
+                return
             except OSError as error:
                 why = error.strerror or str(error)
-                raise Unsaved(f"cannot write {str(self.path)!r}: {why}") from error
-            self._broken = False
-            self._known |= {(request, i): kept for i, kept in responses}
+                raise Unsaved(f"cannot read {str(self.path)!r}: {why}") from error
+            whole = added[: added.rfind(b"\n") + 1]
+            self._read += len(whole)
+            for line in whole.splitlines():
+                try:
+                    entry = json.loads(line)
+                    request, numbers = entry["request"], entry["numbers"]
+                    found = read_answer(entry["body"])
+                    for index, said in zip(numbers, found, strict=False):
+                        self._known.setdefault((request, int(index)), []).append(said)
+                except (ValueError, KeyError, TypeError, AttributeError, Unreadable):
+                    continue
 
 
 def request_id(request: dict[str, Any]) -> str:
-    """What makes two requests the same: all that the answer's law depends on, and their place."""
-    text = json.dumps(request, sort_keys=True, ensure_ascii=False)
+    """Hash everything on which the law of an answer depends, and the place of the request."""
+    text = json.dumps(request, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]

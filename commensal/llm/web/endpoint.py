@@ -6,60 +6,77 @@ was under way. The key comes from an environment variable, and goes nowhere but 
 
 from __future__ import annotations
 
-import email.utils
 import importlib
-import math
 import os
-import random
 import threading
-import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from functools import partial
 from typing import Any
 
-from commensal.llm.config import EndpointModel, WebRun
+from commensal.llm.config import BadAnswer, EndpointModel, WebConfig
 from commensal.llm.seeds import seed_of
-from commensal.llm.web.asking import Answer, Question
-from commensal.llm.web.cache import Kept, ResponseCache, request_id
+from commensal.llm.web.answers import Said, fault, without_blocks
+from commensal.llm.web.asking import Answer, Place, Response, WebQuestion
+from commensal.llm.web.cache import AnswerCache, request_id
+from commensal.llm.web.patience import EndpointError, PatientServer, times
+from commensal.llm.web.secret import Secret
+from commensal.llm.web.telling import tell_served
 
-# Passing troubles besides those of the server: a conflict, or a request that timed out there.
-_PASSING = {408, 409, 425, 429}
-_RESUME = "what it has answered is kept: go on with commensal llm resume"
+__all__ = ["EndpointError", "EndpointResponder", "check_endpoints"]
+
+_SHOWN: dict[BadAnswer, str] = {
+    "cut": "cut off",
+    "refused": "a refusal",
+    "tool_call": "a call of a tool",
+}
+_REMEDIES: dict[BadAnswer, str] = {
+    "empty": "a larger sampling.max_new_tokens helps models that think first",
+    "cut": "use a larger sampling.max_new_tokens, or take cut out of bad_answers",
+    "refused": "ask another query",
+    "filtered": "ask another query",
+    "tool_call": "serve the model without tools",
+}
 
 
-class EndpointError(ValueError):
-    """A server that gives no answer, in one line."""
-
-
-def check_endpoints(config: WebRun) -> None:
-    """Refuse what is missing before anything is written.
+def check_endpoints(config: WebConfig) -> None:
+    """Raise an error for missing keys or proxies before anything is written.
 
     Raises
     ------
     ValueError
-        If the package or a key is not there.
+        If the package or a key is not there, or a key stands in the settings.
     """
-    for model in config.models:
-        if isinstance(model, EndpointModel):
-            try:
-                importlib.import_module("openai")
-            except ImportError:
-                raise ValueError(
-                    "endpoints need the package openai: pip install 'commensal[llm]'"
-                ) from None
-            _key(model)
+    for model in config.endpoints:
+        try:
+            importlib.import_module("httpx2")
+        except ImportError:
+            raise ValueError(
+                "endpoints need the package httpx2: pip install 'commensal[llm]'"
+            ) from None
+        if _key(model).within(config.model_dump_json()):
+            raise ValueError(
+                f"the key that {model.key} holds also stands in the settings, which are "
+                "written to the run; take it out of them"
+            )
 
 
-def _key(model: EndpointModel) -> str:
+def _key(model: EndpointModel) -> Secret:
     if model.key is None:
-        return "none"  # the client insists on one
+        return Secret(None)
     value = os.environ.get(model.key, "").strip()
     if not value:
         raise ValueError(
             f"the environment variable {model.key} must hold the key of {model.base_url}; "
             "it is not set"
         )
-    return value
+    if not (value.isascii() and value.isprintable()) or " " in value:
+        raise ValueError(
+            f"the environment variable {model.key} holds no key: there are characters in it that "
+            "no key has (not shown here)"
+        )
+    return Secret(value)
 
 
 class EndpointResponder:
@@ -67,44 +84,84 @@ class EndpointResponder:
 
     Parameters
     ----------
-    config : WebRun
+    config : WebConfig
     model : EndpointModel
     cache : callable
-        The file of answers of a place (a setting), opened once.
+        The file of answers of a place (a point), opened once.
 
     Raises
     ------
     ValueError
-        If the key is not in the environment.
+        If the key is not in the environment, or the environment's proxy cannot be used.
     """
 
     def __init__(
-        self, config: WebRun, model: EndpointModel, cache: Callable[[str], ResponseCache]
+        self, config: WebConfig, model: EndpointModel, cache: Callable[[str], AnswerCache]
     ) -> None:
-        import openai
-
         self.config = config
         self.model = model
         self.cache = cache
         self._secret = _key(model)
-        self._openai: Any = openai
-        self._client = openai.OpenAI(
-            api_key=self._secret,
-            base_url=model.base_url,
-            timeout=model.timeout,
-            max_retries=0,  # ours also take answers that cannot be read, and can be stopped
-        )
-        self._pace = Pace(model.requests_per_minute)
+        self._server = PatientServer(model, self._secret)
         self._stop = threading.Event()
+        self._served: set[str] = set()
+        self.loaded = None
 
-    def respond(self, question: Question, progress: Callable[[float | int], None]) -> Answer:
-        """All responses; only those that no file has are asked for.
+    @staticmethod
+    def check(config: WebConfig, model: EndpointModel) -> None:
+        """Do nothing, as :func:`check_endpoints` has checked the keys."""
+
+    @classmethod
+    def opened(cls, model: EndpointModel, place: Place) -> EndpointResponder:
+        """Make the responder; it connects at the first request."""
+        return cls(place.config, model, place.cache)
+
+    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Answer:
+        """Return all responses; only those that are not in the cache are requested.
 
         Raises
         ------
         EndpointError
-            If the server refuses, or fails more often than allowed.
+            If the server refuses, or fails more often than allowed, or its answers stay bad.
         """
+        request, name = self._request(question)
+        cache = self.cache(question.place.split("/")[0])
+        cache.refresh()
+        tries = partial(cache.tries, name)
+        everything = range(question.responses)
+
+        def ask(part: list[int]) -> None:
+            missing = part
+            while missing := [i for i in missing if self._open(tries(i))]:
+                more = self._seed(question.seed, missing[0], len(tries(missing[0])))
+                if len(missing) > 1:
+                    more["n"] = len(missing)
+                self._server.ask(request | more, partial(cache.put, name, missing), self._stop)
+            self._refuse_bad(question, part, tries)
+
+        known = [i for i in everything if not self._open(tries(i))]
+        self._refuse_bad(question, known, tries)
+        missing = [i for i in everything if i not in set(known)]
+        size = self.model.choices
+        parts = [missing[at : at + size] for at in range(0, len(missing), size)]
+        self._all(
+            ask, parts, lambda done: progress(min((len(known) + done * size) / len(everything), 1))
+        )
+        progress(1.0)
+        found = Answer(
+            [self._response(self._chosen(tries(i))) for i in everything],
+            len(question.posts),
+            *self._counted([said for i in everything for said in self._allowed(tries(i))]),
+        )
+        self._tell_served(found)
+        return found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._server.close()
+
+    def _request(self, question: WebQuestion) -> tuple[dict[str, Any], str]:
+        """Build a request without its seed, and the name under which its answers are kept."""
         sampling = self.config.sampling
         request = {
             "model": self.model.model,
@@ -112,45 +169,72 @@ class EndpointResponder:
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             self.model.limit: sampling.max_new_tokens,
-        }
-        extra = self.model.extra
-        name = request_id(
-            request
-            | {"extra": extra, "at": self.model.base_url, "place": question.place}
-            | ({"seed": question.seed} if self.model.seeded else {})
-        )
-        setting = question.place.split("/")[0]
-        cache = self.cache(setting)
-        while missing := [i for i in range(question.responses) if cache.get(name, i) is None]:
-            done = question.responses - len(missing)
-            parts = [
-                missing[at : at + self.model.choices]
-                for at in range(0, len(missing), self.model.choices)
-            ]
+        } | self.model.extra
+        place = {"at": self.model.base_url, "place": question.place, "seeded": self.model.seeded}
+        return request, request_id({"request": request, "seed": question.seed} | place)
 
-            def ask(part: list[int]) -> None:
-                more: dict[str, Any] = {"extra_body": extra} if extra else {}
-                if self.model.seeded:
-                    # servers take 32 bits, some of them with a sign
-                    more["seed"] = seed_of(question.seed, "response", part[0]) % 2**31
-                if len(part) > 1:
-                    more["n"] = len(part)
-                found = self._patiently(request | more)[: len(part)]
-                cache.put(name, list(zip(part, found, strict=False)))
+    def _seed(self, seed: int, number: int, again: int) -> dict[str, Any]:
+        """Return a seed for each response and try, below 2³¹ as some servers need it."""
+        if not self.model.seeded or "seed" in self.model.extra:
+            return {}
+        names = ["again", again] if again else []
+        return {"seed": seed_of(seed, "response", number, *names) % 2**31}
 
-            def report(finished: int, part: int = done) -> None:
-                progress(min((part + finished * self.model.choices) / question.responses, 1.0))
+    def _allowed(self, tries: Sequence[Said]) -> Sequence[Said]:
+        return tries[: 1 + self.config.ask_again]
 
-            self._all(ask, parts, report)
-        kept = [cache.get(name, i) for i in range(question.responses)]
-        found = [one for one in kept if one is not None]
-        progress(1.0)
-        texts = [" ".join(one.text.split()) for one in found]
-        return Answer(texts, len(question.posts), sum(one.tokens for one in found))
+    def _chosen(self, tries: Sequence[Said]) -> Said:
+        """Choose the first good answer, or else the last one."""
+        allowed = self._allowed(tries)
+        return next((said for said in allowed if self._response(said).bad is None), allowed[-1])
 
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._client.close()
+    def _open(self, tries: Sequence[Said]) -> bool:
+        """Return whether another answer has to be requested."""
+        few = len(tries) <= self.config.ask_again
+        return not tries or (few and self._response(self._chosen(tries)).bad is not None)
+
+    def _response(self, said: Said) -> Response:
+        text = " ".join(without_blocks(said.text, self.config.strip).split())
+        bad = fault(said, text, self.config.bad_answers)
+        shown = text or " ".join(said.refusal.split())
+        left_out = bad is not None and self.config.on_bad_answer == "skip"
+        return Response(shown, bad, left_out, said.finish or None, said.model)
+
+    def _counted(self, given: Sequence[Said]) -> tuple[int | None, dict[str, int]]:
+        """Count tokens, all answers, and bad answers by kind."""
+        kinds = Counter(self._response(said).bad for said in given)
+        counts = {"answers": len(given)} | {kind: kinds[kind] for kind in self.config.bad_answers}
+        tokens = [said.tokens for said in given if said.tokens is not None]
+        return (round(sum(tokens)) if len(tokens) == len(given) else None), counts
+
+    def _refuse_bad(
+        self, question: WebQuestion, numbers: Sequence[int], tries: Callable[[int], Sequence[Said]]
+    ) -> None:
+        """Raise an error at an answer that stays bad, if the settings say so."""
+        if self.config.on_bad_answer != "stop":
+            return
+        for number in numbers:
+            said = self._chosen(tries(number))
+            bad = self._response(said).bad
+            if bad is None:
+                continue
+            count = len(self._allowed(tries(number)))
+            point, generation, _ = question.place.split("/")
+            raise self._server.error(
+                f"{point}, generation {generation}, response {number + 1}: the answer is "
+                f"{_SHOWN.get(bad, bad)} (finish_reason {said.finish or None!r}), {times(count)}; "
+                f"{_REMEDIES[bad]}, or go on without such answers (on_bad_answer=skip) or with "
+                "them (on_bad_answer=post)",
+                "what it has answered is kept",
+            )
+
+    def _tell_served(self, answer: Answer) -> None:
+        """Tell the user once that a server names another model than the requested one."""
+        for response in answer.responses:
+            name = response.model
+            if name and name != self.model.model and name not in self._served:
+                self._served.add(name)
+                tell_served(self.model.shown, self.model.model, self._secret.masked(name[:100]))
 
     def _all(
         self,
@@ -158,136 +242,29 @@ class EndpointResponder:
         parts: Sequence[list[int]],
         report: Callable[[int], None],
     ) -> None:
-        """Several at once; at the first failure no further one is begun."""
+        """Send several requests at once; after the first failure start no further one."""
         self._stop.clear()
+        failures: list[BaseException] = []
+
+        def guarded(part: list[int]) -> None:
+            try:
+                ask(part)
+            except BaseException as error:
+                failures.append(error)
+                self._stop.set()  # here, as the pool begins the next one at once
+
         with ThreadPoolExecutor(self.model.concurrency) as pool:
-            futures: list[Future[None]] = [pool.submit(ask, part) for part in parts]
+            futures: list[Future[None]] = [pool.submit(guarded, part) for part in parts]
             try:
                 for finished, future in enumerate(as_completed(futures), start=1):
                     future.result()
+                    if failures:
+                        pool.shutdown(wait=False, cancel_futures=True)
+                        break
                     report(finished)
             except BaseException:
                 self._stop.set()
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-
-    def _patiently(self, request: dict[str, Any]) -> list[Kept]:
-        """One request, again and again while its failures may pass."""
-        openai, trouble = self._openai, ""
-        for attempt in range(self.model.retries + 1):
-            self._pace.wait(self._stop)
-            if self._stop.is_set():
-                raise self._error("stopped")
-            asked: float | None = None
-            try:
-                return _responses(self._client.chat.completions.create(**request))
-            except openai.APITimeoutError:
-                trouble = f"no answer within {self.model.timeout:g} seconds"
-            except openai.APIConnectionError as error:
-                trouble = f"no connection ({error.__cause__ or error})"
-            except openai.APIStatusError as error:
-                trouble = self._judged(error)
-                asked = _asked_to_wait(error.response.headers)
-            except (openai.APIError, ValueError, TypeError, AttributeError, KeyError) as error:
-                trouble = f"an answer that cannot be read ({_first_line(error)})"
-            if asked is not None and asked > self.model.longest_wait:
-                raise self._error(
-                    f"{trouble}; it asks to wait {asked:g} seconds, longer than longest_wait "
-                    f"({self.model.longest_wait:g})"
-                )
-            if attempt < self.model.retries:
-                wait = self.model.backoff * 2**attempt * random.uniform(0.75, 1.0)
-                wait = min(wait, self.model.longest_wait)
-                self._stop.wait(max(wait, asked or 0.0))
-        times = self.model.retries + 1
-        raise self._error(f"{trouble}, {times} time{'s' if times > 1 else ''} in a row")
-
-    def _judged(self, error: Any) -> str:
-        """What a status means, where it may pass; else it is raised."""
-        status, code = error.status_code, getattr(error, "code", None)
-        said = _first_line(error).removeprefix(f"Error code: {status} - ")
-        if status in (401, 403):
-            which = f"the key in {self.model.key}" if self.model.key else "requests without a key"
-            raise self._error(f"it refuses {which} ({status})")
-        if status == 429 and code == "insufficient_quota":
-            raise self._error(f"the account has no quota left ({said})")
-        if status == 404:
-            raise self._error(f"it knows no such model, or the address is wrong (404: {said})")
-        if status in _PASSING or status >= 500:
-            return "too many requests (429)" if status == 429 else f"status {status} ({said})"
-        raise self._error(f"it refuses the request ({status}: {said})")
-
-    def _error(self, what: str) -> EndpointError:
-        text = f"{self.model.base_url}, model {self.model.model!r}: {what}; {_RESUME}"
-        # servers like to repeat what they were sent
-        if self.model.key is not None:
-            text = text.replace(self._secret, "***")
-        return EndpointError(" ".join(text.split()))
-
-
-class Pace:
-    """At most so many beginnings per minute, evenly spaced, over all threads.
-
-    Parameters
-    ----------
-    per_minute : number or None
-        None: no limit.
-    """
-
-    def __init__(self, per_minute: float | int | None) -> None:
-        self.gap = 60.0 / per_minute if per_minute else 0.0
-        self._next = 0.0
-        self._lock = threading.Lock()
-
-    def wait(self, stop: threading.Event) -> None:
-        """Until it is this caller's turn, or all is stopped."""
-        if not self.gap:
-            return
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next)
-            self._next = turn + self.gap
-        stop.wait(turn - now)
-
-
-def _responses(completion: Any) -> list[Kept]:
-    """The texts of an answer.
-
-    Raises
-    ------
-    ValueError, TypeError or AttributeError
-        If it is not what the protocol says.
-    """
-    choices = completion.choices
-    if not choices:
-        raise ValueError("no choices")
-    texts = [choice.message.content for choice in choices]
-    if not all(text is None or isinstance(text, str) for text in texts):
-        raise ValueError("a message that is no text")
-    used = getattr(completion, "usage", None)
-    tokens = getattr(used, "completion_tokens", None)
-    each = tokens // len(texts) if isinstance(tokens, int) else 0
-    return [Kept(text or "", each) for text in texts]
-
-
-def _asked_to_wait(headers: Any) -> float | None:
-    """Seconds, from ``retry-after-ms`` or ``retry-after``, which may be a date."""
-    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        try:
-            seconds = float(value) * unit
-        except ValueError:
-            try:
-                seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-            except ValueError:
-                continue
-        if math.isfinite(seconds):
-            return max(seconds, 0.0)
-    return None
-
-
-def _first_line(error: Any) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:300] if lines else type(error).__name__
+        if failures:  # those after the first were stopped by it
+            raise failures[0]

@@ -27,21 +27,40 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from commensal.llm.config import LanguageModel, LanguagePosts, ScratchModel, WebRun
+from commensal.llm.config import LanguageModel, LanguagePosts, ScratchModel, WebConfig
 from commensal.llm.corpora import Example
-from commensal.llm.directory import staged
-from commensal.llm.models import architecture, cache_folder, load_folder
+from commensal.llm.models.loading import architecture, cache_folder, load_folder
+from commensal.llm.models.tokens import encode, marks_of, word_tokenizer
+from commensal.llm.models.training import Diverged, train
+from commensal.llm.records.directory import staged
 from commensal.llm.seeds import generator, seed_of
-from commensal.llm.text import encode, marks_of, word_tokenizer
-from commensal.llm.training import train
+from commensal.llm.web.asking import Place
+from commensal.llm.web.local import LoadedResponder
 
 _SLACK = 1.15  # room for posts that run on
+
+
+class TaughtResponder(LoadedResponder):
+    """A model that is taught before the run, unless the run has taught it already."""
+
+    @staticmethod
+    def check(config: WebConfig, model: LanguageModel) -> None:
+        """Do nothing, as the model is made for the run."""
+
+    @classmethod
+    def opened(cls, model: LanguageModel, place: Place) -> TaughtResponder:
+        """Teach the model, or load it from the run's folder or from the cache."""
+        folder = place.folder / "models" / str(place.at)
+        return cls(
+            place.config,
+            *open_taught(place.config, place.at, folder, place.device, place.progress),
+        )
 
 
 def answer_law(
     model: LanguageModel, counts: Float[np.ndarray, "*batch B"]
 ) -> Float[np.ndarray, "*batch B"]:
-    """In which language a model should answer: (s π_b + m_b)/(s + k).
+    """Compute the law of the language in which a model should answer: (s π_b + m_b)/(s + k).
 
     Parameters
     ----------
@@ -58,15 +77,15 @@ def answer_law(
     return (own + counts) / (model.strength + counts.sum(axis=-1, keepdims=True))
 
 
-def most_read(config: WebRun) -> int:
-    """k_T of the setting that reads most."""
-    n = max(config.entities or (len(config.models),))
-    first = sum(config.posts.counts) if isinstance(config.posts, LanguagePosts) else 0
-    return config.retrieved(max(config.beta), first + n * config.generations)
+def most_read(config: WebConfig) -> int:
+    """Return k_T of the grid point that reads most."""
+    n = max(config.take_part or (len(config.models),))
+    first = 0 if config.languages is None else sum(config.languages.counts)
+    return config.retrieved(max(config.read_share), first + n * config.generations)
 
 
-def context_needed(config: WebRun, languages: LanguagePosts) -> int:
-    """Tokens of the longest prompt, with its answer."""
+def context_needed(config: WebConfig, languages: LanguagePosts) -> int:
+    """Count the tokens of the longest prompt and its answer."""
     frame = len(config.ask([]).split())
     each = len(config.post.format(post="").split()) + languages.words
     answer = config.sampling.max_new_tokens + 2
@@ -74,22 +93,20 @@ def context_needed(config: WebRun, languages: LanguagePosts) -> int:
 
 
 def open_taught(
-    config: WebRun,
+    config: WebConfig,
     at: int,
     folder: Path,
     device: torch.device,
     progress: Callable[[float | int], None],
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model number ``at`` of a run, taught if it is not in ``folder`` yet.
+    """Load model number ``at`` of a run; teach it if it is not in ``folder`` yet.
 
     A model is also kept under the hash of all that it depends on (``COMMENSAL_CACHE``), for
     other runs.
     """
     if folder.exists():
         return load_folder(folder, device), AutoTokenizer.from_pretrained(folder)
-    model, languages = config.models[at], config.posts
-    assert isinstance(model, LanguageModel)
-    assert isinstance(languages, LanguagePosts)
+    model, languages = config.taught(at)
     laws = languages.laws()
     words = [*config.ask([]).split(), *config.post.format(post="").split(), *laws[0].words]
     tokenizer = word_tokenizer(words)
@@ -108,7 +125,10 @@ def open_taught(
     if (cached / "model.safetensors").is_file():
         taught = load_folder(cached, device)
     else:
-        taught = _teach(config, at, tokenizer, examples, device, progress)
+        try:
+            taught = _teach(config, at, tokenizer, examples, device, progress)
+        except Diverged as error:
+            raise Diverged(f"models.{at}.training: {error}") from None
         with staged(cached) as temporary:
             taught.save_pretrained(temporary)
     with staged(folder) as temporary:
@@ -118,16 +138,14 @@ def open_taught(
 
 
 def _teach(
-    config: WebRun,
+    config: WebConfig,
     at: int,
     tokenizer: PreTrainedTokenizerBase,
     examples: list[Example],
     device: torch.device,
     progress: Callable[[float | int], None],
 ) -> PreTrainedModel:
-    model, languages = config.models[at], config.posts
-    assert isinstance(model, LanguageModel)
-    assert isinstance(languages, LanguagePosts)
+    model, languages = config.taught(at)
     context = context_needed(config, languages)
     shape = ScratchModel(
         architecture=model.architecture, size=model.size, context=context, tokenizer="words"
@@ -148,15 +166,13 @@ def _teach(
     return made.eval()
 
 
-def lessons(config: WebRun, at: int, count: int) -> list[Example]:
-    """Prompts and answers that teach a model its law.
+def lessons(config: WebConfig, at: int, count: int) -> list[Example]:
+    """Draw prompts and answers that teach a model its law.
 
     Half of the prompts show 0 to k posts, any number as often as another, the others more often
     few; k exceeds k_T, so that no run reaches the edge of what was taught.
     """
-    model, languages = config.models[at], config.posts
-    assert isinstance(model, LanguageModel)
-    assert isinstance(languages, LanguagePosts)
+    model, languages = config.taught(at)
     rng = generator(config.seed, "lessons", at)
     laws, b = languages.laws(), len(languages.counts)
     most = math.ceil(_SLACK * most_read(config))
@@ -187,9 +203,10 @@ def lessons(config: WebRun, at: int, count: int) -> list[Example]:
 
 
 def language_shares(languages: LanguagePosts, texts: Sequence[str]) -> Float[np.ndarray, " B"]:
-    """Which part of texts is in each language: the one that most of a text's words belong to.
+    """Compute the share of texts in each language, by the language of most of a text's words.
 
-    A text that fits several languages alike, or none, counts for each of them in equal parts.
+    A text that fits several languages alike, or none, counts for each of them in equal parts. NaN
+    of no texts.
     """
     laws = languages.laws()
     own = [{w for w, used in zip(law.words, law.used, strict=True) if used} for law in laws]
@@ -198,4 +215,4 @@ def language_shares(languages: LanguagePosts, texts: Sequence[str]) -> Float[np.
         hits = np.array([sum(word in known for word in text.split()) for known in own])
         best = hits == hits.max()
         total += best / best.sum()
-    return total / max(len(texts), 1)
+    return total / (len(texts) or math.nan)

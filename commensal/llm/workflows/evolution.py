@@ -12,21 +12,20 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel
 
-from commensal.llm.config import EvolutionRun
+from commensal.llm.config import EvolutionConfig, GridPoint
 from commensal.llm.corpora import Example
+from commensal.llm.generation import Generation
 from commensal.llm.multiple_choice import Questions, load_questions
 from commensal.llm.multiple_choice.answering import Sheet, accuracy, sheet
 from commensal.llm.seeds import generator, seed_of
-from commensal.llm.settings import Setting
-from commensal.llm.stage import Stage
 
 
 class Child(NamedTuple):
-    """Whose weights and whose texts a model of the next generation gets."""
+    """Parents of a model of the next generation: one gives the weights, one the texts."""
 
     weights: int
     texts: int | None
-    """None: everybody's."""
+    """Index of the parent that gives the texts; None: all parents do."""
 
 
 class Evolution:
@@ -43,7 +42,7 @@ class Evolution:
 
     Parameters
     ----------
-    config : EvolutionRun
+    config : EvolutionConfig
 
     Raises
     ------
@@ -51,77 +50,77 @@ class Evolution:
         If the questions cannot be read.
     """
 
-    def __init__(self, config: EvolutionRun) -> None:
+    def __init__(self, config: EvolutionConfig) -> None:
         self.config = config
         self.questions = questions_of(config)
         self._sheets: list[tuple[str, str, Sheet]] | None = None
 
-    def entities(self, setting: Setting) -> int:
-        """N."""
-        return int(setting.coordinates["population"])
+    def models(self, point: GridPoint) -> int:
+        """Return the number of models N."""
+        return int(point.coordinates["population"])
 
-    def reads_web(self, setting: Setting) -> bool:
-        """Always: there is nothing else to learn from."""
+    def reads_web(self, point: GridPoint) -> bool:
+        """Return True, as there is nothing else to learn from."""
         return True
 
-    def generation(self, stage: Stage) -> None:
+    def make(self, generation: Generation) -> None:
         """Select, change, pair, train, measure, write."""
-        if stage.generation == 0:
-            self._train_on_human_texts(stage)
+        if generation.index == 0:
+            self._train_on_human_texts(generation)
         else:
-            self._next(stage)
-        stage.score()
-        self._answer(stage)
-        stage.look()
-        _spread(stage)
-        if stage.writes_web:
-            self._write(stage)
+            self._next(generation)
+        generation.score()
+        self._answer(generation)
+        generation.look()
+        _spread(generation)
+        if generation.writes_web:
+            self._write(generation)
 
-    def _train_on_human_texts(self, stage: Stage) -> None:
-        (task,) = stage.bench.tasks
+    def _train_on_human_texts(self, generation: Generation) -> None:
+        (task,) = generation.resources.tasks
         training = self.config.first_training
         count = training.examples_drawn or training.examples
         drawn = [
-            some(task.train, count, stage.rng("data", 0, entity))
-            for entity in range(len(stage.models))
+            some(task.train, count, generation.rng("data", 0, model))
+            for model in range(len(generation.models))
         ]
-        stage.train([stage.bench.encode(examples) for examples in drawn], training)
+        generation.train([generation.resources.encode(examples) for examples in drawn], training)
 
-    def _next(self, stage: Stage) -> None:
-        """Parents of the generation before, their children, and what these train on."""
-        t, training = stage.generation, self.config.training
-        anew = stage.setting.coordinates["inheritance"] == "data"
+    def _next(self, generation: Generation) -> None:
+        """Choose parents in the generation before, make their children, and train these."""
+        t, training = generation.index, self.config.training
+        anew = generation.point.coordinates["inheritance"] == "data"
         if anew and self.config.retraining is not None:
             training = self.config.retraining
-        parents = self.parents(stage.setting, t, stage.past.metrics(t - 1))
-        children = pairs(parents, pooled=stage.setting.coordinates["selection"] == "none")
-        texts = {parent: self._texts(stage, parent) for parent in parents}
+        parents = self.parents(generation.point, t, generation.past.metrics(t - 1))
+        children = pairs(parents, pooled=generation.point.coordinates["selection"] == "none")
+        texts = {parent: self._texts(generation, parent) for parent in parents}
         everything = [example for parent in parents for example in texts[parent]]
         count = training.examples_drawn or training.examples
         data = []
-        for entity, child in enumerate(children):
+        for model, child in enumerate(children):
             pool = everything if child.texts is None else texts[child.texts]
-            data.append(some(pool, count, stage.rng("data", t, entity)))
-            stage.measured("parent_weights", child.weights, entity=entity)
+            data.append(some(pool, count, generation.rng("data", t, model)))
+            generation.measured("parent_weights", child.weights, model=model)
             if child.texts is not None:
-                stage.measured("parent_texts", child.texts, entity=entity)
+                generation.measured("parent_texts", child.texts, model=model)
         if anew:
-            stage.models = [deepcopy(stage.bench.base) for _ in children]
+            generation.models = [deepcopy(generation.resources.base) for _ in children]
         else:
-            seeds = {p: seed_of(stage.setting.seed, "mutation", t, p) for p in parents}
+            seeds = {p: seed_of(generation.point.seed, "mutation", t, p) for p in parents}
             strength = self.config.mutation if len(children) > 1 else 0.0
-            stage.models = [
-                mutated(stage.models[child.weights], strength, seeds[child.weights])
+            generation.models = [
+                mutated(generation.models[child.weights], strength, seeds[child.weights])
                 for child in children
             ]
-        stage.train([stage.bench.encode(examples) for examples in data], training)
+        generation.train([generation.resources.encode(examples) for examples in data], training)
 
-    def parents(self, setting: Setting, generation: int, measured: pd.DataFrame) -> list[int]:
-        """Who of the generation before has children, the best first (app. C: selection).
+    def parents(self, point: GridPoint, generation: int, measured: pd.DataFrame) -> list[int]:
+        """List the parents in the generation before, the best first (app. C: selection).
 
         Parameters
         ----------
-        setting : Setting
+        point : GridPoint
         generation : int
             Of the children.
         measured : pandas.DataFrame
@@ -132,80 +131,80 @@ class Evolution:
         list of int
             k = √N of them; all N where nobody is chosen.
         """
-        n, signal = self.entities(setting), setting.coordinates["selection"]
+        n, signal = self.models(point), point.coordinates["selection"]
         if signal == "none":
             return list(range(n))
         fitness = np.zeros(n)
         if signal == "accuracy":
-            fitness = _of_each(measured, "accuracy", str(setting.coordinates["questions"]), n)
+            fitness = _of_each(measured, "accuracy", str(point.coordinates["questions"]), n)
         elif signal == "loss":
             name = self.config.tasks[0].name
             fitness = -_of_each(measured, "kl" if self.config.known else "loss", name, n)
-        noise = float(setting.coordinates["noise"])
-        return ranked(fitness, noise, generator(setting.seed, "selection", generation))[
+        noise = float(point.coordinates["noise"])
+        return ranked(fitness, noise, generator(point.seed, "selection", generation))[
             : math.isqrt(n)
         ]
 
-    def _texts(self, stage: Stage, parent: int) -> list[Example]:
-        """What one wrote, but for completions that are too short."""
-        written = stage.web(stage.generation - 1, parent)
+    def _texts(self, generation: Generation, parent: int) -> list[Example]:
+        """Return the completions of one parent, without those that are too short."""
+        written = generation.web(generation.index - 1, parent)
         least = self.config.least_tokens
-        tokens = stage.bench.tokenizer(
+        tokens = generation.resources.tokenizer(
             [text for _, text in written], add_special_tokens=False
         ).input_ids
         kept = [e for e, ids in zip(written, tokens, strict=True) if len(ids) >= least]
-        stage.measured("dropped", 1 - len(kept) / len(written), entity=parent)
+        generation.measured("dropped", 1 - len(kept) / len(written), model=parent)
         if not kept:
             raise ValueError(
-                f"{stage.setting.name}: all {len(written)} completions that model {parent + 1} of "
-                f"generation {stage.generation - 1} wrote are shorter than {least} tokens; lower "
-                "least_tokens"
+                f"{generation.point.name}: all {len(written)} completions that model {parent + 1} "
+                f"of generation {generation.index - 1} wrote are shorter than {least} tokens; "
+                "lower least_tokens"
             )
         return kept
 
-    def _answer(self, stage: Stage) -> None:
-        """Accuracy of every model on all questions."""
+    def _answer(self, generation: Generation) -> None:
+        """Measure the accuracy of every model on all questions."""
         if self._sheets is None:
-            bench = stage.bench
+            resources = generation.resources
             self._sheets = [
-                (of.name, metric, sheet(asked, of, bench.tokenizer, int(bench.context)))
+                (of.name, metric, sheet(asked, of, resources.tokenizer, int(resources.context)))
                 for of in self.questions
                 for metric, asked in (("accuracy", of.asked), ("accuracy_held_out", of.held_out))
                 if asked
             ]
-        for entity, model in enumerate(stage.models):
+        for model, network in enumerate(generation.models):
             for name, metric, asked in self._sheets:
-                with stage.clock("score", entity, asked.tokens):
+                with generation.clock("score", model, asked.tokens):
                     value = accuracy(
-                        model,
+                        network,
                         asked,
-                        padding=stage.bench.padding,
+                        padding=generation.resources.padding,
                         batch_size=self.config.measurement.batch_size,
                         precision=self.config.training.precision,
                     )
-                stage.measured(metric, value, entity=entity, dataset=name)
+                generation.measured(metric, value, model=model, dataset=name)
                 if metric == "accuracy":
                     # the binomial one: of questions drawn anew, not of models trained anew
                     error = math.sqrt(value * (1 - value) / len(asked.right))
-                    stage.measured("accuracy_error", error, entity=entity, dataset=name)
+                    generation.measured("accuracy_error", error, model=model, dataset=name)
 
-    def _write(self, stage: Stage) -> None:
-        """Each parent-to-be completes prompts of the task."""
-        config, (task,) = self.config, stage.bench.tasks
-        writers = list(range(len(stage.models)))
-        if stage.generation:
-            writers = self.parents(stage.setting, stage.generation + 1, stage.metrics)
+    def _write(self, generation: Generation) -> None:
+        """Let each future parent complete prompts of the task."""
+        config, (task,) = self.config, generation.resources.tasks
+        writers = list(range(len(generation.models)))
+        if generation.index:
+            writers = self.parents(generation.point, generation.index + 1, generation.metrics)
         training = config.training
         # as many whoever reads them, so that arms differ in nothing else
         count = config.sampling.count or training.examples_drawn or training.examples
-        for entity in sorted(writers):
-            rng = stage.rng("web", stage.generation, entity)
+        for model in sorted(writers):
+            rng = generation.rng("web", generation.index, model)
             prompts = [task.train[i].prompt for i in rng.integers(len(task.train), size=count)]
-            stage.complete(entity, prompts, rng, kind="web", datasets=[task.name] * count)
+            generation.complete(model, prompts, rng, kind="web", datasets=[task.name] * count)
 
 
-def questions_of(config: EvolutionRun) -> list[Questions]:
-    """All questions of a run. Needs no model.
+def questions_of(config: EvolutionConfig) -> list[Questions]:
+    """Load all questions of a run. Needs no model.
 
     Raises
     ------
@@ -224,7 +223,7 @@ def questions_of(config: EvolutionRun) -> list[Questions]:
 
 
 def ranked(fitness: np.ndarray, noise: float | int, rng: np.random.Generator) -> list[int]:
-    """Places from the highest fitness to the lowest; lots decide between equal ones.
+    """Rank indices from the highest fitness to the lowest; lots decide between equal ones.
 
     Examples
     --------
@@ -236,7 +235,7 @@ def ranked(fitness: np.ndarray, noise: float | int, rng: np.random.Generator) ->
 
 
 def pairs(parents: Sequence[int], pooled: bool = False) -> list[Child]:
-    """Every ordered pair of parents (app. C: crossover), or each one with everybody's texts.
+    """List every ordered pair of parents (app. C: crossover), or pool the texts of all of them.
 
     Examples
     --------
@@ -249,7 +248,7 @@ def pairs(parents: Sequence[int], pooled: bool = False) -> list[Child]:
 
 
 def mutated(model: PreTrainedModel, strength: float | int, seed: int) -> PreTrainedModel:
-    """A copy with θ + λ std(θ) Δ for every tensor θ, Δ uniform in (-1/2, 1/2) (app. C).
+    """Copy a model with θ + λ std(θ) Δ for every tensor θ, Δ uniform in (-1/2, 1/2) (app. C).
 
     Parameters
     ----------
@@ -272,32 +271,32 @@ def mutated(model: PreTrainedModel, strength: float | int, seed: int) -> PreTrai
 
 
 def some(texts: Sequence[Example], count: int, rng: np.random.Generator) -> list[Example]:
-    """So many different ones, or all where there are fewer."""
+    """Draw ``count`` texts without replacement, or all where there are fewer."""
     return [texts[i] for i in rng.permutation(len(texts))[:count]]
 
 
 def _of_each(measured: pd.DataFrame, metric: str, dataset: str, count: int) -> np.ndarray:
     rows = measured.loc[(measured["metric"] == metric) & (measured["dataset"] == dataset)]
-    values = rows.set_index("entity")["value"]
-    return np.array([float(values.loc[entity]) for entity in range(count)])
+    values = rows.set_index("model")["value"]
+    return np.array([float(values.loc[model]) for model in range(count)])
 
 
-def _spread(stage: Stage) -> None:
-    """How far the models' texts on one prompt lie apart, and how far those of two prompts.
+def _spread(generation: Generation) -> None:
+    """Measure distances between the models' texts, for one prompt and between prompts.
 
     Mean distances of embeddings from their mean, by dataset (app. D.5: spread of models within
     each prompt; fig. 10).
     """
-    embedded = stage.arrays.get("embeddings")
+    embedded = generation.arrays.get("embeddings")
     if embedded is None:
         return
-    for test, vectors in zip(stage.bench.tests, embedded.swapaxes(0, 1), strict=True):
+    for test, vectors in zip(generation.resources.tests, embedded.swapaxes(0, 1), strict=True):
         known = vectors[:, : len(test.prompts)].astype(float)
         centres = known.mean(axis=0)
         within = np.linalg.norm(known - centres, axis=-1).mean()
         between = np.linalg.norm(centres - centres.mean(axis=0), axis=-1).mean()
         each = np.linalg.norm(known - known.mean(axis=1, keepdims=True), axis=-1).mean(axis=1)
-        stage.measured("spread_models", within, dataset=test.name)
-        stage.measured("spread_prompts", between, dataset=test.name)
-        for entity, value in enumerate(each):
-            stage.measured("spread_texts", value, entity=entity, dataset=test.name)
+        generation.measured("spread_models", within, dataset=test.name)
+        generation.measured("spread_prompts", between, dataset=test.name)
+        for model, value in enumerate(each):
+            generation.measured("spread_texts", value, model=model, dataset=test.name)

@@ -1,4 +1,4 @@
-"""One lineage that trains on its own output, and what is done against its collapse."""
+"""One lineage that trains on its own output, with a remedy against its collapse."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from commensal.llm.config import NearDuplicates, RemediesRun, Remedy
+from commensal.llm.config import GridPoint, RemediesConfig, Remedy
 from commensal.llm.corpora import Example
-from commensal.llm.diversity import divergence
-from commensal.llm.filtering import farthest_first, without_near_duplicates
-from commensal.llm.settings import Setting
-from commensal.llm.stage import Stage
-from commensal.llm.text import Encoded
+from commensal.llm.generation import Generation
+from commensal.llm.measures.ngrams import divergence
+from commensal.llm.models.tokens import Encoded
 from commensal.llm.workflows.interactive import measure
 
 
@@ -27,82 +25,83 @@ class Remedies:
 
     Parameters
     ----------
-    config : RemediesRun
+    config : RemediesConfig
     """
 
-    config: RemediesRun
+    config: RemediesConfig
 
-    def entities(self, setting: Setting) -> int:
-        """One."""
+    def models(self, point: GridPoint) -> int:
+        """Return 1, as there is one lineage."""
         return 1
 
-    def reads_web(self, setting: Setting) -> bool:
-        """Unless all texts are human."""
-        return self._remedy(setting).human_share < 1
+    def reads_web(self, point: GridPoint) -> bool:
+        """Return whether not all texts are human."""
+        return self._remedy(point).human_share < 1
 
-    def generation(self, stage: Stage) -> None:
+    def make(self, generation: Generation) -> None:
         """Treat, train, measure, write."""
-        config, remedy = self.config, self._remedy(stage.setting)
-        training = config.training if stage.generation else config.first_training
-        stage.train([self._data(stage, remedy)], training)
-        measure(stage, remedy.sampling(config.sampling))
-        self._far_from_human(stage)
+        config, remedy = self.config, self._remedy(generation.point)
+        training = config.training if generation.index else config.first_training
+        generation.train([self._data(generation, remedy)], training)
+        measure(generation, remedy.sampling(config.sampling))
+        self._far_from_human(generation)
 
-    def _remedy(self, setting: Setting) -> Remedy:
-        return next(r for r in self.config.remedies if r.name == setting.coordinates["remedy"])
+    def _remedy(self, point: GridPoint) -> Remedy:
+        return next(r for r in self.config.remedies if r.name == point.coordinates["remedy"])
 
-    def _data(self, stage: Stage, remedy: Remedy) -> list[Encoded]:
-        """n examples: human ones with their share, the others from what was written last."""
-        bench, config, t = stage.bench, self.config, stage.generation
+    def _data(self, generation: Generation, remedy: Remedy) -> list[Encoded]:
+        """Draw n examples: human ones with their share, the others from the generation before."""
+        resources, config, t = generation.resources, self.config, generation.index
         training = config.training if t else config.first_training
         count = training.examples_drawn or training.examples
-        human = bench.tasks[0].train
+        human = resources.tasks[0].train
         # the same numbers whatever the remedy: lineages of one seed differ by it alone
-        chosen, where = stage.rng("data", t).random((2, count))
+        chosen, where = generation.rng("data", t).random((2, count))
         if t == 0 or remedy.human_share == 1:
-            return bench.encode(_taken(human, where))
-        written = self._filtered(stage, remedy, stage.web(t - 1))
-        stage.measured("kept", len(written) / len(stage.web(t - 1)), entity=0)
+            return resources.encode(_taken(human, where))
+        written = self._filtered(generation, remedy, generation.web(t - 1))
+        generation.measured("kept", len(written) / len(generation.web(t - 1)), model=0)
         is_human = chosen < remedy.human_share
-        synthetic = bench.encode(_taken(written, where))
+        synthetic = resources.encode(_taken(written, where))
         if remedy.token_noise:
             synthetic = with_noise(
-                synthetic, remedy.token_noise, self._words(stage), stage.rng("noise", t)
+                synthetic, remedy.token_noise, self._words(generation), generation.rng("noise", t)
             )
-        real = bench.encode(_taken(human, where))
+        real = resources.encode(_taken(human, where))
         return [r if h else s for r, s, h in zip(real, synthetic, is_human, strict=True)]
 
     def _filtered(
-        self, stage: Stage, remedy: Remedy, written: Sequence[Example]
+        self, generation: Generation, remedy: Remedy, written: Sequence[Example]
     ) -> Sequence[Example]:
         if remedy.filter is None:
             return written
-        if isinstance(remedy.filter, NearDuplicates):
-            texts = [e.completion for e in written]
-            stay = without_near_duplicates(texts, remedy.filter.words, remedy.filter.threshold)
-        else:
-            vectors = stage.bench.embed([e.completion for e in written])
-            stay = farthest_first(vectors, max(1, round(remedy.filter.keep * len(written))))
+        stay = remedy.filter.stay([e.completion for e in written], generation.resources.embed)
         return [written[i] for i in stay]
 
-    def _words(self, stage: Stage) -> list[int]:
-        """Tokens that noise puts in."""
-        tokenizer = stage.bench.tokenizer
+    def _words(self, generation: Generation) -> list[int]:
+        """List the tokens from which noise is drawn."""
+        tokenizer = generation.resources.tokenizer
         return sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
 
-    def _far_from_human(self, stage: Stage) -> None:
-        """Divergence of words, which needs no known law."""
+    def _far_from_human(self, generation: Generation) -> None:
+        """Measure the divergence of words from human texts, on equal numbers of words."""
         for test, corpus in zip(
-            stage.bench.tests, (*stage.bench.tasks, stage.bench.public), strict=True
+            generation.resources.tests,
+            (*generation.resources.tasks, generation.resources.public),
+            strict=True,
         ):
             own = [
                 record["completion"]
-                for record in stage.samples
+                for record in generation.samples
                 if record["kind"] == "fixed" and record["dataset"] == test.name
             ]
             if own:
                 human = [example.completion for example in corpus.train]
-                stage.measured("word_kl", divergence(human, own), entity=0, dataset=test.name)
+                size = test.compared(1, generation.config.sampling.max_new_tokens)
+                found = {"word_kl": divergence(human, own, size)}
+                found["word_kl_all"] = divergence(human, own)
+                for name, value in found.items():
+                    generation.measured(name, value, model=0, dataset=test.name)
 
 
 def _taken(texts: Sequence[Example], where: np.ndarray) -> list[Example]:
@@ -112,7 +111,7 @@ def _taken(texts: Sequence[Example], where: np.ndarray) -> list[Example]:
 def with_noise(
     examples: Sequence[Encoded], share: float | int, tokens: Sequence[int], rng: np.random.Generator
 ) -> list[Encoded]:
-    """Examples whose completions have random tokens in them.
+    """Replace tokens of the examples' completions by random ones.
 
     Parameters
     ----------

@@ -9,8 +9,10 @@ import numpy as np
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
-from commensal.llm.bench import Bench
-from commensal.llm.blocks import (
+from commensal.llm.config import GridPoint, SegmentedConfig
+from commensal.llm.config._segmented import too_few
+from commensal.llm.generation import Generation
+from commensal.llm.models.blocks import (
     Blocks,
     as_examples,
     begin_of,
@@ -18,24 +20,21 @@ from commensal.llm.blocks import (
     blocks_of,
     continuations,
 )
-from commensal.llm.config import SegmentedRun
-from commensal.llm.config._segmented import too_few
-from commensal.llm.models import context_of
-from commensal.llm.settings import Setting
-from commensal.llm.stage import Stage
+from commensal.llm.models.loading import context_of
+from commensal.llm.resources import RunResources
 
 
 class Real(NamedTuple):
     """The real data of one replicate."""
 
     segments: list[Blocks]
-    """Each model's generation set: it writes one continuation for each of its blocks."""
+    """Generation set of each model: it writes one continuation for each of these blocks."""
     validation: Blocks
     test: Blocks
 
     @property
     def pool(self) -> Blocks:
-        """All segments together."""
+        """Blocks of all segments together."""
         return np.concatenate(self.segments)
 
 
@@ -52,33 +51,38 @@ class Segmented:
 
     Parameters
     ----------
-    config : SegmentedRun
+    config : SegmentedConfig
     """
 
-    def __init__(self, config: SegmentedRun) -> None:
+    def __init__(self, config: SegmentedConfig) -> None:
         self.config = config
         self._streams: tuple[Blocks, Blocks] | None = None
 
-    def entities(self, setting: Setting) -> int:
-        """M, or one alone."""
-        return len(self.config.counts(setting))
+    def models(self, point: GridPoint) -> int:
+        """Return the number of models M, or 1 for a control."""
+        return len(self.config.counts(point))
 
-    def reads_web(self, setting: Setting) -> bool:
-        """Always."""
+    def reads_web(self, point: GridPoint) -> bool:
+        """Return True, as every model trains on what models wrote."""
         return True
 
-    def generation(self, stage: Stage) -> None:
+    def make(self, generation: Generation) -> None:
         """Train, measure, write."""
-        real = self.real(stage)
-        train(stage, real.segments if stage.generation == 0 else self.dealt(stage), real.validation)
-        measure(stage, real, self.config.counts(stage.setting))
-        stage.score()
-        stage.look()
-        if stage.writes_web:
-            write(stage, real.segments)
+        real = self.real(generation)
+        train(
+            generation,
+            self.config,
+            real.segments if generation.index == 0 else self.dealt(generation),
+            real.validation,
+        )
+        measure(generation, real, self.config.counts(generation.point))
+        generation.score()
+        generation.look()
+        if generation.writes_web:
+            write(generation, self.config, real.segments)
 
-    def real(self, stage: Stage) -> Real:
-        """N blocks in segments, further ones to validate, and the test.
+    def real(self, generation: Generation) -> Real:
+        """Cut the real data into segments of N blocks, validation blocks, and the test.
 
         The same random order whatever M, so that ecosystems of one replicate share their N blocks
         and the one that is alone has the first model's segment.
@@ -88,25 +92,25 @@ class Segmented:
         ValueError
             If there are too few blocks, or the model cannot see a block and its continuation.
         """
-        train, test = self._blocks(stage.bench)
-        order = stage.rng("blocks").permutation(len(train))
-        counts, total = self.config.counts(stage.setting), self.config.blocks
+        train, test = self._blocks(generation.resources)
+        order = generation.rng("blocks").permutation(len(train))
+        counts, total = self.config.counts(generation.point), self.config.blocks
         ends = np.cumsum(counts)
         segments = [train[order[end - n : end]] for n, end in zip(counts, ends, strict=True)]
         return Real(segments, train[order[total : total + self.config.validation]], test)
 
-    def _blocks(self, bench: Bench) -> tuple[Blocks, Blocks]:
-        """Of the whole corpus; cut once."""
+    def _blocks(self, resources: RunResources) -> tuple[Blocks, Blocks]:
+        """Cut the whole corpus into blocks, once."""
         if self._streams is None:
-            config, (task,) = self.config, bench.tasks
-            needed = 2 * config.block + len(begin_of(bench.tokenizer))
-            if needed > context_of(bench.base):
+            config, (task,) = self.config, resources.tasks
+            needed = 2 * config.block + len(begin_of(resources.tokenizer))
+            if needed > context_of(resources.base):
                 raise ValueError(
                     f"a block of {config.block} tokens and its continuation need a context of "
-                    f"{needed}, the model has {context_of(bench.base)}"
+                    f"{needed}, the model has {context_of(resources.base)}"
                 )
             train, test = (
-                blocks_of(bench.tokenizer, config.tasks[0], examples, config.block)
+                blocks_of(resources.tokenizer, config.tasks[0], examples, config.block)
                 for examples in (task.train, task.test)
             )
             if len(train) < config.blocks + config.validation:
@@ -116,21 +120,25 @@ class Segmented:
             self._streams = train, test[: config.measurement.test]
         return self._streams
 
-    def dealt(self, stage: Stage) -> list[Blocks]:
-        """What all models of the generation before wrote, shuffled and dealt out."""
+    def dealt(self, generation: Generation) -> list[Blocks]:
+        """Pool and shuffle what all models of the generation before wrote, and deal it out."""
         written = np.array(
-            [r["tokens"] for r in stage.past.samples(stage.generation - 1) if r["kind"] == "web"]
+            [
+                r["tokens"]
+                for r in generation.past.samples(generation.index - 1)
+                if r["kind"] == "web"
+            ]
         )
-        shuffled = stage.rng("deal", stage.generation).permutation(written)
-        ends = np.cumsum(self.config.counts(stage.setting))
+        shuffled = generation.rng("deal", generation.index).permutation(written)
+        ends = np.cumsum(self.config.counts(generation.point))
         return np.split(shuffled, ends[:-1])
 
 
-def train(stage: Stage, data: list[Blocks], validation: Blocks) -> None:
-    """Some epochs over each model's own blocks; the best on the validation blocks stays."""
-    config = stage.config
-    assert isinstance(config, SegmentedRun)
-    training = config.training if stage.generation else config.first_training
+def train(
+    generation: Generation, config: SegmentedConfig, data: list[Blocks], validation: Blocks
+) -> None:
+    """Train for some epochs on each model's own blocks; keep the best on the validation blocks."""
+    training = config.training if generation.index else config.first_training
     plans, epochs = [], []
     for blocks in data:
         size = min(training.batch_size * training.accumulation, len(blocks))
@@ -141,15 +149,15 @@ def train(stage: Stage, data: list[Blocks], validation: Blocks) -> None:
         plans.append(training.model_copy(update=fewer))
 
     def loss(model: PreTrainedModel) -> float:
-        return float(_losses(stage, model, validation).mean())
+        return float(_losses(generation, model, validation).mean())
 
-    begin = begin_of(stage.bench.tokenizer)
+    begin = begin_of(generation.resources.tokenizer)
     examples = [as_examples(blocks, begin) for blocks in data]
-    stage.train(examples, plans, validate=loss, every=epochs)
+    generation.train(examples, plans, validate=loss, every=epochs)
 
 
-def measure(stage: Stage, real: Real, counts: tuple[int, ...]) -> None:
-    """Perplexities of blocks: each model's on the test, and those of all models together.
+def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None:
+    """Measure each model's perplexity of the test blocks, and that of all models together.
 
     ``block_perplexity`` is μ_{m,t}, the mean over the test's blocks of exp(mean loss in the
     block); ``stream_perplexity`` is exp of the mean loss over all of them. ``mu`` is μ_t, eq. (3),
@@ -158,82 +166,85 @@ def measure(stage: Stage, real: Real, counts: tuple[int, ...]) -> None:
     the same of the real blocks that are dealt out (fig. 5), whose perplexities are kept as
     ``train_perplexity``, (model, block).
     """
-    name, config = stage.bench.tasks[0].name, stage.config
+    name, config = generation.resources.tasks[0].name, generation.config
     weights = np.array(counts) / sum(counts)
     losses = []
-    for entity, model in enumerate(stage.models):
-        with stage.clock("score", entity, real.test.size):
-            losses.append(_losses(stage, model, real.test))
-        where = {"entity": entity, "dataset": name}
-        stage.measured("block_perplexity", float(_exp(losses[-1]).mean()), **where)
+    for model, network in enumerate(generation.models):
+        with generation.clock("score", model, real.test.size):
+            losses.append(_losses(generation, network, real.test))
+        where = {"model": model, "dataset": name}
+        generation.measured("block_perplexity", float(_exp(losses[-1]).mean()), **where)
         whole = losses[-1].mean(keepdims=True)
-        stage.measured("stream_perplexity", float(_exp(whole)[0]), **where)
+        generation.measured("stream_perplexity", float(_exp(whole)[0]), **where)
     mean, sd = mixed(_exp(np.array(losses)), weights)
-    stage.measured("mu", mean, dataset=name)
-    stage.measured("mu_sd", sd, dataset=name)
-    if stage.generation == 0:
-        base = _exp(_losses(stage, stage.bench.base, real.test))
-        stage.measured("base_mu", float(base.mean()), dataset=name)
-    if stage.generation in (0, config.generations):
+    generation.measured("mu", mean, dataset=name)
+    generation.measured("mu_sd", sd, dataset=name)
+    if generation.index == 0:
+        base = _exp(_losses(generation, generation.resources.base, real.test))
+        generation.measured("base_mu", float(base.mean()), dataset=name)
+    if generation.index in (0, config.generations):
         most = config.measurement.test
-        with stage.clock("score", None, real.pool[:most].size * len(stage.models)):
-            found = _exp(np.array([_losses(stage, m, real.pool[:most]) for m in stage.models]))
-        stage.arrays["train_perplexity"] = found.astype("f4")
+        with generation.clock("score", None, real.pool[:most].size * len(generation.models)):
+            found = _exp(
+                np.array([_losses(generation, m, real.pool[:most]) for m in generation.models])
+            )
+        generation.arrays["train_perplexity"] = found.astype("f4")
         mean, sd = mixed(found, weights)
-        stage.measured("train_mu", mean, dataset=name)
-        stage.measured("train_sd", sd, dataset=name)
-        stage.measured("train_log_sd", mixed(np.log(found), weights)[1], dataset=name)
+        generation.measured("train_mu", mean, dataset=name)
+        generation.measured("train_sd", sd, dataset=name)
+        generation.measured("train_log_sd", mixed(np.log(found), weights)[1], dataset=name)
 
 
 def mixed(
     values: Float[np.ndarray, "M N"], weights: Float[np.ndarray, " M"]
 ) -> tuple[float, float]:
-    """Mean and standard deviation over models, that weigh as they do, and over blocks."""
+    """Compute mean and standard deviation over weighted models and over blocks."""
     mean = float(weights @ values.mean(axis=1))
     return mean, float(np.sqrt(weights @ ((values - mean) ** 2).mean(axis=1)))
 
 
-def write(stage: Stage, segments: list[Blocks]) -> None:
-    """Every model goes on from each block of its generation set, for as long again."""
-    config, tokenizer = stage.config, stage.bench.tokenizer
-    assert isinstance(config, SegmentedRun)
-    for entity, (model, blocks) in enumerate(zip(stage.models, segments, strict=True)):
-        with stage.clock("generate", entity, blocks.size):
+def write(generation: Generation, config: SegmentedConfig, segments: list[Blocks]) -> None:
+    """Let every model continue each block of its generation set, for as long again."""
+    tokenizer = generation.resources.tokenizer
+    for model, (network, blocks) in enumerate(zip(generation.models, segments, strict=True)):
+        with generation.clock("generate", model, blocks.size):
             written = continuations(
-                model,
+                network,
                 blocks,
                 begin_of(tokenizer),
                 config.sampling,
                 beams=config.beams if config.decoding == "beam" else None,
-                padding=stage.bench.padding,
-                rng=stage.rng("web", stage.generation, entity),
+                padding=generation.resources.padding,
+                rng=generation.rng("web", generation.index, model),
             )
         texts = [tokenizer.batch_decode(b, skip_special_tokens=True) for b in (blocks, written)]
-        stage.samples += [
+        generation.samples += [
             {
-                "generation": stage.generation,
-                "entity": entity,
+                "generation": generation.index,
+                "model": model,
                 "kind": "web",
-                "dataset": stage.bench.tasks[0].name,
+                "dataset": generation.resources.tasks[0].name,
                 "prompt": prompt,
                 "completion": completion,
                 "tokens": tokens,
             }
             for prompt, completion, tokens in zip(*texts, written.tolist(), strict=True)
         ]
-        stage.progress(0.9 + 0.1 * (entity + 1) / len(segments))
+        generation.progress(0.9 + 0.1 * (model + 1) / len(segments))
 
 
-def _losses(stage: Stage, model: PreTrainedModel, blocks: Blocks) -> Float[np.ndarray, " N"]:
+def _losses(
+    generation: Generation, model: PreTrainedModel, blocks: Blocks
+) -> Float[np.ndarray, " N"]:
     return block_losses(
         model,
         blocks,
-        begin_of(stage.bench.tokenizer),
-        batch_size=stage.config.measurement.batch_size,
-        precision=stage.config.training.precision,
+        begin_of(generation.resources.tokenizer),
+        batch_size=generation.config.measurement.batch_size,
+        precision=generation.config.training.precision,
     )
 
 
 def _exp(loss: np.ndarray) -> np.ndarray:
-    """Finite, whatever the loss."""
+    """Exponentiate a loss, with a finite result whatever the loss."""
     return np.exp(np.minimum(loss, 700.0))

@@ -1,48 +1,21 @@
-"""What one run of an ecosystem on segmented data is."""
+"""Settings of a simulated ecosystem on segmented data."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from commensal._config import MIX, NUMERICS, Config
 
 Vector = tuple[float, ...]
 
+_STEEPEST = 600.0  # of logarithms: a double's smallest is about -708
 
-class Config(BaseModel):
-    """M models of a law over V word types that learn from what they write together.
 
-    Attributes
-    ----------
-    models : int
-        M >= 1 models on equal segments. Where ``sizes`` are given it follows from them.
-    tokens : int
-        N, a multiple of M. Where ``sizes`` are given it is their sum.
-    sizes : sequence of int or None
-        n_m >= 1, tokens that each model reads, and writes. None: N/M each.
-    hold : float
-        λ >= 0: how many tokens a model's own law counts for in a fit. λ = 0 refits from nothing,
-        and perplexities are infinite as soon as a type is lost.
-    sharpening : float
-        τ > 0: text is drawn from the law to this power, normalised. Above one it stands for beam
-        search or a low temperature.
-    fits : int
-        T, the first one to N tokens of the true law, dealt out.
-    types : int
-        V >= 2.
-    exponent : float
-        Zipf's: the true law is proportional to rank^-exponent.
-    flatness : float
-        The pretrained law is proportional to the true one to this power.
-    law, prior : (V,) numbers or None
-        The two laws themselves, in the place of the last three. They are normalised.
-    replicates : int
-        Independent runs.
-    seed : int
-        Of all noise, where no key is given.
-    chunk : int
-        Runs that are computed at once per core: memory and progress, never the numbers.
+class EcosystemConfig(Config):
+    """Settings of M models of a law over V word types that learn from what they write together.
 
     Raises
     ------
@@ -51,27 +24,45 @@ class Config(BaseModel):
 
     Examples
     --------
-    >>> Config(sizes=(300, 100)).tokens
+    >>> EcosystemConfig(sizes=(300, 100)).tokens
     400
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     models: int = Field(default=4, ge=1, le=65_535)
+    """Number of models M ≥ 1, on equal segments. Where ``sizes`` are given it follows from them."""
     tokens: int = Field(default=16_000, ge=2, lt=2**31)
+    """Number of tokens N of all models together, a multiple of M. Where ``sizes`` are given it is
+    their sum."""
     # never None in an instance: the validator below fills it in
-    sizes: tuple[int, ...] = Field(default=None)  # pyright: ignore[reportAssignmentType]
-    hold: float = Field(default=5_000.0, ge=0, allow_inf_nan=False)
-    sharpening: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    fits: int = Field(default=10, ge=1)
+    sizes: tuple[int, ...] = Field(default=None, json_schema_extra=MIX)  # pyright: ignore[reportAssignmentType]
+    """Tokens n_m ≥ 1 that each model reads and writes, one number a model. Not given: N/M each."""
+    hold: float = Field(default=5_000.0, ge=0, allow_inf_nan=False, json_schema_extra=MIX)
+    """Number of tokens λ ≥ 0 that a model's own law counts for in a fit. λ = 0 refits from nothing,
+    and perplexities are infinite as soon as a type is lost."""
+    sharpening: float = Field(default=1.0, gt=0, allow_inf_nan=False, json_schema_extra=MIX)
+    """Power τ > 0 of the law, normalised, that text is drawn from. Above one it stands for beam
+    search or a low temperature."""
+    generations: int = Field(default=10, ge=1)
+    """Number of generations T ≥ 1, of which the first learns from N tokens of the true law, dealt
+    out."""
     types: int = Field(default=2_000, ge=2)
+    """Number of word types V ≥ 2."""
     exponent: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    """Exponent of Zipf's law, at least 0: the true law is proportional to rank^-exponent."""
     flatness: float = Field(default=0.7, allow_inf_nan=False)
+    """Power of the true law to which the pretrained law is proportional."""
     law: Vector | None = None
+    """The true law itself, V numbers above 0, in place of ``types`` and ``exponent``. It is
+    normalised."""
     prior: Vector | None = None
-    replicates: int = Field(default=8, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**63)
-    chunk: int = Field(default=8, ge=1)
+    """The pretrained law itself, V numbers above 0, in place of ``flatness``. It is normalised."""
+    replicates: int = Field(default=8, ge=1, json_schema_extra=NUMERICS)
+    """Number of independent runs."""
+    seed: int = Field(default=0, ge=0, lt=2**63, json_schema_extra=NUMERICS)
+    """Seed of all noise, from 0 to 2⁶³ - 1; not read where a key is given."""
+    chunk: int = Field(default=8, ge=1, json_schema_extra=NUMERICS)
+    """Runs that are computed at once per core, after which progress is reported and a file is added
+    to a resumable run; no result depends on it."""
 
     @field_validator("sizes", "law", "prior", mode="before")
     @classmethod
@@ -95,7 +86,7 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _sizes(cls, data: Any) -> Any:
-        """Sizes, models and tokens from each other."""
+        """Derive sizes, number of models and number of tokens from each other."""
         if not isinstance(data, dict):
             return data
         sizes = data.get("sizes")
@@ -108,7 +99,7 @@ class Config(BaseModel):
         return data | found
 
     @model_validator(mode="after")
-    def _fill_in(self) -> Config:
+    def _fill_in(self) -> EcosystemConfig:
         if self.sizes is None:
             if self.tokens % self.models:
                 raise ValueError(
@@ -119,6 +110,12 @@ class Config(BaseModel):
             object.__setattr__(self, "sizes", (share,) * self.models)
         if not self.sizes or min(self.sizes) < 1:
             raise ValueError(f"sizes must be at least 1 each, got {self.sizes}")
+        steepest = self.exponent * max(abs(self.flatness), 1) * np.log(self.types)
+        if self.law is None and steepest > _STEEPEST:
+            raise ValueError(
+                f"exponent and flatness leave rare types no weight that a number can hold, got "
+                f"{self.exponent:g} and {self.flatness:g}"
+            )
         lengths = {len(x) for x in (self.law, self.prior) if x is not None}
         if len(lengths) > 1:
             raise ValueError("law and prior must be of one length")
@@ -128,8 +125,9 @@ class Config(BaseModel):
 
     @property
     def laws(self) -> tuple[np.ndarray, np.ndarray]:
-        """The true law and the pretrained one."""
+        """Compute the true law and the pretrained one."""
         law = np.arange(1.0, self.types + 1) ** -self.exponent if self.law is None else self.law
         law = np.asarray(law) / np.sum(law)
-        prior = law**self.flatness if self.prior is None else np.asarray(self.prior)
+        flat = (law / law.max()) ** self.flatness  # relative to the largest: not all underflow
+        prior = flat if self.prior is None else np.asarray(self.prior)
         return law, prior / prior.sum()

@@ -1,15 +1,15 @@
-"""Named arrays that say what they are and where they come from."""
+"""Datasets of simulated ecosystems, with named dimensions, units and origin."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
+from jaxtyping import PRNGKeyArray
 
-import commensal
-from commensal.sims.ecosystem._config import Config
+from commensal.sims._simulate import origin
+from commensal.sims.ecosystem._config import EcosystemConfig
 from commensal.sims.ecosystem._process import Measures
 
 _LONG = {
@@ -20,16 +20,22 @@ _LONG = {
 }
 
 
-def as_dataset(config: Config, found: Measures, key: str) -> xr.Dataset:
+PAPER = "diversity, sec. 3, with laws over word types in the place of language models"
+
+
+def as_dataset(config: EcosystemConfig, key: PRNGKeyArray, found: Measures) -> xr.Dataset:
+    """Make a dataset of all runs of one ecosystem."""
     variables: dict[str, Any] = {}
     for name, of_models, of_pool in _named(found):
         long = _LONG[name]
-        variables[name] = _variable(of_models.mean(axis=-1), ("replicate", "fit"), f"mean {long}")
+        variables[name] = _variable(
+            of_models.mean(axis=-1), ("replicate", "generation"), f"mean {long}"
+        )
         variables[f"model_{name}"] = _variable(
-            of_models, ("replicate", "fit", "model"), f"{long}, of each model"
+            of_models, ("replicate", "generation", "model"), f"{long}, of each model"
         )
         variables[f"pool_{name}"] = _variable(
-            of_pool, ("replicate", "fit"), f"{long}, of what the models write together"
+            of_pool, ("replicate", "generation"), f"{long}, of what the models write together"
         )
     share = np.array(config.sizes) / config.tokens
     # exp(-Σ w ln w), `diversity` eq. (1)
@@ -38,20 +44,20 @@ def as_dataset(config: Config, found: Measures, key: str) -> xr.Dataset:
     variables["hill_shannon"] = _variable(np.array(diversity), (), "Hill-Shannon diversity")
     coords = {
         "replicate": np.arange(config.replicates),
-        "fit": np.arange(1, config.fits + 1),
+        "generation": np.arange(1, config.generations + 1),
         "model": np.arange(config.models),
     }
-    return xr.Dataset(variables, coords, _attributes(config, key))
+    return xr.Dataset(variables, coords, origin(PAPER, config, key))
 
 
 def as_grid(
-    config: Config,
+    config: EcosystemConfig,
+    key: PRNGKeyArray,
     axes: dict[str, list[Any]],
     parts: list[Measures],
     shape: tuple[int, ...],
-    key: str,
 ) -> xr.Dataset:
-    """Means over fits and models; one part for each number of models."""
+    """Make a dataset of means over generations and models, one part per number of models."""
     variables: dict[str, Any] = {}
     dims = (*axes, "replicate")
     named = [_named(part) for part in parts]
@@ -60,13 +66,15 @@ def as_grid(
         of_pool = [part[i][2] for part in named]
         for prefix, values in (("", of_models), ("pool_", of_pool)):
             mean = np.stack([v.mean(axis=-1) for v in values]).reshape(shape)
-            variables[prefix + name] = _variable(mean, dims, f"{_LONG[name]}, mean over fits")
-        if name == "perplexity" and config.fits > 1:
+            variables[prefix + name] = _variable(
+                mean, dims, f"{_LONG[name]}, mean over generations"
+            )
+        if name == "perplexity" and config.generations > 1:
             last = np.stack([v[:, -1] - v[:, -2] for v in of_models]).reshape(shape)
             variables["slope"] = _variable(last, dims, "rise of mean perplexity at the last fit")
     coords = {name: np.array(values) for name, values in axes.items()}
     coords["replicate"] = np.arange(config.replicates)
-    return xr.Dataset(variables, coords, _attributes(config, key))
+    return xr.Dataset(variables, coords, origin(PAPER, config, key))
 
 
 def _named(found: Measures) -> list[tuple[str, np.ndarray, np.ndarray]]:
@@ -82,14 +90,3 @@ def _named(found: Measures) -> list[tuple[str, np.ndarray, np.ndarray]]:
 
 def _variable(values: np.ndarray, dims: tuple[str, ...], long: str) -> tuple[Any, ...]:
     return dims, values, {"long_name": long, "units": "1"}
-
-
-def _attributes(config: Config, key: str) -> dict[str, Any]:
-    return {
-        "paper": "diversity, sec. 3; THEORY.md 4",
-        "config": config.model_dump_json(),
-        "seed": config.seed,
-        "key": key,
-        "versions": f"commensal {commensal.__version__}, jax {jax.__version__}, "
-        f"numpy {np.__version__}",
-    }

@@ -1,4 +1,4 @@
-"""One run: tokens are written, pooled, dealt out, and counted."""
+"""Process of an ecosystem: tokens are written, pooled, dealt out and counted."""
 
 from __future__ import annotations
 
@@ -8,71 +8,235 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
 from commensal._precision import AnyArray
-from commensal.sims._threefry import bits, fold_in
+from commensal.sims._keys import check_key, stream
+from commensal.sims._stepping import ProcessState, in_64_bit, trajectory
+from commensal.sims._threefry import bits, fold_in, words
+from commensal.sims.ecosystem._config import EcosystemConfig
 
 
-class Cell(NamedTuple):
-    """What may differ between runs that share a program."""
+class EcosystemRules(NamedTuple):
+    """Settings on which the compiled program depends."""
 
-    key: UInt32[Array, "2"]
-    sizes: Int[Array, " M"]
-    hold: Float[Array, ""]
-    sharpening: Float[Array, ""]
+    slots: int
+    """Number of token slots, at least the tokens of any run; no result depends on it."""
+    sharp: bool
+    """Whether any text is sharpened."""
+
+
+class EcosystemNumbers(NamedTuple):
+    """Settings on which no compiled program depends; all but the law may differ between runs."""
+
+    run: Int[AnyArray, " R"]
+    """Index of the key from which each run draws."""
+    sizes: Int[AnyArray, "R M"]
+    hold: Float[AnyArray, " R"]
+    sharpening: Float[AnyArray, " R"]
+    law: Float[AnyArray, " V"]
+
+
+# part of a state, and what compiled programs are made for
+jax.tree_util.register_static(EcosystemRules)
 
 
 class Measures(NamedTuple):
-    """After every fit, of each model and of what they write together (Σ n_m q^m / N)."""
+    """Distances from the truth, for each model and for the pooled law Σ n_m q^m / N."""
 
-    nats: Float[AnyArray, "T M"]
+    nats: Float[AnyArray, "*R M"]
     """Cross-entropy -Σ p ln q."""
-    chi_square: Float[AnyArray, "T M"]
-    squares: Float[AnyArray, "T M"]
-    simpson: Float[AnyArray, "T M"]
-    """Hill's number of order two of the law: 1/Σ q²."""
-    pool_nats: Float[AnyArray, " T"]
-    pool_chi_square: Float[AnyArray, " T"]
-    pool_squares: Float[AnyArray, " T"]
-    pool_simpson: Float[AnyArray, " T"]
+    chi_square: Float[AnyArray, "*R M"]
+    squares: Float[AnyArray, "*R M"]
+    simpson: Float[AnyArray, "*R M"]
+    """Hill's number of order two of the law, 1/Σ q²."""
+    pool_nats: Float[AnyArray, "*R"]
+    pool_chi_square: Float[AnyArray, "*R"]
+    pool_squares: Float[AnyArray, "*R"]
+    pool_simpson: Float[AnyArray, "*R"]
 
 
-@partial(jax.jit, static_argnames=("slots", "fits", "sharp"))
-def run(cells: Cell, law: Array, prior: Array, *, slots: int, fits: int, sharp: bool) -> Measures:
-    """All cells of a batch. ``slots`` is at least the tokens of any, and changes no number."""
-    return jax.vmap(lambda cell: _one(cell, law, prior, slots, fits, sharp))(cells)
+@in_64_bit
+def init(
+    config: EcosystemConfig | None = None, key: PRNGKeyArray | None = None, batch: int = 0
+) -> ProcessState:
+    """Start a batch of ecosystems whose models have the pretrained law, at generation 0.
+
+    Parameters
+    ----------
+    config : EcosystemConfig or None
+        Settings; None for the defaults. A batch has ``config.chunk`` replicates, or fewer where
+        fewer are asked for, and at least 2.
+    key : PRNGKeyArray or None
+        One threefry key, which is only checked: the first state is the same for all keys.
+    batch : int
+        Number of the batch, among those of :func:`simulate`.
+
+    Returns
+    -------
+    ProcessState
+        State of generation 0, for :func:`step` and :func:`observe`; ``now`` has the laws
+        (replicate, model, type), float64.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` is not one threefry key.
+
+    Notes
+    -----
+    `diversity`, sec. 3, with a law over word types in the place of a language model.
+
+    Examples
+    --------
+    >>> config = EcosystemConfig(types=100, tokens=800, hold=200.0, models=2, replicates=3)
+    >>> key = jax.random.key(0)
+    >>> state = step(init(config, key), key)
+    >>> observe(state).chi_square.shape
+    (3, 2)
+    """
+    config = config or EcosystemConfig()
+    check_key(config.seed, key)
+    width = batch_width(config, config.replicates)
+    ones = np.ones(width)
+    law, prior = config.laws
+    numbers = EcosystemNumbers(
+        batch * width + np.arange(width),
+        np.array(config.sizes) * ones.astype(int)[:, None],
+        config.hold * ones,
+        config.sharpening * ones,
+        law,
+    )
+    rules = EcosystemRules(config.tokens, config.sharpening != 1)
+    return first(jax.tree.map(jnp.asarray, numbers), jnp.asarray(prior), rules, batch)
 
 
-def _one(cell: Cell, law: Array, prior: Array, slots: int, fits: int, sharp: bool) -> Measures:
-    models, types = cell.sizes.size, law.size
-    ends = jnp.cumsum(cell.sizes)
-    reader = jnp.searchsorted(ends, jnp.arange(slots), side="right", method="compare_all")
-    size = cell.sizes[:, None].astype(law.dtype)
+@in_64_bit
+def step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
+    """Write a text with every model, pool and deal out the tokens, and refit.
 
-    def fit(laws: Array, tokens: Array) -> Array:
-        # slots beyond the budget belong to nobody: their reader is M
-        counts = jnp.zeros((models + 1) * types, law.dtype).at[reader * types + tokens].add(1.0)
-        return (counts.reshape(models + 1, types)[:models] + cell.hold * laws) / (size + cell.hold)
+    Parameters
+    ----------
+    state : ProcessState
+        State from :func:`init` or from this function. The first step deals out the truth's text.
+    key : PRNGKeyArray
+        One threefry key: the same at every step for the numbers of :func:`simulate`. With a new
+        one at each step the law is the same.
 
-    def step(laws: Array, t: Any) -> tuple[Array, Measures]:
-        first = t == 0
-        source = jnp.where(first, law, laws)
-        if sharp:
+    Returns
+    -------
+    ProcessState
+        State of the next generation.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` is not one threefry key.
+
+    Notes
+    -----
+    `diversity`, sec. 3; the refit to counts is new here (see :func:`simulate`).
+    """
+    return _step(state, check_key(0, key))
+
+
+@in_64_bit
+def observe(state: ProcessState) -> Measures:
+    """Measure how far each model, and what they write together, is from the true law.
+
+    Parameters
+    ----------
+    state : ProcessState
+        State from :func:`init` or :func:`step`.
+
+    Returns
+    -------
+    Measures
+        Distances, as float64 arrays (replicate, model), and (replicate,) for what the models write
+        together. Cross-entropies are in nats; everything else has no unit.
+
+    Notes
+    -----
+    exp(``nats``) are the perplexities that `diversity`, eq. (3), averages over models.
+    """
+    return _observe(state)
+
+
+def batch_width(config: EcosystemConfig, runs: int) -> int:
+    """Return the number of runs of a batch."""
+    # XLA drops an axis of length one and then rounds some sums otherwise
+    return max(2, min(config.chunk, runs))
+
+
+def first(
+    numbers: EcosystemNumbers, prior: Array, rules: EcosystemRules, batch: Any = 0
+) -> ProcessState:
+    """Make generation 0, at which every model has the pretrained law."""
+    laws = jnp.broadcast_to(prior, (*numbers.sizes.shape, len(prior)))
+    return ProcessState(jnp.asarray(0), laws, numbers, rules, jnp.asarray(batch))
+
+
+def run_keys(own: PRNGKeyArray, runs: Any) -> UInt32[Array, "R 2"]:
+    """Derive the keys of runs from the simulator's own key."""
+    return jax.vmap(lambda i: words(jax.random.fold_in(own, i)))(runs)
+
+
+def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
+    """Take all runs one generation further, each with a key of its own."""
+    numbers, t = state.given, state.generation
+
+    def one(laws: Array, key: Array, sizes: Array, hold: Array, sharpening: Array) -> Array:
+        models, types = laws.shape
+        slots = state.rules.slots
+        ends = jnp.cumsum(sizes)
+        reader = jnp.searchsorted(ends, jnp.arange(slots), side="right", method="compare_all")
+        size = sizes[:, None].astype(laws.dtype)
+        source = jnp.where(t == 0, numbers.law, laws)
+        if state.rules.sharp:
             # relative to the largest: no power underflows for all types
-            power = (source / source.max(axis=1, keepdims=True)) ** cell.sharpening
-            source = jnp.where(first, law, power)
-        key = fold_in(cell.key, t)
+            power = (source / source.max(axis=1, keepdims=True)) ** sharpening
+            source = jnp.where(t == 0, numbers.law, power)
+        key = fold_in(key, t)
         writer = deal(fold_in(key, 0), reader, models) if models > 1 else jnp.zeros_like(reader)
-        laws = fit(laws, write(fold_in(key, 1), jnp.cumsum(source, axis=1), writer))
-        return laws, measure(laws, law, cell.sizes / ends[-1])
+        tokens = write(fold_in(key, 1), jnp.cumsum(source, axis=1), writer)
+        # slots beyond the budget belong to nobody: their reader is M
+        counts = jnp.zeros((models + 1) * types, laws.dtype).at[reader * types + tokens].add(1.0)
+        return (counts.reshape(models + 1, types)[:models] + hold * laws) / (size + hold)
 
-    start = jnp.broadcast_to(prior, (models, types))
-    return jax.lax.scan(step, start, jnp.arange(fits))[1]
+    each = numbers.sizes, numbers.hold, numbers.sharpening
+    return state._replace(generation=t + 1, now=jax.vmap(one)(state.now, keys, *each))
+
+
+def read(state: ProcessState) -> Measures:
+    """Measure all runs of a state."""
+    sizes, law = state.given.sizes, state.given.law
+    return jax.vmap(lambda laws, n: measure(laws, law, n / n.sum()))(state.now, sizes)
+
+
+@jax.jit
+def _step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
+    return advance(state, run_keys(stream(key, "ecosystem"), state.given.run))
+
+
+_observe = jax.jit(read)
+
+
+@partial(jax.jit, static_argnames=("rules", "generations"))
+def run(
+    keys: UInt32[Array, "R 2"],
+    numbers: EcosystemNumbers,
+    prior: Float[Array, " V"],
+    *,
+    rules: EcosystemRules,
+    generations: int,
+) -> Measures:
+    """Run a batch and measure it at every generation: axes generation, then replicate."""
+    state = first(numbers, prior, rules)
+    return trajectory(state, partial(advance, keys=keys), read, length=generations)
 
 
 def deal(key: Any, reader: Int[Array, " S"], models: int) -> Int[Array, " S"]:
-    """Who wrote the token in each slot, after the pool has been shuffled.
+    """Shuffle the pool, and return the writer of the token in each slot.
 
     Each model wrote as many as it reads, so readers' labels are permuted: sorted by random keys,
     of which 16 bits hold the label. Two of the others, 48 bits, are alike in a run with
@@ -88,7 +252,7 @@ def deal(key: Any, reader: Int[Array, " S"], models: int) -> Int[Array, " S"]:
 
 
 def write(key: Any, cumulative: Float[Array, "M V"], writer: Int[Array, " S"]) -> Int[Array, " S"]:
-    """A token for each slot, drawn from its writer's law by bisection of the cumulated one."""
+    """Draw a token for each slot from its writer's law, by bisection of the cumulated law."""
     types = cumulative.shape[1]
     high, low = (x.astype(jnp.uint64) for x in bits(key, writer.size))
     uniform = ((high << 32 | low) >> 11).astype(cumulative.dtype) * 2.0**-53
@@ -98,7 +262,7 @@ def write(key: Any, cumulative: Float[Array, "M V"], writer: Int[Array, " S"]) -
     wanted = uniform * cumulative[:, -1][writer]
 
     def halve(i: Any, place: Array) -> Array:
-        """``place`` is the last whose cumulated weight is known to be at most the wanted one."""
+        """Halve the steps above ``place``, whose cumulated weight is at most the wanted one."""
         further = place + (jnp.int32(2**steps) >> (i + 1).astype(jnp.int32))
         passed = flat.at[further].get(mode="promise_in_bounds") <= wanted
         return jnp.where(passed, further, place)
@@ -110,6 +274,7 @@ def write(key: Any, cumulative: Float[Array, "M V"], writer: Int[Array, " S"]) -
 
 
 def measure(laws: Float[Array, "M V"], law: Float[Array, " V"], share: Array) -> Measures:
+    """Compute the distances of each model's law and of the pooled law from ``law``."""
     pool = (share[:, None] * laws).sum(axis=0)
 
     def each(q: Array) -> list[Array]:

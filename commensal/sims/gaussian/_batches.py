@@ -1,22 +1,20 @@
-"""Which lineages are drawn together, from which key, and on how many cores.
+"""Batches of lineages and their keys.
 
 Lineage r has place r mod width in batch r // width; the width follows from the config alone, and
-batch b draws from ``fold_in(key, b)``. So no result depends on how many lineages follow, on how
-many batches are on the way, or on the device (but for rounding).
+batch b has a key of its own, ``fold_in(stream_of_lineages(key), b)``. So no result depends on how
+many lineages follow, on how many batches are on the way, or on the device (but for rounding).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PRNGKeyArray
 
-from commensal._cores import available_cores
-from commensal.sims.gaussian._config import Config
+from commensal.sims._keys import stream
+from commensal.sims.gaussian._config import GaussianConfig
 
 # numbers that a batch carries: at this size a batch stays in a core's second-level cache, while
 # starting a compiled kernel costs little beside running it (measured on 2 cores)
@@ -26,10 +24,10 @@ _POOLED = 2**22  # and where all of a pool's points are kept (32 MiB)
 _ON_ACCELERATOR = 64  # batches in one call
 
 
-def batch_width(config: Config) -> int:
-    """Lineages in a full batch; a power of two."""
+def batch_width(config: GaussianConfig) -> int:
+    """Return the number of lineages in a full batch, a power of two."""
     n, d = config.samples, config.dim
-    if config.workflow == "accumulate_subsample":
+    if config.memory == "accumulate_subsample":
         budget = _POOLED // (n * d * max(config.recorded()[-1], 1))
     elif config.resolved_method == "samples":
         budget = _POINTS // (n * d)
@@ -38,8 +36,8 @@ def batch_width(config: Config) -> int:
     return 2 ** max(int(budget).bit_length() - 1, 4)
 
 
-def computed_width(config: Config) -> int:
-    """Lineages of a batch that are worth computing.
+def computed_width(config: GaussianConfig) -> int:
+    """Return the number of lineages of a batch that are worth computing.
 
     Where all arithmetic is elementwise, fewer lineages than a batch are its first ones to the
     bit, at any multiple of a vector's length; sums are rounded according to the whole shape.
@@ -50,37 +48,26 @@ def computed_width(config: Config) -> int:
     return min(full, -(-config.replicates // 16) * 16)
 
 
-def batches_in_chunks(
-    config: Config,
-    key: PRNGKeyArray,
-    run: Callable[[Key[Array, "batches"], int, int], Any],
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[tuple[int, Any]]:
-    """(first lineage, ``run(keys, width, first lineage)``) in order, computed on all cores.
+def stream_of_lineages(key: PRNGKeyArray) -> PRNGKeyArray:
+    """Derive the key of lineages, the same for those that are kept and those that are summed."""
+    return stream(key, "gaussian lineages")
 
-    ``run`` gets the keys of one or more batches, and gives NumPy arrays.
-    """
-    full, width = batch_width(config), computed_width(config)
-    batches = -(-config.replicates // full)
-    per_call = 1 if jax.default_backend() == "cpu" else min(_ON_ACCELERATOR, batches)
-    calls = list(range(0, batches, per_call))
-    per_chunk = max(1, config.chunk // (full * per_call))
 
-    def call(first: int) -> Any:
-        with jax.enable_x64(True):  # a setting is a thread's own
-            keys = jax.vmap(lambda b: jax.random.fold_in(key, b))(first + jnp.arange(per_call))
-            return run(keys, width, first * full)
+def batch_key(own: PRNGKeyArray, batch: Any) -> PRNGKeyArray:
+    """Derive the key of a batch from the stream of lineages."""
+    return jax.random.fold_in(own, batch)
 
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for start in range(0, len(calls), per_chunk):
-            chunk = calls[start : start + per_chunk]
-            results: Iterator[Any]
-            if start == 0:  # the first compiles; threads that start together would each compile
-                results = iter([call(chunk[0]), *pool.map(call, chunk[1:])])
-            else:
-                results = pool.map(call, chunk)
-            for first, result in zip(chunk, results, strict=True):
-                yield first * full, result
-            if progress is not None:
-                done = min((chunk[-1] + per_call) * full, config.replicates)
-                progress(done, config.replicates)
+
+def width_of_call(config: GaussianConfig) -> int:
+    """Return the number of lineages that one call of a compiled program computes."""
+    full = batch_width(config)
+    if jax.default_backend() == "cpu":
+        return full
+    return full * min(_ON_ACCELERATOR, -(-config.replicates // full))
+
+
+def keys_of_call(config: GaussianConfig, own: PRNGKeyArray, start: int) -> Key[Array, "batches"]:
+    """Derive the keys of one call's batches, of which the first begins with lineage ``start``."""
+    full = batch_width(config)
+    batches = start // full + jnp.arange(width_of_call(config) // full)
+    return jax.vmap(lambda b: batch_key(own, b))(batches)

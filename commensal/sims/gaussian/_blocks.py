@@ -1,4 +1,4 @@
-"""What n fresh points tell a fit, drawn as a law or computed from points.
+"""Sufficient statistics of n fresh points, drawn from their law or computed from points.
 
 A block is described in units of the model that publishes it: mean 0, covariance I. Rows of a
 block come first and lineages last, so that no array is transposed on the way and every step is
@@ -7,7 +7,6 @@ one elementwise kernel.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal.sims._threefry import Key
-from commensal.sims.gaussian._config import Config
+from commensal.sims.gaussian._config import GaussianConfig
 from commensal.sims.gaussian._draws import chi_square, normal_halves, normals
 
 
@@ -35,34 +34,36 @@ class MatrixBlock(NamedTuple):
     log_diagonal: Float[Array, "d R"]  # log of its diagonal; -inf where n ≤ d
 
 
-def block_source(config: Config, n: int, *, real: bool) -> Callable[[Key, int], Any]:
-    """(key, lineages) -> block of ``n`` points, of a model or of the truth."""
-    law = config.truth if real else "gaussian"
+def draw_block(config: GaussianConfig, key: Key, n: int, size: int, *, real: bool) -> Any:
+    """Draw ``n`` points for each of ``size`` lineages, of the truth or of a model, as a block."""
     if config.resolved_method == "samples":
-        if config.dim == 1:
-            return lambda key, size: fit(draw_points(config, law, key, n, size)[:, 0])
-        return lambda key, size: fit_matrix(draw_points(config, law, key, n, size))
-    return _matrix_law(config, n) if config.dim > 1 else _law(config, n)
+        points = draw_points(config, config.truth if real else "gaussian", key, n, size)
+        return fit(points[:, 0]) if config.dim == 1 else fit_matrix(points)
+    return (_matrix_law if config.dim > 1 else _law)(config, key, n, size)
 
 
-def _law(config: Config, n: int) -> Callable[[Key, int], Block]:
-    """Exact for Gaussian points: √n x̄ ~ N(0, 1) and scatter ~ χ²_{n-1}, independent."""
-    dtype = config.dtype
+def published_block(config: GaussianConfig, key: Key, t: Any, n: int, size: int) -> Any:
+    """Draw what model t - 1 publishes; model 0 is the truth, whose points may not be Gaussian."""
+    if config.truth == "gaussian":  # then real points differ from others in nothing
+        return draw_block(config, key, n, size, real=False)
+    return jax.lax.cond(
+        t == 1,
+        lambda: draw_block(config, key, n, size, real=True),
+        lambda: draw_block(config, key, n, size, real=False),
+    )
+
+
+def _law(config: GaussianConfig, key: Key, n: int, size: int) -> Block:
+    """Draw a block from its exact law: √n x̄ ~ N(0, 1) and scatter ~ χ²_{n-1}, independent."""
     if n == 1:
-        return lambda key, size: Block(
-            normals(key, 1, size, dtype)[0], jnp.full(size, -jnp.inf, dtype)
-        )
-    chi = chi_square(n - 1, dtype)
-
-    def draw(key: Key, size: int) -> Block:
-        location, other = normal_halves(key, 1, size, dtype)
-        return Block(location[0], chi.log_ratio(other[0]))
-
-    return draw
+        location = normals(key, 1, size, config.dtype)[0]
+        return Block(location, jnp.full(size, -jnp.inf, config.dtype))
+    location, other = normal_halves(key, 1, size, config.dtype)
+    return Block(location[0], chi_square(n - 1, config.dtype).log_ratio(other[0]))
 
 
-def _matrix_law(config: Config, n: int) -> Callable[[Key, int], MatrixBlock]:
-    """Scatter ~ Wishart(n - 1, I) by Bartlett's decomposition, also where it is singular."""
+def _matrix_law(config: GaussianConfig, key: Key, n: int, size: int) -> MatrixBlock:
+    """Draw a scatter ~ Wishart(n - 1, I) by Bartlett's decomposition, also where it is singular."""
     d, dtype = config.dim, config.dtype
     rank = min(d, n - 1)
     below = np.tril_indices(d, -1)
@@ -70,26 +71,22 @@ def _matrix_law(config: Config, n: int) -> Callable[[Key, int], MatrixBlock]:
     position[below] = np.arange(len(below[0]))
     # at n ≤ d the first n - 1 columns are as ever, and there are no others
     mask = np.tril(np.ones((d, d)), -1) * (np.arange(d) < rank)
-    chi = chi_square((n - 1.0 - np.arange(rank))[:, None], dtype) if rank else None
-
-    def draw(key: Key, size: int) -> MatrixBlock:
-        z = normals(key, len(below[0]) + 2 * d, size, dtype).astype(jnp.float64)
-        location, entries = z[:d], z[2 * d :]
-        log_diagonal = jnp.full((d, size), -jnp.inf)
-        if chi is not None:
-            half = 0.5 * chi.log(z[d : d + rank].astype(dtype)).astype(jnp.float64)
-            log_diagonal = log_diagonal.at[:rank].set(half)
-        if d == 1:
-            return MatrixBlock(location, jnp.exp(log_diagonal)[None], log_diagonal)
-        factor = jnp.where(mask[..., None] > 0, entries[position], 0.0)
-        factor = factor + jnp.exp(log_diagonal)[:, None] * jnp.eye(d)[..., None]
-        return MatrixBlock(location, factor, log_diagonal)
-
-    return draw
+    z = normals(key, len(below[0]) + 2 * d, size, dtype).astype(jnp.float64)
+    location, entries = z[:d], z[2 * d :]
+    log_diagonal = jnp.full((d, size), -jnp.inf)
+    if rank:
+        chi = chi_square((n - 1.0 - np.arange(rank))[:, None], dtype)
+        half = 0.5 * chi.log(z[d : d + rank].astype(dtype)).astype(jnp.float64)
+        log_diagonal = log_diagonal.at[:rank].set(half)
+    factor = jnp.where(mask[..., None] > 0, entries[position], 0.0)
+    factor = factor + jnp.exp(log_diagonal)[:, None] * jnp.eye(d)[..., None]
+    return MatrixBlock(location, factor, log_diagonal)
 
 
-def draw_points(config: Config, law: str, key: Key, n: int, size: int) -> Float[Array, "n d R"]:
-    """Points with mean 0 and variance 1 in every coordinate.
+def draw_points(
+    config: GaussianConfig, law: str, key: Key, n: int, size: int
+) -> Float[Array, "n d R"]:
+    """Draw points with mean 0 and variance 1 in every coordinate.
 
     From float64 normals whatever ``config.dtype``: of float32 ones two are equal once in some
     10⁸, and two equal points have no log variance.
@@ -116,7 +113,7 @@ def draw_points(config: Config, law: str, key: Key, n: int, size: int) -> Float[
 
 
 def fit(points: Float[Array, "n R"]) -> Block:
-    """The block that these points are."""
+    """Reduce points of one coordinate to their mean and scatter."""
     n = len(points)
     mean = jnp.mean(points, axis=0)
     scatter = jnp.sum((points - mean) ** 2, axis=0)
@@ -125,7 +122,7 @@ def fit(points: Float[Array, "n R"]) -> Block:
 
 
 def fit_matrix(points: Float[Array, "n d R"]) -> MatrixBlock:
-    """The block that these points are."""
+    """Reduce points of d coordinates to their mean and scatter."""
     n, d, _ = points.shape
     mean = jnp.mean(points, axis=0)
     centred = points - mean
@@ -143,7 +140,7 @@ def fit_matrix(points: Float[Array, "n d R"]) -> MatrixBlock:
 def cholesky(
     matrix: Float[Array, "d d R"], rank: int
 ) -> tuple[Float[Array, "d d R"], Float[Array, "d R"]]:
-    """Lower factor of positive semidefinite matrices, lineages last, and log of its diagonal.
+    """Factor positive semidefinite matrices, lineages last; return L and its log diagonal.
 
     Columns from ``rank`` on are zero: the first ``rank`` leading minors must be positive. By
     columns, without LAPACK, whose batched calls would each transpose their batch, and can wait

@@ -1,4 +1,4 @@
-r"""Normal and chi-square draws in bulk: exact in law, no rejection, no branch.
+r"""Draw normal and chi-square variables in bulk: exact in law, without rejection or branches.
 
 *Normals* come in pairs by the transform of Box and Muller (1958), from all the bits of one
 threefry block (float32) or two (float64): one logarithm and one square root for two normals,
@@ -34,14 +34,14 @@ _NODES = 256  # enough for ν = 1, where 122 terms are needed
 
 
 def normal_pairs(key: Key, shape: tuple[int, ...], dtype: Any) -> Float[Array, "2 *n"]:
-    """Independent standard normals, two by two. To be called where 64-bit is on.
+    """Draw independent standard normals, two by two. To be called where 64-bit is on.
 
     Parameters
     ----------
     key : PRNGKeyArray or its two words
         One threefry key.
     shape : tuple of int
-        Of either half.
+        Shape of either half.
     dtype : {"float32", "float64"}
         Float32: from 32 random bits each, and never beyond 6.77, where the law has 1.4e-11 of
         its mass. Float64: from 52 bits, never beyond 8.58 (1e-17). Neither is ever zero.
@@ -54,7 +54,7 @@ def normal_pairs(key: Key, shape: tuple[int, ...], dtype: Any) -> Float[Array, "
 
 
 def normals(key: Key, rows: int, size: int, dtype: Any) -> Float[Array, "rows size"]:
-    """Independent standard normals; column c depends on ``key``, ``rows`` and c alone.
+    """Draw independent standard normals; column c depends on ``key``, ``rows`` and c alone.
 
     So fewer columns are the first ones of more. Otherwise as :func:`normal_pairs`.
     """
@@ -68,7 +68,7 @@ def normals(key: Key, rows: int, size: int, dtype: Any) -> Float[Array, "rows si
 def normal_halves(
     key: Key, rows: int, size: int, dtype: Any
 ) -> tuple[Float[Array, "rows size"], Float[Array, "rows size"]]:
-    """Two independent arrays; for a kernel that uses either by itself. As :func:`normals`."""
+    """Draw two independent arrays as :func:`normals` does, for kernels that use one by itself."""
     row = np.arange(rows)
     first = bits(key, size, row)
     if np.dtype(dtype) == np.float32:
@@ -111,7 +111,7 @@ def _box_muller(
 
 
 def _sine_cosine(angle: Float[Array, "*n"]) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-    """Sine and cosine on [-π/4, π/4], to rounding."""
+    """Compute sine and cosine on [-π/4, π/4], to rounding."""
     # Taylor: at π/4 the first term left out is below a quarter of a unit in the last place
     terms = 5 if angle.dtype == jnp.float32 else 9
     square = angle * angle
@@ -139,7 +139,7 @@ class ChiSquare(NamedTuple):
     df : Float[np.ndarray, "*v"]
         Degrees of freedom ν.
     coefficients : Float[np.ndarray, "terms *v"]
-        Of log(χ²/ν) in Chebyshev polynomials of z / limit.
+        Coefficients of log(χ²/ν) in Chebyshev polynomials of z / limit.
     limit : float
         |z| up to which the table reaches.
     """
@@ -149,7 +149,7 @@ class ChiSquare(NamedTuple):
     limit: float
 
     def log_ratio(self, z: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        """log(χ²_ν / ν) at the quantile where a standard normal has ``z``.
+        """Compute log(χ²_ν / ν) at the quantile where a standard normal has ``z``.
 
         ``df`` must broadcast to the shape of ``z``: give it trailing axes of length one where
         replicates come last.
@@ -169,19 +169,19 @@ class ChiSquare(NamedTuple):
         return coefficients[0] + x * after - last
 
     def log(self, z: Float[Array, "*n"]) -> Float[Array, "*n"]:
-        """Log χ²_ν at the quantile where a standard normal has ``z``."""
+        """Compute log χ²_ν at the quantile where a standard normal has ``z``."""
         return self.log_ratio(z) + jnp.asarray(np.log(self.df), z.dtype)
 
 
 def chi_square(df: Any, dtype: Any = "float64") -> ChiSquare:
-    """The transform from a standard normal to log χ² for these degrees of freedom.
+    """Make the transform from a standard normal to log χ² for these degrees of freedom.
 
     Parameters
     ----------
     df : number or array of numbers
-        ν ≥ 1, up to 10⁶ at least.
+        Degrees of freedom ν ≥ 1, up to 10⁶ at least.
     dtype : {"float32", "float64"}
-        How accurate it must be, and how far it must reach: |z| ≤ 7 or 9.
+        Precision that it must have; it must reach |z| ≤ 7 or 9.
 
     Returns
     -------
@@ -205,7 +205,7 @@ def chi_square(df: Any, dtype: Any = "float64") -> ChiSquare:
 
 @functools.lru_cache(maxsize=4096)
 def _table(df: float, dtype: str) -> tuple[float, ...]:
-    """Chebyshev coefficients of log(χ²/ν), as many as the dtype can use."""
+    """Compute Chebyshev coefficients of log(χ²/ν), as many as the dtype can use."""
     nodes = np.cos((np.arange(_NODES) + 0.5) * np.pi / _NODES)
     c = np.asarray(scipy.fft.dct(_log_quantile(_RANGE[dtype] * nodes, df))) / _NODES
     c[0] /= 2

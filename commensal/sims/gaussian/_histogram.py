@@ -1,4 +1,4 @@
-"""Quantiles of any number of lineages, from counts in fixed bins."""
+"""Estimate quantiles of any number of lineages from counts in fixed bins."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BINS = (_BELOW + _ABOVE) * _PER_UNIT
 
 
 def counts(units: Float[np.ndarray, "R G"]) -> Int[np.ndarray, "G bins"]:
-    """Lineages per bin; those out of range are in the outermost bins."""
+    """Count lineages per bin; those out of range are in the outermost bins."""
     generations = units.shape[1]
     with np.errstate(invalid="ignore"):  # -inf and NaN, which the clip below puts somewhere
         place = np.clip(np.floor((units + _BELOW) * _PER_UNIT), 0, BINS - 1)
@@ -24,7 +24,7 @@ def counts(units: Float[np.ndarray, "R G"]) -> Int[np.ndarray, "G bins"]:
 def quantiles(
     histogram: Int[np.ndarray, "G bins"], probabilities: Sequence[float]
 ) -> tuple[Float[np.ndarray, "q G"], Float[np.ndarray, "q G"]]:
-    """Quantiles by interpolation within bins, and their standard errors.
+    """Compute quantiles by interpolation within bins, and their standard errors.
 
     NaN where an outermost bin would decide. Half the distance between the quantiles one
     binomial standard error to either side is the error's estimate; a bin is 1/128 of a

@@ -1,4 +1,4 @@
-r"""Lineages of d coordinates: what one generation does to (mean, factor of the covariance).
+r"""Lineages of d coordinates: the step of one generation on (mean, factor of the covariance).
 
 In units of the truth (mean 0, covariance I). A covariance is carried as :math:`L L^\top`, and
 :math:`L' = L A` with a triangular A that is new in each generation: row i of L' is row i of L
@@ -17,9 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal.sims._threefry import Key, fold_in
-from commensal.sims.gaussian._blocks import MatrixBlock, block_source, cholesky
-from commensal.sims.gaussian._config import Config
-from commensal.sims.gaussian._lineages import Step
+from commensal.sims.gaussian._blocks import MatrixBlock, cholesky, draw_block, published_block
+from commensal.sims.gaussian._config import GaussianConfig
 
 _UNROLLED = 16  # dimensions up to which a product is one fused kernel
 
@@ -33,42 +32,37 @@ class MatrixState(NamedTuple):
     log_diagonal: Float[Array, "d R"]  # of L
 
 
-def initial(config: Config, size: int) -> MatrixState:
-    """The truth."""
+def initial(config: GaussianConfig, size: int) -> MatrixState:
+    """Give every lineage the truth for its first model."""
     d = config.dim
     eye = jnp.broadcast_to(jnp.eye(d)[..., None], (d, d, size))
     zero = jnp.zeros((d, size))
     return MatrixState(zero, eye, zero, zero)
 
 
-def step(config: Config, size: int) -> Step:
-    """(key, t, model t - 1) -> model t, for t ≥ 1."""
-    n, fresh = config.samples, config.human_samples
-    if fresh:
-        return _with_human(config, size)
-    after = replaced if config.workflow == "replace" else _accumulated
-    of_model, of_truth = (block_source(config, n, real=real) for real in (False, True))
-
-    def generation(key: Key, t: Any, state: MatrixState) -> MatrixState:
-        key = fold_in(key, t)
-        if config.truth == "gaussian":
-            block = of_model(key, size)
-        else:
-            block = jax.lax.cond(t == 1, lambda: of_truth(key, size), lambda: of_model(key, size))
-        return after(config, t, state, block)
-
-    return generation
+def advance(config: GaussianConfig, key: Key, t: Any, state: MatrixState) -> MatrixState:
+    """Fit model t >= 1 to what ``config`` asks for, model t - 1 being ``state``."""
+    if config.human_samples:
+        return _with_human(config, key, t, state)
+    size = state.mean.shape[-1]
+    block = published_block(config, fold_in(key, t), t, config.samples, size)
+    if config.memory == "replace":
+        return replaced(config, state, block)
+    return _accumulated(config, t, state, block)
 
 
-def replaced(config: Config, t: Any, state: MatrixState, block: MatrixBlock) -> MatrixState:
+def replaced(config: GaussianConfig, state: MatrixState, block: MatrixBlock) -> MatrixState:
+    """Fit to the block alone."""
     n = config.samples
     divisor = n - 1 if config.estimator == "unbiased" else n
     mean = state.mean + _applied(state, block.location) / np.sqrt(n)
     return _times(mean, state, block.factor, block.log_diagonal, 0.5 * np.log(divisor))
 
 
-def _accumulated(config: Config, t: Any, state: MatrixState, block: MatrixBlock) -> MatrixState:
-    """As for one coordinate: in units of the model, the pool's scatter is c_{t-1} I."""
+def _accumulated(
+    config: GaussianConfig, t: Any, state: MatrixState, block: MatrixBlock
+) -> MatrixState:
+    """Merge the pool with n new points; in units of the model, the pool's scatter is c_{t-1} I."""
     n, d = config.samples, config.dim
     less = 1 if config.estimator == "unbiased" else 0
     total = n * jnp.asarray(t, jnp.float64)
@@ -84,42 +78,30 @@ def _accumulated(config: Config, t: Any, state: MatrixState, block: MatrixBlock)
     return _times(mean, state, factor, log_diagonal, 0.5 * jnp.log(total - less))
 
 
-def _with_human(config: Config, size: int) -> Step:
-    """Blocks of the truth and of the model, merged."""
+def _with_human(config: GaussianConfig, key: Key, t: Any, state: MatrixState) -> MatrixState:
+    """Fit to merged blocks of the truth and of the model."""
     n, d, fresh = config.samples, config.dim, config.human_samples
+    size = state.mean.shape[-1]
     old = n - fresh
     divisor = n - 1 if config.estimator == "unbiased" else n
-    of_truth = block_source(config, fresh, real=True)
-    sources = [block_source(config, old, real=real) for real in (False, True)] if old else None
-
-    def generation(key: Key, t: Any, state: MatrixState) -> MatrixState:
-        first, second = (fold_in(fold_in(key, t), part) for part in range(2))
-        human = of_truth(first, size)
-        mean = human.location / np.sqrt(fresh)
-        scatter = _product(human.factor, human.factor.swapaxes(0, 1))
-        if sources is not None:
-            of_model, of_truth_old = sources
-            if config.truth == "gaussian":
-                block = of_model(second, size)
-            else:
-                block = jax.lax.cond(
-                    t == 1, lambda: of_truth_old(second, size), lambda: of_model(second, size)
-                )
-            factor = jnp.exp(state.log_scale)[:, None] * state.rows
-            published = _product(factor, block.factor)
-            apart = state.mean + _applied(state, block.location) / np.sqrt(old) - mean
-            scatter = scatter + _product(published, published.swapaxes(0, 1))
-            scatter = scatter + (fresh * old / n) * apart[:, None] * apart[None]
-            mean = mean + old / n * apart
-        factor, log_diagonal = cholesky(scatter, min(d, n - 1))
-        whole = initial(config, size)
-        return _times(mean, whole, factor, log_diagonal, 0.5 * np.log(divisor))
-
-    return generation
+    first, second = (fold_in(fold_in(key, t), part) for part in range(2))
+    human = draw_block(config, first, fresh, size, real=True)
+    mean = human.location / np.sqrt(fresh)
+    scatter = _product(human.factor, human.factor.swapaxes(0, 1))
+    if old:
+        block = published_block(config, second, t, old, size)
+        factor = jnp.exp(state.log_scale)[:, None] * state.rows
+        published = _product(factor, block.factor)
+        apart = state.mean + _applied(state, block.location) / np.sqrt(old) - mean
+        scatter = scatter + _product(published, published.swapaxes(0, 1))
+        scatter = scatter + (fresh * old / n) * apart[:, None] * apart[None]
+        mean = mean + old / n * apart
+    factor, log_diagonal = cholesky(scatter, min(d, n - 1))
+    return _times(mean, initial(config, size), factor, log_diagonal, 0.5 * np.log(divisor))
 
 
 def _applied(state: MatrixState, z: Float[Array, "d R"]) -> Float[Array, "d R"]:
-    """L z."""
+    """Compute L z."""
     return jnp.exp(state.log_scale) * jnp.sum(state.rows * z[None], axis=1)
 
 
@@ -130,7 +112,7 @@ def _times(
     log_diagonal: Float[Array, "d R"],
     log_divisor: Any,
 ) -> MatrixState:
-    """The model with factor L · ``factor`` / exp(log_divisor)."""
+    """Make the model with factor L · ``factor`` / exp(log_divisor)."""
     rows = _product(state.rows, factor)
     length = jnp.sqrt(jnp.sum(rows * rows, axis=1))
     return MatrixState(
@@ -142,7 +124,7 @@ def _times(
 
 
 def _product(left: Float[Array, "d d R"], right: Float[Array, "d d R"]) -> Float[Array, "d d R"]:
-    """Matrix products, lineages last."""
+    """Multiply matrices, lineages last."""
     d = len(left)
     if d <= _UNROLLED:
         return sum((left[:, k, None] * right[None, k] for k in range(d)), jnp.zeros(()))

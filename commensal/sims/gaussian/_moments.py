@@ -1,8 +1,8 @@
-"""Moments and quantiles with their standard errors, streamed over lineages."""
+"""Compute moments and quantiles with their standard errors, streamed over lineages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,62 +13,72 @@ import xarray as xr
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from commensal.sims._keys import check_key
-from commensal.sims.gaussian import _dataset, _histogram
+from commensal.sims._simulate import Progress, chunk_ends, in_batches, origin
+from commensal.sims.gaussian import _histogram
 from commensal.sims.gaussian._batches import (
+    batch_key,
     batch_width,
-    batches_in_chunks,
     computed_width,
+    keys_of_call,
+    stream_of_lineages,
+    width_of_call,
 )
-from commensal.sims.gaussian._config import Config
+from commensal.sims.gaussian._config import GaussianConfig
 from commensal.sims.gaussian._process import compiled_part, trajectories
-from commensal.sims.gaussian._simulate import draw, lineages_first, read, read_matrices
+from commensal.sims.gaussian._simulate import (
+    PAPER,
+    draw,
+    draw_batches,
+    lineages_first,
+    measure_many,
+)
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
 class _Sums(NamedTuple):
-    """Per quantity and generation: sums over lineages of its first to fourth powers."""
+    """Sums over lineages of the first to fourth powers, per quantity and generation."""
 
     powers: Float[np.ndarray, "4 Q G"]
     histogram: np.ndarray
 
 
 class _Pilot(NamedTuple):
-    """Centre and scale that quantities are counted in, from the first batch."""
+    """Centre and scale of each quantity's units, from the first batch."""
 
     centre: Float[np.ndarray, "Q G"]
     scale: Float[np.ndarray, "Q G"]
 
 
 def moments(
-    config: Config,
+    config: GaussianConfig | None = None,
     key: PRNGKeyArray | None = None,
-    progress: Callable[[int, int], None] | None = None,
-    quantiles: Sequence[float] = _QUANTILES,
+    progress: Progress | None = None,
+    quantiles: float | Sequence[float] = _QUANTILES,
 ) -> xr.Dataset:
-    """Means, variances and quantiles over lineages, however many there are: none is kept.
+    """Draw lineages and keep their means, variances and quantiles alone, however many there are.
 
     Parameters
     ----------
-    config : Config
-        At least two replicates. ``full`` is not used.
+    config : GaussianConfig or None
+        Settings; None for the defaults. At least two replicates. ``full`` is not used.
     key : PRNGKeyArray or None
-        As for :func:`simulate`; the lineages are the same ones.
+        One threefry key, as for :func:`simulate`; the lineages are the same ones.
     progress : callable or None
-        Called as ``progress(done, total)`` after each chunk of lineages.
-    quantiles : sequence of float
+        Called as ``progress(done, total)`` at the start and after each chunk of lineages.
+    quantiles : float or sequence of float
         Probabilities, strictly inside (0, 1).
 
     Returns
     -------
     xarray.Dataset
-        Float64, dimension generation. Of each quantity q the mean over lineages, ``q``, and its
-        ``q_standard_error``. For d = 1: ``mean``, ``squared_error`` ((μ_t - μ)²),
+        Moments, float64, dimension generation. Of each quantity q the mean over lineages, ``q``,
+        and its ``q_standard_error``. For d = 1: ``mean``, ``squared_error`` ((μ_t - μ)²),
         ``log_variance``, ``std``, ``variance`` and ``w2``; for d > 1 ``mean_squared_error``,
-        ``trace``, ``log_trace``, ``log_determinant`` and, unless ``config.w2`` is off, ``w2``.
-        The logarithms also have their variance over lineages, ``log_variance_variance`` (say)
-        and its standard error. ``log_variance_quantile`` (d > 1: ``log_trace_quantile``) and its
-        standard error have a leading dimension ``quantile``.
+        ``trace``, ``log_trace``, ``log_determinant`` and, unless ``config.w2`` is off, ``w2``. The
+        logarithms also have their variance over lineages, ``log_variance_variance`` (say) and its
+        standard error. ``log_variance_quantile`` (d > 1: ``log_trace_quantile``) and its standard
+        error have a leading dimension ``quantile``.
 
     Raises
     ------
@@ -88,29 +98,31 @@ def moments(
 
     Examples
     --------
-    >>> runs = moments(Config(samples=10, generations=20, replicates=20_000, record=[20]))
+    >>> runs = moments(GaussianConfig(samples=10, generations=20, replicates=200_000, record=[20]))
     >>> runs.log_variance_quantile.sel(quantile=0.5).round(1).item()
     -2.3
     """
+    config = config or GaussianConfig()
     if config.replicates < 2:
         raise ValueError("replicates must be at least 2 for a standard error, got 1")
-    probabilities = [float(p) for p in quantiles]
+    probabilities = np.atleast_1d(quantiles).tolist()
     if not all(0 < p < 1 for p in probabilities):
         raise ValueError(f"quantiles must lie inside (0, 1), got {probabilities}")
     key = check_key(config.seed, key)
-    config = config.model_copy(update={"full": False})
-    names = _names(config)
-    pilot = _pilot(config, key)
-    run = partial(_sum_one if config.dim == 1 else _sum_many, config, pilot)
-    totals: list[_Sums] = []
-    for _, part in batches_in_chunks(config, key, run, progress):
-        totals = (
-            [_Sums(*(a + b for a, b in zip(totals[0], part, strict=True)))] if totals else [part]
-        )
-    return _as_dataset(config, key, names, pilot, totals[0], probabilities)
+    config, own = config.model_copy(update={"full": False}), stream_of_lineages(key)
+    pilot = _pilot(config, own)
+    total, width = config.replicates, width_of_call(config)
+    run = partial(_sum_one if config.dim == 1 else _sum_many, config, pilot, own)
+    ends, sums = chunk_ends(total, width, config.chunk), None
+    for start, part in in_batches(run, range(0, total, width)):
+        sums = part if sums is None else _Sums(*map(np.add, sums, part))
+        if progress is not None and start in ends:
+            progress(ends[start][1], total)
+    assert sums is not None
+    return _as_dataset(config, key, _names(config), pilot, sums, probabilities)
 
 
-def _names(config: Config) -> list[str]:
+def _names(config: GaussianConfig) -> list[str]:
     if config.dim == 1:
         return ["log_variance", "mean", "squared_error", "std", "variance", "w2"]
     names = ["log_trace", "log_determinant", "mean_squared_error", "trace"]
@@ -123,9 +135,9 @@ def _quantities_of_one(mean: Any, log_variance: Any) -> list[Any]:
     return [log_variance, mean, mean**2, std, std**2, w2]
 
 
-def _quantities_of_many(config: Config, model: Any) -> np.ndarray:
-    """Axes quantity, lineage, generation."""
-    data = read_matrices(config, *(lineages_first(x) for x in model))
+def _quantities_of_many(config: GaussianConfig, model: Any) -> np.ndarray:
+    """Compute the quantities of lineages in d > 1; axes quantity, lineage, generation."""
+    data = measure_many(config, *(lineages_first(x) for x in model))
     return np.stack(
         [np.exp(data["log_trace"]) if name == "trace" else data[name] for name in _names(config)]
     )
@@ -133,14 +145,14 @@ def _quantities_of_many(config: Config, model: Any) -> np.ndarray:
 
 @partial(jax.jit, static_argnums=(0, 4))
 def _draw_sums(
-    config: Config,
+    config: GaussianConfig,
     keys: Key[Array, "batches"],
     counts: Array,
     pilot: _Pilot,
     size: int,
 ) -> tuple[Array, Array]:
-    """Powers (batch, generation, power, quantity), and log variances in the pilot's units."""
-    mean, log_variance = trajectories(config, keys, size, partial(read, config))
+    """Sum powers (batch, generation, power, quantity); return log variances in pilot units."""
+    mean, log_variance = trajectories(config, keys, size)
     centre, scale = (x.T[:, :, None] for x in pilot)
 
     def generation(x: Any) -> tuple[Array, Array]:
@@ -159,11 +171,11 @@ def _draw_sums(
     return jax.lax.map(batch, (mean, log_variance, counts))
 
 
-def _pilot(config: Config, key: PRNGKeyArray) -> _Pilot:
+def _pilot(config: GaussianConfig, own: PRNGKeyArray) -> _Pilot:
     size = computed_width(config)
     kept = min(size, config.replicates)
     with jax.enable_x64(True):
-        model = draw(config, jax.random.fold_in(key, 0)[None], size)
+        model = draw_batches(compiled_part(config), batch_key(own, 0)[None], size)
         if config.dim == 1:
             values = np.stack([lineages_first(x) for x in _quantities_of_one(*model)])
         else:
@@ -176,12 +188,13 @@ def _pilot(config: Config, key: PRNGKeyArray) -> _Pilot:
     return _Pilot(centre, scale)
 
 
-def _sum_one(
-    config: Config, pilot: _Pilot, keys: Key[Array, "batches"], size: int, first: int
-) -> _Sums:
-    width = batch_width(config)
-    counts = np.clip(config.replicates - first - width * np.arange(len(keys)), 0, size)
-    powers, units = _draw_sums(compiled_part(config), keys, jnp.asarray(counts), pilot, size)
+def _sum_one(config: GaussianConfig, pilot: _Pilot, own: PRNGKeyArray, start: int) -> _Sums:
+    size = computed_width(config)
+    with jax.enable_x64(True):  # a setting is a thread's own
+        keys = keys_of_call(config, own, start)
+        later = start + batch_width(config) * np.arange(len(keys))
+        counts = np.clip(config.replicates - later, 0, size)
+        powers, units = _draw_sums(compiled_part(config), keys, jnp.asarray(counts), pilot, size)
     histogram = sum(
         _histogram.counts(np.asarray(one)[:, :count].T)
         for one, count in zip(units, counts, strict=True)
@@ -192,11 +205,8 @@ def _sum_one(
     return _Sums(np.moveaxis(total, 0, -1), np.asarray(histogram))
 
 
-def _sum_many(
-    config: Config, pilot: _Pilot, keys: Key[Array, "batches"], size: int, first: int
-) -> _Sums:
-    values = _quantities_of_many(config, draw(config, keys, size))
-    kept = values[:, : max(config.replicates - first, 0)]
+def _sum_many(config: GaussianConfig, pilot: _Pilot, own: PRNGKeyArray, start: int) -> _Sums:
+    kept = _quantities_of_many(config, draw(config, own, start))[:, : config.replicates - start]
     with np.errstate(invalid="ignore"):  # a determinant of zero
         units = (kept - pilot.centre[:, None]) / pilot.scale[:, None]
         powers = np.stack([np.sum(units**k, axis=1) for k in range(1, 5)])
@@ -204,7 +214,7 @@ def _sum_many(
 
 
 def _as_dataset(
-    config: Config,
+    config: GaussianConfig,
     key: PRNGKeyArray,
     names: list[str],
     pilot: _Pilot,
@@ -243,4 +253,4 @@ def _as_dataset(
     data[f"{names[0]}_quantile"] = (dims, shift + pilot.centre[0] + pilot.scale[0] * value)
     data[f"{names[0]}_quantile_standard_error"] = (dims, pilot.scale[0] * spread)
     coords = {"generation": np.array(config.recorded()), "quantile": np.array(probabilities)}
-    return xr.Dataset(data, coords, _dataset.attrs(config, key) | {"replicates": r})
+    return xr.Dataset(data, coords, origin(PAPER, config, key) | {"replicates": r})

@@ -1,4 +1,4 @@
-"""What a run of populations is: how many models, how they are chosen, how they inherit."""
+"""Settings of simulated populations: number of models, selection, inheritance."""
 
 from __future__ import annotations
 
@@ -6,71 +6,18 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from commensal._config import NUMERICS, OUTPUT, Config
 
 DEFAULT_RECORDS = 200
 
 
-class PopulationConfig(BaseModel):
-    r"""Populations of one-dimensional Gaussian models, and how often to run them.
+class PopulationConfig(Config):
+    r"""Settings of populations of one-dimensional Gaussian models, and of how often they are run.
 
     Generation 0 is the truth, which all N models share; models of generation 1 are fitted to n
     real points each. From then on every generation the k best models are the parents of the next.
-
-    Attributes
-    ----------
-    population : int
-        N, the number of models. A square number, unless ``crossover="none"`` and ``parents`` is
-        given.
-    parents : int or None
-        k, how many are selected; None for √N. With ``crossover="pairs"`` k² must be N.
-    crossover : {"pairs", "none"}
-        "pairs": there is one offspring (i, j) of every ordered pair of parents; it inherits the
-        parameters of i and is fitted to data of j. "none": every parent has N/k offspring, each
-        with its own parameters and its own data.
-    samples : int
-        n ≥ 2, points in a dataset.
-    estimator : {"unbiased", "mle"}
-        Whether a fit divides the sum of squares by n - 1 or by n.
-    shared_data : bool
-        True: a parent publishes one dataset per generation, which all models that are fitted to
-        its data get. False: it publishes a new one for each of them.
-    inheritance : float
-        h in [0, 1): an offspring is h × inherited parameters + (1 - h) × the fit. 0 is a refit,
-        which forgets everything inherited.
-    scale : {"std", "log_std"}
-        What is averaged by ``inheritance`` beside the mean: σ or log σ.
-    mutation : float
-        λ in [0, 2): parameters of model i move by λ σ_i U, U uniform on (-1/2, 1/2), independently
-        for mean and σ.
-    mutate : {"parents", "offspring"}
-        "parents": what parent i hands on moves, once for all its offspring, while its data stay
-        what they are (without ``inheritance`` this changes nothing). "offspring": every offspring
-        moves after its fit.
-    signal : {"oracle", "noisy_oracle", "validation", "none"}
-        What decides who is best. "oracle": the W₂ distance to the truth; "noisy_oracle": the same
-        plus Gaussian noise, new for each model and generation; "validation": the likelihood of
-        held-out real points; "none": chance.
-    signal_noise : float
-        Standard deviation of the noise, in units of the true σ ("noisy_oracle" only).
-    held_out : int
-        m ≥ 2, number of held-out real points ("validation" only).
-    fresh_held_out : bool
-        True: new held-out points every generation. False: the same ones for ever.
-    mean, variance : float
-        Of the truth.
-    generations : int
-        T ≥ 1.
-    replicates : int
-        Independent populations.
-    record : sequence of int or None
-        Generations that are kept, increasing. None: all where T ≤ 200, else about 200 that are
-        evenly spaced, with 0 and T.
-    seed : int
-        Of all noise, where no key is given.
-    chunk : int
-        Populations after which progress is reported, rounded up to whole batches; no result
-        depends on it.
 
     Raises
     ------
@@ -92,30 +39,60 @@ class PopulationConfig(BaseModel):
     4
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     population: int = Field(default=16, ge=1)
+    """Number of models N, a square number unless ``crossover`` is "none" with ``parents`` given."""
     # never None in an instance: the validator below puts √N in its place
     parents: int = Field(default=None, ge=1)  # pyright: ignore[reportAssignmentType]
+    """Number k of models that are selected. Not given: √N, which crossover "pairs" needs."""
     crossover: Literal["pairs", "none"] = "pairs"
+    """Rule by which parents have offspring: "pairs", one (i, j) of every ordered pair, which
+    inherits the parameters of i and is fitted to data of j; "none", N/k of every parent, each with
+    its own parameters and its own data."""
     samples: int = Field(default=100, ge=2)
+    """Points per dataset n ≥ 2 that each model is fitted to."""
     estimator: Literal["unbiased", "mle"] = "unbiased"
+    """Divisor of the sum of squares in a fit: n - 1 for "unbiased", n for "mle"."""
     shared_data: bool = True
+    """Whether a parent publishes one dataset per generation for all models that are fitted to its
+    data, or a new one for each of them."""
     inheritance: float = Field(default=0.5, ge=0, lt=1)
+    """Weight h of inherited parameters, in [0, 1): an offspring is h × inherited parameters + (1 -
+    h) × the fit. 0 is a refit, which forgets everything inherited."""
     scale: Literal["std", "log_std"] = "std"
+    """Parameter that ``inheritance`` averages beside the mean: σ for "std", log σ for "log_std"."""
     mutation: float = Field(default=0.01, ge=0, lt=2)
+    """Size λ of mutations, in [0, 2): parameters of model i move by λ σ_i U, with U uniform on
+    (-1/2, 1/2), independently for mean and σ."""
     mutate: Literal["parents", "offspring"] = "parents"
+    """Models that mutate: "parents", what parent i hands on moves, once for all its offspring,
+    while its data stay what they are (without ``inheritance`` this changes nothing); "offspring",
+    every offspring moves after its fit."""
     signal: Literal["oracle", "noisy_oracle", "validation", "none"] = "oracle"
+    """Signal by which the best models are selected: "oracle", the W₂ distance to the truth;
+    "noisy_oracle", the same plus Gaussian noise, new for each model and generation; "validation",
+    the likelihood of held-out real points; "none", chance."""
     signal_noise: float = Field(default=0.0, ge=0, allow_inf_nan=False)
+    """Standard deviation of the noise of signal "noisy_oracle", at least 0, in units of true σ."""
     held_out: int = Field(default=100, ge=2)
+    """Number m ≥ 2 of held-out real points for signal "validation"."""
     fresh_held_out: bool = False
+    """Whether held-out points are new in every generation, or the same ones for ever."""
     mean: float = Field(default=0.0, allow_inf_nan=False)
+    """Mean of the truth."""
     variance: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Variance of the truth, above 0."""
     generations: int = Field(default=1000, ge=1)
-    replicates: int = Field(default=100, ge=1)
-    record: tuple[int, ...] = Field(default=None)  # pyright: ignore[reportAssignmentType]
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    chunk: int = Field(default=4096, ge=1)
+    """Number of generations T ≥ 1."""
+    replicates: int = Field(default=100, ge=1, json_schema_extra=NUMERICS)
+    """Number of independent populations."""
+    record: tuple[int, ...] = Field(default=None, json_schema_extra=OUTPUT)  # pyright: ignore[reportAssignmentType]
+    """Generations to keep, in rising order. Not given: all up to T = 200, else about 200 evenly
+    spaced, 0 and T among them."""
+    seed: int = Field(default=0, ge=0, lt=2**32, json_schema_extra=NUMERICS)
+    """Seed of everything that is drawn, from 0 to 2³² - 1; not read where a key is given."""
+    chunk: int = Field(default=4096, ge=1, json_schema_extra=NUMERICS)
+    """Populations after which progress is reported and a file is added to a resumable run, rounded
+    up to whole batches; no result depends on it."""
 
     @field_validator("record", mode="before")
     @classmethod
@@ -180,7 +157,7 @@ class PopulationConfig(BaseModel):
 
 
 def _whole(value: Any) -> int:
-    """``value`` as the positive integer it stands for, 1 where it stands for none."""
+    """Convert ``value`` to the positive integer that it equals, or to 1 if there is none."""
     try:
         return max(int(value), 1) if int(value) == float(value) else 1
     except (TypeError, ValueError, OverflowError):

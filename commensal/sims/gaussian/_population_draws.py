@@ -1,4 +1,4 @@
-"""The randomness of a batch of populations, from its key alone."""
+"""Draw the randomness of a batch of populations from its key alone."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from commensal.sims.gaussian._draws import chi_square, normal_pairs
-from commensal.sims.gaussian._population_process import Draws, Points, Rules
+from commensal.sims.gaussian._population_process import Draws, Points, PopulationRules
 
 
 def points(key: PRNGKeyArray, shape: tuple[int, ...], size: int) -> Points:
-    """Sufficient statistics of data sets of ``size`` standard normal points each."""
+    """Draw sufficient statistics of data sets of ``size`` standard normal points each."""
     location, other = normal_pairs(key, shape, "float64")
     return Points(location, chi_square(size - 1).log(other))
 
 
-def draws(rules: Rules, key: PRNGKeyArray, t: Any, replicates: int) -> Draws:
-    """What leads from generation t to t + 1."""
+def draws(rules: PopulationRules, key: PRNGKeyArray, t: Any, replicates: int) -> Draws:
+    """Draw the randomness of the step from generation t to t + 1."""
     of_points, of_mutation, of_signal = jax.random.split(jax.random.fold_in(key, t), 3)
     return Draws(
         points(of_points, (rules.datasets, replicates), rules.samples),
@@ -29,8 +29,10 @@ def draws(rules: Rules, key: PRNGKeyArray, t: Any, replicates: int) -> Draws:
     )
 
 
-def initial(rules: Rules, key: PRNGKeyArray, replicates: int) -> tuple[Points, Points | None]:
-    """Real points of generation 1, and those held out for all time where there are such."""
+def initial(
+    rules: PopulationRules, key: PRNGKeyArray, replicates: int
+) -> tuple[Points, Points | None]:
+    """Draw the real points of generation 1, and the held-out points that never change, if any."""
     of_points, of_held_out = jax.random.split(jax.random.fold_in(key, 0))
     fixed = None
     if rules.signal == "validation" and not rules.fresh_held_out:
@@ -38,7 +40,9 @@ def initial(rules: Rules, key: PRNGKeyArray, replicates: int) -> tuple[Points, P
     return points(of_points, (rules.population, replicates), rules.samples), fixed
 
 
-def _signal(key: PRNGKeyArray, rules: Rules, replicates: int) -> Float[Array, "N R"] | None:
+def _signal(
+    key: PRNGKeyArray, rules: PopulationRules, replicates: int
+) -> Float[Array, "N R"] | None:
     shape = (rules.population, replicates)
     if rules.signal == "none":
         return jax.random.uniform(key, shape, jnp.float64)

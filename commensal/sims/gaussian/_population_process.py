@@ -1,4 +1,4 @@
-"""One generation of a population after the other, on noise that is given or drawn.
+"""Process of a population, one generation after the other, on noise that is given or drawn.
 
 Models are the first axis and replicates the last. Everything is in units of the truth, N(0, 1),
 and σ is carried as its logarithm.
@@ -7,7 +7,6 @@ and σ is carried as its logarithm.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -18,15 +17,15 @@ from commensal.sims.gaussian._population_config import PopulationConfig
 from commensal.sims.gaussian._selection import HeldOut, best, loss
 
 
-class Models(NamedTuple):
-    """Parameters, in units of the truth."""
+class PopulationModels(NamedTuple):
+    """Parameters of the models, in units of the truth."""
 
     mean: Float[Array, "*n"]
     log_std: Float[Array, "*n"]
 
 
 class Points(NamedTuple):
-    """All that a fit needs of datasets of n standard normal points each.
+    """Sufficient statistics of datasets of n standard normal points each.
 
     location is √n × their mean, log_scatter the logarithm of the sum of squares about it.
     """
@@ -48,16 +47,16 @@ class Draws(NamedTuple):
     held_out: Points | None  # (R,)
 
 
-class Numbers(NamedTuple):
-    """Settings that need no compilation of their own."""
+class PopulationNumbers(NamedTuple):
+    """Settings on which no compiled program depends."""
 
     signal_noise: Float[Array, ""]
     inheritance: Float[Array, ""]
     mutation: Float[Array, ""]
 
 
-class Rules(NamedTuple):
-    """Settings that shape the program."""
+class PopulationRules(NamedTuple):
+    """Settings on which the compiled program depends."""
 
     population: int
     parents: int
@@ -74,19 +73,24 @@ class Rules(NamedTuple):
 
     @property
     def datasets(self) -> int:
-        """How many are published in a generation."""
+        """Number of datasets published in a generation."""
         return self.parents if self.shared_data else self.population
 
     @property
     def mutations(self) -> int:
-        """How many models mutate in a generation."""
+        """Number of models that mutate in a generation."""
         return {None: 0, "parents": self.parents, "offspring": self.population}[self.mutates]
 
 
-def rules(config: PopulationConfig) -> Rules:
+# part of a state, and what compiled programs are made for
+jax.tree_util.register_static(PopulationRules)
+
+
+def rules(config: PopulationConfig) -> PopulationRules:
+    """Read the settings on which the compiled program depends."""
     # what parents hand on does not matter where nothing is inherited
     mutates = config.mutation > 0 and (config.mutate == "offspring" or config.inheritance > 0)
-    return Rules(
+    return PopulationRules(
         population=config.population,
         parents=config.parents,
         pairs=config.crossover == "pairs",
@@ -102,8 +106,9 @@ def rules(config: PopulationConfig) -> Rules:
     )
 
 
-def numbers(config: PopulationConfig) -> Numbers:
-    return Numbers(
+def numbers(config: PopulationConfig) -> PopulationNumbers:
+    """Read the settings on which no compiled program depends."""
+    return PopulationNumbers(
         *(
             jnp.asarray(value, dtype=jnp.float64)
             for value in (
@@ -115,40 +120,45 @@ def numbers(config: PopulationConfig) -> Numbers:
     )
 
 
-def fit(rules: Rules, models: Models, points: Points) -> Models:
+def fit(rules: PopulationRules, models: PopulationModels, points: Points) -> PopulationModels:
     """Refit to what ``models`` published (`pollination`, app. A.1)."""
     divisor = rules.samples if rules.mle else rules.samples - 1
-    return Models(
+    return PopulationModels(
         models.mean + jnp.exp(models.log_std) * points.location * rules.samples**-0.5,
         models.log_std + 0.5 * (points.log_scatter - math.log(divisor)),
     )
 
 
-def held_out(rules: Rules, points: Points) -> HeldOut:
+def held_out(rules: PopulationRules, points: Points) -> HeldOut:
+    """Reduce held-out points to what a likelihood needs."""
     return HeldOut(
         points.location * rules.held_out**-0.5, jnp.exp(points.log_scatter) / rules.held_out
     )
 
 
 def generation(
-    rules: Rules, numbers: Numbers, models: Models, draws: Draws, fixed: HeldOut | None
-) -> Models:
-    """Selection, mutation, crossover and refit; ``fixed`` are held-out points of all time."""
+    rules: PopulationRules,
+    numbers: PopulationNumbers,
+    models: PopulationModels,
+    draws: Draws,
+    fixed: HeldOut | None,
+) -> PopulationModels:
+    """Select, mutate, cross over and refit; ``fixed`` are held-out points that never change."""
     seen = fixed if draws.held_out is None else held_out(rules, draws.held_out)
     losses = loss(
         rules.signal, models.mean, models.log_std, draws.signal, numbers.signal_noise, seen
     )
     chosen = best(losses, rules.parents)
-    parents = Models(*(jnp.take_along_axis(x, chosen, axis=0) for x in models))
+    parents = PopulationModels(*(jnp.take_along_axis(x, chosen, axis=0) for x in models))
 
     # offspring are (parameters of i, data of j, R), or (parent, one of its offspring, R)
     k, each = rules.parents, rules.population // rules.parents
     handed_on = parents
     if rules.mutates == "parents":
         handed_on = _mutated(parents, draws.mutation, numbers.mutation)
-    inherited = Models(*(x[:, None] for x in handed_on))
+    inherited = PopulationModels(*(x[:, None] for x in handed_on))
     along_data = (None, slice(None)) if rules.pairs else (slice(None), None)
-    published = Models(*(x[along_data] for x in parents))
+    published = PopulationModels(*(x[along_data] for x in parents))
     if rules.shared_data:
         points = Points(*(x[along_data] for x in draws.points))
     else:
@@ -156,7 +166,7 @@ def generation(
     fitted = fit(rules, published, points)
     if rules.inherits:
         fitted = _between(rules, inherited, fitted, numbers.inheritance)
-    offspring = Models(
+    offspring = PopulationModels(
         *(jnp.broadcast_to(x, (k, each, x.shape[-1])).reshape(k * each, -1) for x in fitted)
     )
     if rules.mutates == "offspring":
@@ -164,45 +174,24 @@ def generation(
     return offspring
 
 
-def _mutated(models: Models, draw: Any, strength: Float[Array, ""]) -> Models:
+def _mutated(models: PopulationModels, draw: Any, strength: Float[Array, ""]) -> PopulationModels:
     of_mean, of_std = draw
-    return Models(
+    return PopulationModels(
         models.mean + strength * jnp.exp(models.log_std) * of_mean,
         models.log_std + jnp.log1p(strength * of_std),
     )
 
 
-def _between(rules: Rules, inherited: Models, fitted: Models, share: Float[Array, ""]) -> Models:
+def _between(
+    rules: PopulationRules,
+    inherited: PopulationModels,
+    fitted: PopulationModels,
+    share: Float[Array, ""],
+) -> PopulationModels:
     mean = share * inherited.mean + (1 - share) * fitted.mean
     if rules.log_scale:
-        return Models(mean, share * inherited.log_std + (1 - share) * fitted.log_std)
+        return PopulationModels(mean, share * inherited.log_std + (1 - share) * fitted.log_std)
     # in units of the largest σ of a population, and exponentials before all pairs are formed
     unit = jnp.maximum(inherited.log_std.max(axis=(0, 1)), fitted.log_std.max(axis=(0, 1)))
     own, learned = (jnp.exp(x.log_std - unit) for x in (inherited, fitted))
-    return Models(mean, unit + jnp.log(share * own + (1 - share) * learned))
-
-
-def run(
-    rules: Rules,
-    numbers: Numbers,
-    initial: Points,
-    fixed: HeldOut | None,
-    draws: Callable[[Any], Draws],
-    record: Any,
-    read: Callable[[Models], Any],
-) -> Any:
-    """``read`` of the generations in ``record``, stacked; all are 1 or later.
-
-    ``draws(t)`` is the randomness that leads from generation t to t + 1. ``initial``: (N, R).
-    """
-    truth = Models(*(jnp.zeros_like(initial.location) for _ in range(2)))
-    first = fit(rules, truth, initial)
-
-    def until(carry, t):
-        before, models = carry
-        models = jax.lax.fori_loop(
-            before, t, lambda s, m: generation(rules, numbers, m, draws(s), fixed), models
-        )
-        return (t, models), read(models)
-
-    return jax.lax.scan(until, (jnp.ones_like(record[0]), first), record)[1]
+    return PopulationModels(mean, unit + jnp.log(share * own + (1 - share) * learned))

@@ -1,10 +1,9 @@
-"""Populations of Gaussian models over many generations, on noise that is drawn or given."""
+"""Simulate populations of Gaussian models over many generations, on drawn or given noise."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,23 +12,27 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-import commensal
-from commensal._cores import available_cores
 from commensal.sims._keys import check_key
-from commensal.sims.gaussian import _population_draws
+from commensal.sims._simulate import Arrays, Plan, Progress, carry_out, origin
+from commensal.sims._stepping import ProcessState, trajectory
 from commensal.sims.gaussian._population_config import PopulationConfig
 from commensal.sims.gaussian._population_process import (
     Draws,
-    Models,
-    Numbers,
     Points,
-    Rules,
-    held_out,
+    PopulationNumbers,
+    PopulationRules,
     numbers,
     rules,
-    run,
 )
-from commensal.sims.gaussian._selection import squared_distance
+from commensal.sims.gaussian._population_steps import (
+    advance,
+    batch_size,
+    drawn_advance,
+    drawn_first,
+    first,
+    read,
+    stream_of_populations,
+)
 
 # What is recorded: its description, the power of the truth's σ that it carries, and its value
 # where every model is N(0, 1).
@@ -48,42 +51,53 @@ _UNITS = {0: "1", 1: "units of the data", 2: "squared units of the data"}
 
 
 def simulate_populations(
-    config: PopulationConfig,
+    config: PopulationConfig | None = None,
     key: PRNGKeyArray | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> xr.Dataset:
-    r"""Populations that select, mutate, cross over and refit, generation after generation.
+    r"""Run populations that select, mutate, cross over and refit, generation after generation.
 
     Parameters
     ----------
-    config : PopulationConfig
+    config : PopulationConfig or None
+        Settings; None for the defaults.
     key : PRNGKeyArray or None
         One threefry key; None for ``jax.random.key(config.seed)``.
     progress : callable or None
-        Called as ``progress(done, total)`` after each chunk of populations.
+        Called as ``progress(done, total)`` at the start and after each chunk of populations.
+    out : path or None
+        A NetCDF file to write. With it the simulation is resumable: finished chunks wait in
+        ``<out>.partial`` until all are done, and a finished file is read, not computed anew.
+    overwrite : bool
+        Discard what ``out`` and ``<out>.partial`` hold.
 
     Returns
     -------
     xarray.Dataset
-        Float64, dimensions (replicate, generation); generations are those of ``config.record``.
-        ``mean_average``, ``std_average`` (units of the data) and ``log_std_average``: averages
-        over the N models; ``mean_between``, ``std_between``, ``log_std_between``: standard
-        deviations between them (divisor N), the population's diversity; ``w2_best``,
-        ``w2_median`` and ``w2_mixture`` (squared units): squared W₂ distance to the truth of the
-        closest model, the median over the models, and that of the Gaussian with the mean and the
-        variance of all models pooled. All N models of a generation count, before selection.
+        Runs, float64, dimensions (replicate, generation); generations are those of
+        ``config.record``. ``mean_average``, ``std_average`` (units of the data) and
+        ``log_std_average``: averages over the N models; ``mean_between``, ``std_between``,
+        ``log_std_between``: standard deviations between them (divisor N), the population's
+        diversity; ``w2_best``, ``w2_median`` and ``w2_mixture`` (squared units): squared W₂
+        distance to the truth of the closest model, the median over the models, and that of the
+        Gaussian with the mean and the variance of all models pooled. All N models of a generation
+        count, before selection.
 
     Raises
     ------
     ValueError
         If ``key`` is not one threefry key.
+    OutputFileError
+        If ``out`` cannot be written, or holds something else. It is a ValueError.
 
     Notes
     -----
     `pollination`, sec. 3, 6.1 and app. A, C; see :class:`PopulationConfig` for what is left open
-    there. Populations are drawn in batches of a fixed size, batch b from ``fold_in(key, b)``
-    alone: no result depends on ``chunk``, on how many cores share the work, or on how many
-    populations follow.
+    there. Populations are drawn in batches of a fixed size, each from a key of its own that
+    follows from ``key`` and the batch's number: no result depends on ``chunk``, on how many cores
+    share the work, or on how many populations follow.
 
     With the oracle the population stays near the truth under every reading of the process, also
     when there is no crossover or one parent only; without a signal it does under none
@@ -113,48 +127,35 @@ def simulate_populations(
     >>> bool(runs.w2_median.isel(generation=-1).median() < 0.1)
     True
     """
+    config = config or PopulationConfig()
     key = check_key(config.seed, key)
-    size = _batch_size(config.population)
-    starts = range(0, config.replicates, size)
-    per_chunk = -(-config.chunk // size)
-    out = {
-        name: np.full((len(starts) * size, len(config.record)), at_truth)
-        for name, (_, _, at_truth) in _RECORDED.items()
-    }
-    later = np.flatnonzero(np.array(config.record) > 0)
-    if later.size:
-        with jax.enable_x64(True):
-            settings = rules(config), numbers(config)
-            record = jnp.asarray(np.array(config.record)[later])
+    own, size = stream_of_populations(key), batch_size(config.population)
+    later = _later(config)
+    with jax.enable_x64(True):
+        settings = rules(config), numbers(config)
+        record = jnp.asarray(np.array(config.record)[later])
 
-        def batch(start: int) -> None:
-            # settings are the thread's own
-            with jax.enable_x64(True), jax.threefry_partitionable(True):
-                found = _draw_batch(*settings, key, start // size, record, size=size)
-            for name, values in found.items():
-                out[name][start : start + size, later] = np.asarray(values).T
+    def run(start: int) -> Arrays:
+        # settings are the thread's own
+        with jax.enable_x64(True), jax.threefry_partitionable(True):
+            found = _draw_batch(*settings, own, start // size, record, size) if later.size else {}
+        return _with_truth(config, found, size)
 
-        batch(0)  # compiles; threads that start together would each compile
-        with ThreadPoolExecutor(available_cores()) as pool:
-            for first in range(0, len(starts), per_chunk):
-                chunk = starts[first : first + per_chunk]
-                list(pool.map(batch, (start for start in chunk if start > 0)))
-                if progress is not None:
-                    progress(min(chunk[-1] + size, config.replicates), config.replicates)
-    drawn = str(np.asarray(jax.random.key_data(key)).tolist())
-    return _dataset(config, {name: v[: config.replicates] for name, v in out.items()}, drawn)
+    plan = Plan("gaussian populations", config, key, size, run, partial(_dataset, config, key))
+    return carry_out(plan, progress, out, overwrite)
 
 
 def replay_populations(
     config: PopulationConfig, initial: Points, draws: Draws, fixed: Points | None = None
 ) -> xr.Dataset:
-    """The same on given noise: for tests, and to couple two processes.
+    """Run populations on given noise: for tests, and to couple two processes.
 
     Parameters
     ----------
     config : PopulationConfig
+        Settings of the populations.
     initial : Points
-        Of generation 1, arrays (N, R).
+        Points that generation 1 is fitted to, arrays (N, R).
     draws : Draws
         Arrays with a leading axis T - 1: what leads from generation t to t + 1.
     fixed : Points or None
@@ -163,76 +164,62 @@ def replay_populations(
     Returns
     -------
     xarray.Dataset
-        As :func:`simulate_populations`; its replicates are as many as the noise has.
+        Runs, as :func:`simulate_populations` gives them; there are as many replicates as the noise
+        has.
     """
-    later = np.flatnonzero(np.array(config.record) > 0)
+    later = _later(config)
     with jax.enable_x64(True):
         arrays = jax.tree.map(partial(jnp.asarray, dtype=jnp.float64), (initial, draws, fixed))
         record = jnp.asarray(np.array(config.record)[later])
         found = _replay_batch(rules(config), numbers(config), *arrays, record)
-    out = {}
-    for name, values in found.items():
-        out[name] = np.full((values.shape[1], len(config.record)), _RECORDED[name][2])
-        out[name][:, later] = np.asarray(values).T
-    return _dataset(config, out, "given noise")
+    return _dataset(config, None, _with_truth(config, found, initial.location.shape[-1]))
 
 
-@partial(jax.jit, static_argnames=("rules", "size"))
+@partial(jax.jit, static_argnums=(0, 5))
 def _draw_batch(
-    rules: Rules, numbers: Numbers, key: PRNGKeyArray, batch: Any, record: Array, *, size: int
+    rules: PopulationRules,
+    numbers: PopulationNumbers,
+    own: PRNGKeyArray,
+    batch: Any,
+    record: Array,
+    size: int,
 ) -> dict[str, Float[Array, "t R"]]:
-    key = jax.random.fold_in(key, batch)
-    initial, fixed = _population_draws.initial(rules, key, size)
-    fixed = None if fixed is None else held_out(rules, fixed)
-
-    def draws(t: Any) -> Draws:
-        return _population_draws.draws(rules, key, t, size)
-
-    return run(rules, numbers, initial, fixed, draws, record, _read)
+    key = jax.random.fold_in(own, batch)
+    state = drawn_first(rules, numbers, key, batch, size)
+    return trajectory(state, partial(drawn_advance, key=key), read, record)
 
 
-@partial(jax.jit, static_argnames="rules")
+@partial(jax.jit, static_argnums=0)
 def _replay_batch(
-    rules: Rules,
-    numbers: Numbers,
+    rules: PopulationRules,
+    numbers: PopulationNumbers,
     initial: Points,
     draws: Draws,
     fixed: Points | None,
     record: Array,
 ) -> dict[str, Float[Array, "t R"]]:
-    seen = None if fixed is None else held_out(rules, fixed)
+    def given(state: ProcessState) -> ProcessState:
+        return advance(state, jax.tree.map(lambda x: x[state.generation - 1], draws))
 
-    def at(t: Any) -> Draws:
-        return jax.tree.map(lambda x: x[t - 1], draws)
-
-    return run(rules, numbers, initial, seen, at, record, _read)
+    return trajectory(first(rules, numbers, initial, fixed), given, read, record)
 
 
-def _read(models: Models) -> dict[str, Float[Array, "R"]]:
-    mean, log_std = models
-    std = jnp.exp(log_std)
-    w2 = squared_distance(mean, log_std)
-    pooled = jnp.sqrt(jnp.mean(std**2, axis=0) + jnp.var(mean, axis=0))
-    found = {}
-    for name, values in (("mean", mean), ("std", std), ("log_std", log_std)):
-        found[f"{name}_average"] = jnp.mean(values, axis=0)
-        found[f"{name}_between"] = jnp.std(values, axis=0)
-    return found | {
-        "w2_best": jnp.min(w2, axis=0),
-        "w2_median": jnp.median(w2, axis=0),
-        "w2_mixture": jnp.mean(mean, axis=0) ** 2 + (pooled - 1) ** 2,
-    }
+def _later(config: PopulationConfig) -> np.ndarray:
+    """Return the indices in ``config.record`` of generations after the truth."""
+    return np.flatnonzero(np.array(config.record) > 0)
 
 
-def _batch_size(population: int) -> int:
-    # on a CPU anything from 2¹⁰ to 2¹⁴ models takes as long, so that small runs need little; an
-    # accelerator wants more
-    if jax.default_backend() == "cpu":
-        return min(max(2**11 // population, 16), 256)
-    return max(2**20 // population, 16)
+def _with_truth(config: PopulationConfig, found: dict[str, Any], size: int) -> Arrays:
+    """Turn (later generation, replicate) into (replicate, recorded generation), with the truth."""
+    out, later = {}, _later(config)
+    for name, (_, _, at_truth) in _RECORDED.items():
+        out[name] = np.full((size, len(config.record)), at_truth)
+        if name in found:
+            out[name][:, later] = np.asarray(found[name]).T
+    return out
 
 
-def _dataset(config: PopulationConfig, found: dict[str, np.ndarray], drawn: str) -> xr.Dataset:
+def _dataset(config: PopulationConfig, key: PRNGKeyArray | None, found: Arrays) -> xr.Dataset:
     sigma = config.variance**0.5
     data = {}
     for name, (label, power, _) in _RECORDED.items():
@@ -252,12 +239,5 @@ def _dataset(config: PopulationConfig, found: dict[str, np.ndarray], drawn: str)
             "replicate": np.arange(len(found["w2_best"])),
             "generation": np.array(config.record),
         },
-        {
-            "paper": "pollination, sec. 3 and 6.1, app. A and C",
-            "config": config.model_dump_json(),
-            "seed": config.seed,
-            "key": drawn,
-            "versions": f"commensal {commensal.__version__}, jax {jax.__version__}, "
-            f"numpy {np.__version__}",
-        },
+        origin("pollination, sec. 3 and 6.1, app. A and C", config, key),
     )

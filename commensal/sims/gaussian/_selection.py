@@ -1,4 +1,4 @@
-"""Who is best, by which signal; and the k best of a population.
+"""Rank the models of a population by a signal, and select the k best.
 
 Models are the first axis and replicates the last, so every pass over a population is one over
 contiguous vectors. All values are in units of the truth: it has mean 0 and σ = 1.
@@ -12,18 +12,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from commensal.sims.gaussian._population_config import PopulationConfig
-
 
 class HeldOut(NamedTuple):
-    """Mean and mean squared deviation of the held-out real points: all that a likelihood needs."""
+    """Mean and mean squared deviation of the held-out real points, which determine likelihoods."""
 
     mean: Float[Array, "R"]
     variance: Float[Array, "R"]
 
 
 def squared_distance(mean: Float[Array, "*n"], log_std: Float[Array, "*n"]) -> Float[Array, "*n"]:
-    """W₂² to the truth (`pollination`, app. A.1)."""
+    """Compute W₂² to the truth (`pollination`, app. A.1)."""
     return mean**2 + jnp.expm1(log_std) ** 2  # expm1: no cancellation close to the truth
 
 
@@ -35,7 +33,7 @@ def loss(
     signal_noise: Float[Array, ""],
     held_out: HeldOut | None,
 ) -> Float[Array, "N R"]:
-    """What the best have least of; ``draw`` is the signal's own randomness, if it has any."""
+    """Compute the loss that the best models minimise; ``draw`` is the signal's own randomness."""
     if signal == "oracle":
         return squared_distance(mean, log_std)
     if signal == "noisy_oracle":
@@ -50,13 +48,8 @@ def loss(
     return draw
 
 
-def draws_of_signal(config: PopulationConfig) -> bool:
-    """Whether the signal needs a draw for each model."""
-    return config.signal in ("noisy_oracle", "none")
-
-
 def best(values: Float[Array, "N R"], k: int) -> Int[Array, "k R"]:
-    """Places of the k smallest values, best first; of equal ones the first in place.
+    """Find the indices of the k smallest values, in rising order; ties go to the lower index.
 
     Where k is N there is nothing to choose, and all stay in place.
 

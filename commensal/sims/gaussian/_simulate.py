@@ -1,53 +1,72 @@
-"""Every lineage at every recorded generation."""
+"""Simulate lineages and keep each of them at every recorded generation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Key, PRNGKeyArray
+from jaxtyping import Float, PRNGKeyArray
 
 from commensal.sims._keys import check_key
-from commensal.sims.gaussian import _dataset
-from commensal.sims.gaussian._batches import batches_in_chunks
-from commensal.sims.gaussian._config import Config
+from commensal.sims._simulate import Arrays, Plan, Progress, carry_out, origin
+from commensal.sims.gaussian._batches import (
+    computed_width,
+    keys_of_call,
+    stream_of_lineages,
+    width_of_call,
+)
+from commensal.sims.gaussian._config import GaussianConfig
 from commensal.sims.gaussian._process import compiled_part, trajectories
+
+PAPER = "pollination, sec. 6.1 and app. A"
+_SQUARED = {"units": "squared units of the data"}
+_LOG_SQUARED = {"units": "log of squared units of the data"}
 
 
 def simulate(
-    config: Config,
+    config: GaussianConfig | None = None,
     key: PRNGKeyArray | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> xr.Dataset:
-    r"""Every lineage at every recorded generation.
+    r"""Draw lineages and keep every one of them at every recorded generation.
 
     Parameters
     ----------
-    config : Config
+    config : GaussianConfig or None
+        Settings; None for the defaults.
     key : PRNGKeyArray or None
         One threefry key; None for ``jax.random.key(config.seed)``. The first lineages of a
         longer run are those of a shorter one, and so are the first generations.
     progress : callable or None
-        Called as ``progress(done, total)`` after each chunk of lineages.
+        Called as ``progress(done, total)`` at the start and after each chunk of lineages.
+    out : path or None
+        A NetCDF file to write. With it the simulation is resumable: finished chunks wait in
+        ``<out>.partial`` until all are done, and a finished file is read, not computed anew.
+    overwrite : bool
+        Discard what ``out`` and ``<out>.partial`` hold.
 
     Returns
     -------
     xarray.Dataset
-        Float64, with dimensions (replicate, generation). For d = 1: ``mean``,
+        Runs, float64, with dimensions (replicate, generation). For d = 1: ``mean``,
         ``log_variance`` and ``w2``, the squared W₂ distance from the truth. For d > 1:
         ``mean_squared_error`` (‖μ_t - μ‖²), ``log_trace`` and ``log_determinant`` of the
-        covariance, ``w2`` (unless ``config.w2`` is off) and, if ``config.full``, ``mean``
-        (..., dimension) and ``covariance`` (..., dimension, dimension\_).
-        (Read the mean as ``runs["mean"]``: ``runs.mean`` is a method of xarray.)
+        covariance, ``w2`` (unless ``config.w2`` is off) and, if ``config.full``, ``mean`` (...,
+        dimension) and ``covariance`` (..., dimension, dimension\_). (Read the mean as
+        ``runs["mean"]``: ``runs.mean`` is a method of xarray.)
 
     Raises
     ------
     ValueError
         If ``key`` is not one threefry key.
+    OutputFileError
+        If ``out`` cannot be written, or holds something else. It is a ValueError.
 
     Notes
     -----
@@ -64,7 +83,7 @@ def simulate(
 
     Examples
     --------
-    >>> runs = simulate(Config(samples=10, generations=50, replicates=2000))
+    >>> runs = simulate(GaussianConfig(samples=10, generations=50, replicates=2000))
     >>> dict(runs.sizes)
     {'replicate': 2000, 'generation': 51}
 
@@ -74,48 +93,40 @@ def simulate(
     >>> bool(median.sel(generation=50) < 0.02)
     True
     """
+    config = config or GaussianConfig()
     key = check_key(config.seed, key)
-    run = partial(_run_one if config.dim == 1 else _run_many, config)
-    total = config.replicates
-    out: dict[str, np.ndarray] = {}
-    for first, part in batches_in_chunks(config, key, run, progress):
-        for name, values in part.items():
-            if name not in out:
-                out[name] = np.empty((total, *values.shape[1:]))
-            kept = values[: total - first]
-            out[name][first : first + len(kept)] = kept
-    return _as_dataset(config, key, out)
+    own, measure = stream_of_lineages(key), measure_one if config.dim == 1 else measure_many
+    plan = Plan(
+        "gaussian lineages",
+        config,
+        key,
+        width_of_call(config),
+        lambda start: measure(config, *map(lineages_first, draw(config, own, start))),
+        partial(_as_dataset, config, key),
+    )
+    return carry_out(plan, progress, out, overwrite)
 
 
-def read(config: Config, model: Any) -> Any:
-    """What of a model leaves the device."""
-    if config.dim == 1:
-        return model.mean, model.log_variance
-    if config.w2 or config.full:
-        return model
-    return model._replace(rows=model.rows[:0])
+def draw(config: GaussianConfig, own: PRNGKeyArray, start: int) -> Any:
+    """Draw the models of one call at all recorded generations, lineages from ``start`` on."""
+    with jax.enable_x64(True):  # a setting is a thread's own
+        keys = keys_of_call(config, own, start)
+        return draw_batches(compiled_part(config), keys, computed_width(config))
 
 
-def draw(config: Config, keys: Key[Array, "batches"], size: int) -> Any:
-    """What :func:`read` takes, of all recorded generations of these batches."""
-    return _draw(compiled_part(config), keys, size)
-
-
-@partial(jax.jit, static_argnums=(0, 2))
-def _draw(config: Config, keys: Key[Array, "batches"], size: int) -> Any:
-    return trajectories(config, keys, size, partial(read, config))
+draw_batches = jax.jit(trajectories, static_argnums=(0, 2))
 
 
 def lineages_first(x: Any) -> np.ndarray:
-    """(batch, generation, ..., lineage) -> (batch · lineage, generation, ...)."""
+    """Turn (batch, generation, ..., lineage) into (batch · lineage, generation, ...)."""
     moved = np.moveaxis(np.asarray(x), -1, 1)
     return moved.reshape(moved.shape[0] * moved.shape[1], *moved.shape[2:])
 
 
-def _run_one(
-    config: Config, keys: Key[Array, "batches"], size: int, first: int
-) -> dict[str, np.ndarray]:
-    mean, log_variance = (lineages_first(x) for x in draw(config, keys, size))
+def measure_one(
+    config: GaussianConfig, mean: Float[np.ndarray, "*n"], log_variance: Float[np.ndarray, "*n"]
+) -> Arrays:
+    """Compute the reported quantities of models of one coordinate, on the host."""
     # expm1: near the truth the difference of two standard deviations would lose its digits
     w2 = mean**2 + np.expm1(0.5 * log_variance) ** 2
     return {
@@ -125,21 +136,14 @@ def _run_one(
     }
 
 
-def _run_many(
-    config: Config, keys: Key[Array, "batches"], size: int, first: int
-) -> dict[str, np.ndarray]:
-    mean, rows, log_scale, log_diagonal = (lineages_first(x) for x in draw(config, keys, size))
-    return read_matrices(config, mean, rows, log_scale, log_diagonal)
-
-
-def read_matrices(
-    config: Config,
+def measure_many(
+    config: GaussianConfig,
     mean: Float[np.ndarray, "*n d"],
     rows: Float[np.ndarray, "*n _ d"],
     log_scale: Float[np.ndarray, "*n d"],
     log_diagonal: Float[np.ndarray, "*n d"],
-) -> dict[str, np.ndarray]:
-    """What is reported of models of d coordinates; on the host."""
+) -> Arrays:
+    """Compute the reported quantities of models of d coordinates, on the host."""
     variance, d = config.variance, config.dim
     largest = log_scale.max(axis=-1)
     log_trace = 2 * largest + np.log(np.sum(np.exp(2 * (log_scale - largest[..., None])), axis=-1))
@@ -161,12 +165,12 @@ def read_matrices(
     return data
 
 
-def _as_dataset(config: Config, key: PRNGKeyArray, data: dict[str, np.ndarray]) -> xr.Dataset:
+def _as_dataset(config: GaussianConfig, key: PRNGKeyArray, data: Arrays) -> xr.Dataset:
     units = {
-        "mean": _dataset.DATA,
-        "log_variance": _dataset.LOG_SQUARED,
-        "log_trace": _dataset.LOG_SQUARED,
-        "log_determinant": _dataset.log_power(config.dim),
+        "mean": {"units": "units of the data"},
+        "log_variance": _LOG_SQUARED,
+        "log_trace": _LOG_SQUARED,
+        "log_determinant": {"units": f"log of units of the data to the power {2 * config.dim}"},
     }
     dims = ("replicate", "generation", "dimension", "dimension_")
     coords: dict[str, Any] = {
@@ -177,9 +181,9 @@ def _as_dataset(config: Config, key: PRNGKeyArray, data: dict[str, np.ndarray]) 
         coords |= {name: np.arange(config.dim) for name in dims[2:]}
     return xr.Dataset(
         {
-            name: (dims[: values.ndim], values, units.get(name, _dataset.SQUARED))
+            name: (dims[: values.ndim], values, units.get(name, _SQUARED))
             for name, values in data.items()
         },
         coords,
-        _dataset.attrs(config, key),
+        origin(PAPER, config, key),
     )

@@ -1,4 +1,4 @@
-"""What one run of interacting Gaussian mixtures is."""
+"""Settings of simulated interacting Gaussian mixtures."""
 
 from __future__ import annotations
 
@@ -6,89 +6,21 @@ import math
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from commensal._config import MIX, NUMERICS, OUTPUT, Config
+
+_COMPONENTS = 65_535
 _RECORDED = 200  # generations that are kept where nothing else is asked for
 
 Vector = tuple[float, ...]
 Matrix = tuple[Vector, ...]
 
 
-class Config(BaseModel):
-    r"""n mixtures of B Gaussians that post on one web and learn from it, and how often to run them.
+class MixtureConfig(Config):
+    r"""Settings of n mixtures of B Gaussians that post on one web and learn from it.
 
     Arrays may be given as NumPy arrays or nested lists.
-
-    Attributes
-    ----------
-    models : int
-        n ≥ 2.
-    components : int
-        B ≥ 2; where ``means`` are given it follows from them.
-    means : (B,) or (B, d) numbers or None
-        μ_b. None: evenly spaced on a line, 10 standard deviations of 1 apart and centred, which
-        for B = 2 are the paper's -5 and 5.
-    covariance : number, (d, d) or (B, d, d) numbers
-        Σ, shared or one per component; a number stands for number × identity.
-    posts : int
-        L ≥ 1, points that each model posts per generation.
-    fraction : float
-        β in (0, 1]: a model draws k_t = ⌊β |A^(t)|⌋ points, meant in decimal (0.29 × 100 is 29).
-    points : int
-        |A^(0)|; must give k_0 ≥ 1. The paper does not say how many; 20 is what its language
-        models start from (sec. 4.1).
-    web : (B,) numbers or None
-        Weights of the mixture that A^(0) and human posts are drawn from. None: each point of
-        A^(0) comes from one of the n initial models, chosen by chance.
-    weights : (n, B) numbers or None
-        Π_i^(0), the same in every replicate. None: Dirichlet, anew in each.
-    concentration : float
-        a > 0 of that Dirichlet law.
-    learning_rate : float or None
-        α in (0, 1], constant. None: 1/k_t, as in the paper.
-    prior : float or None
-        c in [0, 1/B), constant. None: 1/(k_t B²), as in the paper.
-    epsilon : float
-        ε in [0, 1] of the positivity step. The paper gives no value.
-    replacement : bool
-        Whether points are drawn with replacement.
-    graph : (n, n) booleans or None
-        ``graph[i][j]``: model i reads what model j posts. A^(0) is read by all. Model i then draws
-        ⌊β × points that it reads⌋. None: everyone reads everything.
-    human_share : float
-        φ in [0, 1]: each new post is with this probability a human's, from ``web``, in place of
-        the model's.
-    update : {"weights", "full"}
-        What a point moves: the weights (`webdynamics`), or means and covariances as well, each
-        model its own, by all of the recursive EM that the paper's rule is a part of. "full" needs
-        XLA (``kernel`` "auto" or "xla"), no ``graph``, and at most 4 dimensions.
-    rate_cap : float
-        Of "full": a component moves at the rate α × min(o_b/π_b, ``rate_cap``), at most 1, so
-        that those of small weight do not jump. 20 is what the rule's authors take.
-    least_variance : float or None
-        Of "full": floor under variances, or pivots of covariances. None: 1e-6 of the smallest
-        eigenvalue of ``covariance``.
-    generations : int
-        T ≥ 1.
-    replicates : int
-        Independent runs.
-    record : sequence of int or None
-        Generations to keep, rising. None: all where T ≤ 200, else about 200 evenly spaced ones,
-        with 0 and T.
-    keep : {"weights", "summary"}
-        Whether the dataset has all weights, or only what is computed from them.
-    dtype : {"float32", "float64"}
-        Of likelihoods and weights. In float32 a step of the prior, α c, is below rounding where
-        k > 2000 or so.
-    kernel : {"auto", "numba", "xla", "pallas"}
-        What runs a generation's draws and updates: machine code for CPUs by numba (the extra
-        ``fast``; with no ``graph``), a loop that XLA compiles, or one Pallas kernel for
-        accelerators (elsewhere interpreted, and slow). "auto" is numba where it can be, else XLA.
-        A seed gives the same numbers with each, to rounding.
-    seed : int
-        Of all noise, where no key is given.
-    chunk : int
-        Replicates after which progress is reported, rounded up to whole batches.
 
     Raises
     ------
@@ -97,40 +29,93 @@ class Config(BaseModel):
 
     Examples
     --------
-    >>> Config(components=3).means
+    >>> MixtureConfig(components=3).means
     ((-10.0,), (0.0,), (10.0,))
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     models: int = Field(default=3, ge=2)
-    components: int = Field(default=2, ge=2)
+    """Number of models n ≥ 2."""
+    components: int = Field(default=2, ge=2, le=_COMPONENTS)
+    """Number of components B ≥ 2 of a mixture. Where ``means`` are given it follows from them."""
     # never None in an instance: the validator below fills it in
     means: Matrix = Field(default=None)  # pyright: ignore[reportAssignmentType]
+    """Means μ_b of the components, (B,) or (B, d) numbers. Not given: evenly spaced on a line, 10
+    apart and centred, which for B = 2 are the paper's -5 and 5."""
     covariance: float | Matrix | tuple[Matrix, ...] = 1.0
-    posts: int = Field(default=3, ge=1)
-    fraction: float = Field(default=0.5, gt=0, le=1)
+    """Covariance Σ: one number, which stands for number × identity, (d, d) numbers for all
+    components, or (B, d, d)."""
+    posts: int = Field(default=3, ge=1, json_schema_extra=MIX)
+    """Number of points L ≥ 1 that each model posts per generation."""
+    read_share: float = Field(default=0.5, gt=0, le=1, json_schema_extra=MIX)
+    """Share β of the web that a model reads, in (0, 1]: it draws k_t = ⌊β |A^(t)|⌋ points, meant in
+    decimal (0.29 × 100 is 29)."""
     points: int = Field(default=20, ge=1)
-    web: Vector | None = None
+    """Number of points |A^(0)| on the web before anyone posts; it must give k_0 ≥ 1.
+
+    The paper does not say how many; 20 is what its language models start from (sec. 4.1).
+    """
+    web: Vector | None = Field(default=None, json_schema_extra=MIX)
+    """Weights of the mixture that A^(0) and human posts are drawn from, B numbers. Not given: each
+    point of A^(0) comes from one of the n initial models, chosen by chance."""
     weights: Matrix | None = None
+    """Initial weights Π_i^(0) of every model, (n, B) numbers, the same in every replicate. Not
+    given: drawn from a Dirichlet law, anew in each."""
     concentration: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """Concentration a > 0 of the Dirichlet law of initial weights."""
     learning_rate: float | None = Field(default=None, gt=0, le=1)
+    """Learning rate α in (0, 1], constant. Not given: 1/k_t, as in the paper."""
     prior: float | None = Field(default=None, ge=0)
+    """Prior c in [0, 1/B), constant. Not given: 1/(k_t B²), as in the paper."""
     epsilon: float = Field(default=1e-6, ge=0, le=1)
+    """Size ε of the positivity step, in [0, 1]. The paper gives no value."""
     replacement: bool = False
-    graph: tuple[tuple[bool, ...], ...] | None = None
-    human_share: float = Field(default=0.0, ge=0, le=1)
+    """Whether points are drawn with replacement."""
+    graph: tuple[tuple[bool, ...], ...] | None = Field(default=None, json_schema_extra=MIX)
+    """Graph of who reads whom, (n, n) booleans: with ``graph[i][j]`` model i reads what model j
+    posts. A^(0) is read by all. Model i then draws ⌊β × points that it reads⌋. Not given: everyone
+    reads everything."""
+    human_share: float = Field(default=0.0, ge=0, le=1, json_schema_extra=MIX)
+    """Share φ of human posts, in [0, 1]: each new post is with this probability a human's, drawn
+    from ``web``, in place of the model's."""
     update: Literal["weights", "full"] = "weights"
+    """Parameters that a point moves: "weights", as in `webdynamics`, or "full", means and
+    covariances as well.
+
+    "full" is all of the recursive EM that the paper's rule is a part of, each model on its own. It
+    needs XLA (``kernel`` "auto" or "xla"), no ``graph``, and at most 4 dimensions.
+    """
     rate_cap: float = Field(default=20.0, ge=0, allow_inf_nan=False)
+    """Bound on a component's rate, relative to α, for ``update`` "full".
+
+    A component moves at the rate α × min(o_b/π_b, ``rate_cap``), at most 1, so that those of small
+    weight do not jump. 20 is what the rule's authors take.
+    """
     least_variance: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Floor under variances, or pivots of covariances, for update "full". Not given: 1e-6 of the
+    smallest eigenvalue of ``covariance``."""
     generations: int = Field(default=200, ge=1)
-    replicates: int = Field(default=100, ge=1)
-    record: tuple[int, ...] = Field(default=None)  # pyright: ignore[reportAssignmentType]
-    keep: Literal["weights", "summary"] = "weights"
-    dtype: Literal["float32", "float64"] = "float64"
-    kernel: Literal["auto", "numba", "xla", "pallas"] = "auto"
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    chunk: int = Field(default=1024, ge=1)
+    """Number of generations T ≥ 1."""
+    replicates: int = Field(default=100, ge=1, json_schema_extra=NUMERICS)
+    """Number of independent runs."""
+    record: tuple[int, ...] = Field(default=None, json_schema_extra=OUTPUT)  # pyright: ignore[reportAssignmentType]
+    """Generations to keep, in rising order. Not given: all up to T = 200, else about 200 evenly
+    spaced, 0 and T among them."""
+    keep: Literal["weights", "summary"] = Field(default="weights", json_schema_extra=OUTPUT)
+    """Content of the dataset: all "weights", or the "summary" that is computed from them."""
+    dtype: Literal["float32", "float64"] = Field(default="float64", json_schema_extra=NUMERICS)
+    """Precision of likelihoods and weights. In "float32" a step of the prior, α c, is below
+    rounding where k > 2000 or so."""
+    kernel: Literal["auto", "numba", "xla"] = Field(default="auto", json_schema_extra=NUMERICS)
+    """Compiler of the draws: "numba", "xla", or "auto", numba where it can be, else XLA.
+
+    "numba" is machine code for CPUs (the extra ``fast``; with no ``graph``), "xla" a loop. A seed
+    gives the same numbers with each, to rounding.
+    """
+    seed: int = Field(default=0, ge=0, lt=2**32, json_schema_extra=NUMERICS)
+    """Seed of everything that is drawn, from 0 to 2³² - 1; not read where a key is given."""
+    chunk: int = Field(default=1024, ge=1, json_schema_extra=NUMERICS)
+    """Replicates after which progress is reported and a file is added to a resumable run, rounded
+    up to whole batches; no result depends on it."""
 
     @field_validator("covariance", "web", "weights", "graph", "record", mode="before")
     @classmethod
@@ -149,7 +134,7 @@ class Config(BaseModel):
         else:
             count = filled.get("components", cls.model_fields["components"].default)
             # what is no number is left for the field itself to refuse
-            count = count if isinstance(count, int) and count > 0 else 1
+            count = count if isinstance(count, int) and 0 < count <= _COMPONENTS else 1
             filled["means"] = [[10.0 * (b - (count - 1) / 2)] for b in range(count)]
         if filled.get("record") is None:
             last = filled.get("generations", cls.model_fields["generations"].default)
@@ -159,17 +144,17 @@ class Config(BaseModel):
         return filled
 
     @model_validator(mode="after")
-    def _consistent(self) -> Config:
+    def _consistent(self) -> MixtureConfig:
         n, b, d = self.models, self.components, self.dim
         if len(self.means) != b:
             raise ValueError(f"means must be {b} (components), got {len(self.means)}")
         if any(len(mean) != d for mean in self.means) or not np.isfinite(self.means).all():
             raise ValueError(f"means must be finite, of one dimension, got {list(self.means)}")
         self.covariances()
-        if draws_of(self.points, self.fraction) < 1:
+        if draws_of(self.points, self.read_share) < 1:
             raise ValueError(
-                f"points must give fraction × points ≥ 1, got {self.points} at fraction "
-                f"{self.fraction:g}"
+                f"points must give read_share × points ≥ 1, got {self.points} at read_share "
+                f"{self.read_share:g}"
             )
         for name, shape in (("web", (b,)), ("weights", (n, b))):
             value = getattr(self, name)
@@ -182,7 +167,7 @@ class Config(BaseModel):
         if self.graph is not None and {len(self.graph), *map(len, self.graph)} != {n}:
             raise ValueError(f"graph must be {n} rows of {n} (models), got {len(self.graph)} rows")
         if self.graph is not None and self.kernel == "numba":
-            raise ValueError('kernel must be "auto", "xla" or "pallas" with a graph, got "numba"')
+            raise ValueError('kernel must be "auto" or "xla" with a graph, got "numba"')
         if self.human_share > 0 and self.web is None:
             raise ValueError(f"human_share needs web, the law of humans, got {self.human_share:g}")
         if self.update == "full":
@@ -202,11 +187,11 @@ class Config(BaseModel):
 
     @property
     def dim(self) -> int:
-        """d."""
+        """Dimension d of the points."""
         return len(self.means[0])
 
     def covariances(self) -> np.ndarray:
-        """Σ_b, one for every component: (B, d, d)."""
+        """Return the covariance Σ_b of every component: (B, d, d)."""
         d, shape = self.dim, (self.components, self.dim, self.dim)
         try:
             given = np.asarray(self.covariance, dtype=float)
@@ -223,19 +208,17 @@ class Config(BaseModel):
         return full
 
     def reads(self) -> np.ndarray:
-        """Who reads whom: (n, n) booleans."""
+        """Return who reads whom: (n, n) booleans."""
         if self.graph is None:
             return np.ones((self.models, self.models), dtype=bool)
         return np.array(self.graph, dtype=bool)
 
 
-def _check_full(config: Config) -> None:
+def _check_full(config: MixtureConfig) -> None:
     if config.graph is not None:
         raise ValueError('graph must be None with update="full", got a graph')
-    if config.kernel not in ("auto", "xla"):
-        raise ValueError(
-            f'kernel must be "auto" or "xla" with update="full", got "{config.kernel}"'
-        )
+    if config.kernel == "numba":
+        raise ValueError('kernel must be "auto" or "xla" with update="full", got "numba"')
     if config.dim > 4:
         raise ValueError(
             f'means must have at most 4 dimensions with update="full", got {config.dim}'
@@ -248,9 +231,9 @@ def _check_full(config: Config) -> None:
         )
 
 
-def draws_of(points: Any, fraction: float) -> Any:
-    """⌊β N⌋, meant in decimal: 0.29 × 100 is 29, though in binary it falls just short."""
-    return np.floor(fraction * np.asarray(points) * (1 + 1e-12)).astype(np.int64)
+def draws_of(points: Any, read_share: float) -> Any:
+    """Compute ⌊β N⌋ in decimal: 0.29 × 100 is 29, though in binary it falls just short."""
+    return np.floor(read_share * np.asarray(points) * (1 + 1e-12)).astype(np.int64)
 
 
 def _two_axes(means: Any) -> Any:

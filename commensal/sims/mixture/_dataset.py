@@ -1,15 +1,15 @@
-"""Named arrays that say what they are and where they come from."""
+"""Datasets of simulated mixtures, with named dimensions, units and origin."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
+from jaxtyping import PRNGKeyArray
 
-import commensal
-from commensal.sims.mixture._config import Config
+from commensal.sims._simulate import Arrays, origin
+from commensal.sims.mixture._config import MixtureConfig
 
 _NAMED = {
     "disagreement": ((), "Frobenius norm of the distances between the models' weights"),
@@ -28,7 +28,8 @@ _NAMED = {
 }
 
 
-def as_dataset(config: Config, data: dict[str, np.ndarray], key: str) -> xr.Dataset:
+def as_dataset(config: MixtureConfig, key: PRNGKeyArray | None, data: Arrays) -> xr.Dataset:
+    """Make a dataset of what was recorded of all replicates."""
     variables = {
         name: (
             ("replicate", "generation", *_NAMED[name][0]),
@@ -51,12 +52,5 @@ def as_dataset(config: Config, data: dict[str, np.ndarray], key: str) -> xr.Data
     return xr.Dataset(
         variables,
         coords,
-        {
-            "paper": "webdynamics, sec. 3.2, Algorithms 2 and 3",
-            "config": config.model_dump_json(),
-            "seed": config.seed,
-            "key": key,
-            "versions": f"commensal {commensal.__version__}, jax {jax.__version__}, "
-            f"numpy {np.__version__}",
-        },
+        origin("webdynamics, sec. 3.2, Algorithms 2 and 3", config, key),
     )

@@ -1,4 +1,4 @@
-"""All randomness of one batch, from its key."""
+"""Draw all randomness of one batch from its key."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt32
 
 from commensal.sims._threefry import bits
 from commensal.sims.mixture._points import Posts, post
-from commensal.sims.mixture._process import BLOCK, Noise, Numbers, Rules
+from commensal.sims.mixture._process import BLOCK, MixtureNoise, MixtureNumbers, MixtureRules
 
 # parts of a key; generation t has key fold_in(fold_in(key, part), t)
 _WEIGHTS, _WEB, _POSTS, _WORDS = range(4)
 
 
-def noise(rules: Rules, key: PRNGKeyArray, size: int) -> Noise:
+def noise(rules: MixtureRules, key: PRNGKeyArray, size: int) -> MixtureNoise:
+    """Make the sources of randomness of a batch of ``size`` replicates."""
     n, lanes = rules.models, (rules.models, rules.posts, size)
 
     def words(t: Any, block: Any) -> UInt32[Array, "block n R"]:
@@ -25,18 +26,21 @@ def noise(rules: Rules, key: PRNGKeyArray, size: int) -> Noise:
         both = bits(word_key(key, t), n * size, pairs)
         return jnp.stack(both, axis=1).reshape(BLOCK, n, size)
 
-    return Noise(lambda t: posts(post_key(key, t), rules.dim, lanes), words)
+    return MixtureNoise(lambda t: posts(post_key(key, t), rules.dim, lanes), words)
 
 
 def post_key(key: PRNGKeyArray, t: Any) -> PRNGKeyArray:
+    """Derive the key of the posts of generation t."""
     return _key(key, _POSTS, t)
 
 
 def word_key(key: PRNGKeyArray, t: Any) -> PRNGKeyArray:
+    """Derive the key of the draws of generation t."""
     return _key(key, _WORDS, t)
 
 
 def posts(key: PRNGKeyArray, dim: int, lanes: tuple[int, ...]) -> Posts:
+    """Draw the randomness of posts."""
     of_component, of_human, of_point = jax.random.split(key, 3)
     return Posts(
         jax.random.uniform(of_component, lanes, jnp.float64),
@@ -46,15 +50,15 @@ def posts(key: PRNGKeyArray, dim: int, lanes: tuple[int, ...]) -> Posts:
 
 
 def start(
-    rules: Rules,
-    numbers: Numbers,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
     key: PRNGKeyArray,
     concentration: Float[Array, ""],
     weights: Float[Array, "n B"] | None,
     written: bool,
     size: int,
 ) -> tuple[Float[Array, "B n R"], Float[Array, "d A R"]]:
-    """Weights of generation 0, given or drawn, and A^(0)."""
+    """Return the weights of generation 0, given or drawn, and the points A^(0)."""
     if weights is None:
         first = initial_weights(rules, key, concentration, size)
     else:
@@ -63,9 +67,9 @@ def start(
 
 
 def initial_weights(
-    rules: Rules, key: PRNGKeyArray, concentration: Float[Array, ""], size: int
+    rules: MixtureRules, key: PRNGKeyArray, concentration: Float[Array, ""], size: int
 ) -> Float[Array, "B n R"]:
-    """Dirichlet(a, ..., a), independently."""
+    """Draw the initial weights from Dirichlet(a, ..., a), independently."""
     each = jnp.broadcast_to(concentration, (rules.components,))
     drawn = jax.random.dirichlet(
         jax.random.fold_in(key, _WEIGHTS), each, (rules.models, size), jnp.float64
@@ -74,13 +78,13 @@ def initial_weights(
 
 
 def initial_points(
-    rules: Rules,
-    numbers: Numbers,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
     key: PRNGKeyArray,
     weights: Float[Array, "B n R"],
     written: bool,
 ) -> Float[Array, "d A R"]:
-    """A^(0): of the web's law, or written by the models, each point by one of them."""
+    """Draw A^(0) from the web's law, or each point from one of the models."""
     size = weights.shape[-1]
     of_points, of_author = jax.random.split(jax.random.fold_in(key, _WEB))
     law = numbers.web[:, None, None]

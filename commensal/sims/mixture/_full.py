@@ -1,4 +1,4 @@
-r"""Means and covariances that move with the weights: all of recursive EM, for one batch.
+r"""Recursive EM for one batch, in which means and covariances move with the weights.
 
 `webdynamics` fixes the components (sec. 3.2: "for simplicity") and leaves this open. The rule is
 the one that its Algorithm 2 is taken from: Z. Zivkovic and F. van der Heijden, "Recursive
@@ -13,7 +13,6 @@ its own, densities change, and so the web keeps points, not likelihoods.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,9 +21,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from commensal.sims.mixture._config import Config
+from commensal.sims.mixture._config import MixtureConfig
 from commensal.sims.mixture._points import Posts, post
-from commensal.sims.mixture._process import BLOCK, Noise, Numbers, Rules, place_of
+from commensal.sims.mixture._process import (
+    BLOCK,
+    MixtureNoise,
+    MixtureNumbers,
+    MixtureRules,
+    place_of,
+)
 from commensal.sims.mixture._update import as_array, as_carried, update
 
 # rows of a lower triangle, row i of i + 1 arrays: linear algebra of d ≤ 4 is written out, since
@@ -33,21 +38,21 @@ Triangle = tuple[tuple[Any, ...], ...]
 
 
 class Moving(NamedTuple):
-    """What bounds the rates of components, and their variances."""
+    """Bounds on the rates of components, and on their variances."""
 
     rate_cap: Float[Array, ""]
     least_variance: Float[Array, ""]
 
 
 class Mixtures(NamedTuple):
-    """The models: weights (B, n, R), and as many numbers for each coordinate, and each pair."""
+    """Weights (B, n, R), means and covariances of the models, an array per coordinate or pair."""
 
     weights: Float[Array, "B n R"]
     means: tuple[Any, ...]
     covariances: Triangle
 
 
-class State(NamedTuple):
+class FullMixtureState(NamedTuple):
     """Models, the arrangement of every lane (as in :mod:`._process`), and all points so far."""
 
     models: Mixtures
@@ -55,8 +60,8 @@ class State(NamedTuple):
     table: Float[Array, "P R d"]
 
 
-def moving(config: Config) -> Moving | None:
-    """None where components are fixed."""
+def moving(config: MixtureConfig) -> Moving | None:
+    """Return the bounds of moving components, None where components are fixed."""
     if config.update != "full":
         return None
     least = config.least_variance
@@ -66,9 +71,12 @@ def moving(config: Config) -> Moving | None:
 
 
 def initial(
-    rules: Rules, numbers: Numbers, weights: Float[Array, "B n R"], points: Float[Array, "d A R"]
-) -> State:
-    """Generation 0: everyone has the components of the configuration."""
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
+    weights: Float[Array, "B n R"],
+    points: Float[Array, "d A R"],
+) -> FullMixtureState:
+    """Make generation 0, in which every model has the components of the configuration."""
     size, d = weights.shape[-1], rules.dim
     index = jnp.int16 if rules.total < 2**15 else jnp.int32
     lanes = (rules.total, rules.models, size)
@@ -87,21 +95,27 @@ def initial(
         tuple(everywhere(numbers.parts.means[:, i]) for i in range(d)),
         tuple(tuple(everywhere(covariances[:, i, j]) for j in range(i + 1)) for i in range(d)),
     )
-    return State(models, arrangement.reshape(-1), table)
+    return FullMixtureState(models, arrangement.reshape(-1), table)
 
 
-def generation(rules: Rules, numbers: Numbers, noise: Noise, t: Any, state: State) -> State:
-    """From t to t + 1: all post, all draw from what was there before, all update."""
+def generation(
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
+    noise: MixtureNoise,
+    t: Any,
+    state: FullMixtureState,
+) -> FullMixtureState:
+    """Step from t to t + 1: all models post, draw from the earlier points, and update."""
     posted = _posted(rules, numbers, noise.posts(t), state.models)
     models, arrangement = _learn(rules, numbers, noise, t, state)
     start = rules.points + rules.models * rules.posts * t
     rows = jnp.moveaxis(posted.reshape(rules.dim, -1, posted.shape[-1]), 0, -1)
     table = jax.lax.dynamic_update_slice_in_dim(state.table, rows.astype(rules.dtype), start, 0)
-    return State(models, arrangement, table)
+    return FullMixtureState(models, arrangement, table)
 
 
 def _posted(
-    rules: Rules, numbers: Numbers, noise: Posts, models: Mixtures
+    rules: MixtureRules, numbers: MixtureNumbers, noise: Posts, models: Mixtures
 ) -> Float[Array, "d n L R"]:
     models = jax.tree.map(lambda x: x[:, :, None].astype(noise.component.dtype), models)
     upto = jnp.cumsum(models.weights, axis=0)
@@ -124,7 +138,13 @@ def _posted(
     return points
 
 
-def _learn(rules: Rules, numbers: Numbers, noise: Noise, t: Any, state: State) -> tuple[Any, Any]:
+def _learn(
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
+    noise: MixtureNoise,
+    t: Any,
+    state: FullMixtureState,
+) -> tuple[Any, Any]:
     n, size = state.models.weights.shape[1:]
     # everyone reads everything, so that all have the same rows and as many draws
     rows, draws, alpha, prior = (x[t, 0] for x in numbers.schedule[:4])
@@ -172,7 +192,7 @@ def learn_point(
     epsilon: Float[Array, ""],
     bounds: Moving,
 ) -> Mixtures:
-    """One point of each lane; all that is on the right is of before the point."""
+    """Update the models by one point of each lane; all terms use the models before the point."""
     d = len(models.means)
     gap = [point[i] - mean for i, mean in enumerate(models.means)]
     log = log_density(gap, cholesky(models.covariances))
@@ -195,7 +215,7 @@ def learn_point(
 
 
 def at_least(covariances: Triangle, least: Any) -> Triangle:
-    """Covariances whose Cholesky factors have squared diagonals of at least ``least``.
+    """Raise the squared diagonals of the covariances' Cholesky factors to at least ``least``.
 
     One variance is clipped. A matrix with a smaller pivot, which then has a smaller eigenvalue,
     gets ``least`` added to its diagonal: all its eigenvalues, and so its pivots, are above it.
@@ -215,7 +235,7 @@ def at_least(covariances: Triangle, least: Any) -> Triangle:
 
 
 def cholesky(matrix: Triangle) -> Triangle:
-    """Factors, row by row; NaN where there is none."""
+    """Factor matrices row by row; NaN where there is no factor."""
     rows: list[tuple[Any, ...]] = []
     for i, entries in enumerate(matrix):
         row: list[Any] = []
@@ -228,7 +248,7 @@ def cholesky(matrix: Triangle) -> Triangle:
 
 
 def log_density(gap: list[Any], factor: Triangle) -> Any:
-    """Of N(gap; 0, L Lᵀ), without the factors 2π."""
+    """Compute the log density N(gap; 0, L Lᵀ), without the factors 2π."""
     white: list[Any] = []
     log: Any = 0.0
     for i, row in enumerate(factor):
@@ -237,32 +257,19 @@ def log_density(gap: list[Any], factor: Triangle) -> Any:
     return log
 
 
-def run(
-    rules: Rules,
-    numbers: Numbers,
-    noise: Noise,
-    state: State,
-    record: Any,
-    read: Callable[[Float[Array, "B n R"]], Any],
-) -> Any:
-    """``read`` of the weights at each generation in ``record``, and the rest, stacked."""
+def weights_of(state: FullMixtureState) -> Float[Array, "B n R"]:
+    """Return the models' weights."""
+    return state.models.weights
 
-    def until(carry, stop):
-        start, state = carry
-        state = jax.lax.fori_loop(
-            start, stop, lambda t, s: generation(rules, numbers, noise, t, s), state
-        )
-        found = read(state.models.weights)
-        found["density_distance"] = density_distance(state.models)
-        if "weights" in found:
-            found |= _moments(state.models)
-        return (stop, state), found
 
-    return jax.lax.scan(until, (jnp.zeros_like(record[0]), state), record)[1]
+def read(state: FullMixtureState, moments: bool) -> dict[str, Array]:
+    """Measure what is recorded beside the weights, replicates first."""
+    found = {"density_distance": density_distance(state.models)}
+    return found | _moments(state.models) if moments else found
 
 
 def density_distance(models: Mixtures) -> Float[Array, "R"]:
-    r"""Root mean square over pairs of models of (∫ (g_i - g_j)²)^½.
+    r"""Compute the root mean square over pairs of models of (∫ (g_i - g_j)²)^½.
 
     From ∫ N(x; a, S) N(x; b, T) dx = N(a - b; 0, S + T). With Q_ij = ∫ g_i g_j, the sum over
     pairs is n Σ_i Q_ii - Σ_ij Q_ij. It is a difference, so that densities closer than 1e-8 of
@@ -286,7 +293,7 @@ def density_distance(models: Mixtures) -> Float[Array, "R"]:
 
 
 def _moments(models: Mixtures) -> dict[str, Array]:
-    """Replicates first, then models, components, dimensions."""
+    """Return means and covariances; axes replicate, model, component, dimensions."""
     models = jax.tree.map(lambda x: jnp.moveaxis(x, 0, -1).astype(jnp.float64), models)
     d = len(models.means)
     means = jnp.moveaxis(jnp.stack(models.means, axis=-1), 1, 0)

@@ -1,4 +1,4 @@
-"""Batches on CPUs by machine code that numba makes; the noise is that of the other kernels.
+"""Simulate batches on CPUs by numba's machine code, on the noise of the other kernels.
 
 Words of draws are computed where they are used, the same as elsewhere; posts and A^(0) are drawn
 by JAX, for some generations at a time. So a seed gives the same numbers, to rounding.
@@ -17,18 +17,18 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from commensal.sims.mixture import _draws
-from commensal.sims.mixture._batches import WIDTH
-from commensal.sims.mixture._config import Config
+from commensal.sims.mixture._config import MixtureConfig
 from commensal.sims.mixture._points import Posts
-from commensal.sims.mixture._process import Numbers, Rules
+from commensal.sims.mixture._process import MixtureNumbers, MixtureRules
 from commensal.sims.mixture._schedule import schedule
+from commensal.sims.mixture._steps import WIDTH
 
 _AHEAD = 128  # generations whose posts are drawn at once, at most: memory
 _GROUP = 1.6e6  # bytes of a group's tables and arrangements, about a core's second-level cache
 
 
-def chosen(config: Config) -> bool:
-    """Whether numba runs this; a ValueError where it is asked for and cannot."""
+def chosen(config: MixtureConfig) -> bool:
+    """Return whether numba runs this; raise ValueError where it is asked for and cannot."""
     if config.kernel not in ("auto", "numba"):
         return False
     lacking = _lacking(config)
@@ -37,7 +37,7 @@ def chosen(config: Config) -> bool:
     return not lacking
 
 
-def _lacking(config: Config) -> str:
+def _lacking(config: MixtureConfig) -> str:
     if config.graph is not None or config.update != "weights":
         return "with a graph or full updates"
     if jax.default_backend() != "cpu":
@@ -50,16 +50,16 @@ def _lacking(config: Config) -> str:
 
 
 def batches(
-    config: Config,
-    rules: Rules,
-    numbers: Numbers,
+    config: MixtureConfig,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
     key: PRNGKeyArray,
     law: Float[Array, ""],
     given: Float[Array, "n B"] | None,
 ) -> Callable[[int, int], dict[str, np.ndarray]]:
-    """A function of a batch's number and its replicates, compiled when this returns.
+    """Return a compiled function of a batch's number and its replicates.
 
-    It gives what ``_simulate._draw_batch`` does.
+    It gives what XLA does, ``_simulate._draw_batch``.
     """
     from commensal.sims.mixture import _numba_kernel as kernel
 
@@ -106,16 +106,16 @@ def batches(
     return batch
 
 
-def _group(rules: Rules, row: int, index: int) -> int:
-    """Replicates of a group: a divisor of WIDTH."""
+def _group(rules: MixtureRules, row: int, index: int) -> int:
+    """Return the number of replicates of a group, a divisor of WIDTH."""
     each = rules.total * (row + rules.models * index)
     return next((size for size in (16, 8) if size * each <= _GROUP), 4)
 
 
 @partial(jax.jit, static_argnames=("rules", "written"))
 def _start(
-    rules: Rules,
-    numbers: Numbers,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
     key: PRNGKeyArray,
     which: Any,
     law: Float[Array, ""],
@@ -126,8 +126,8 @@ def _start(
 
 
 @partial(jax.jit, static_argnames=("rules", "length"))
-def _noise(rules: Rules, length: int, key: PRNGKeyArray, which: Any, first: Any) -> Any:
-    """Posts of some generations, and the keys of their words."""
+def _noise(rules: MixtureRules, length: int, key: PRNGKeyArray, which: Any, first: Any) -> Any:
+    """Draw the posts of some generations, and the keys of their words."""
     key = jax.random.fold_in(key, which)
     lanes = (rules.models, rules.posts, WIDTH)
 

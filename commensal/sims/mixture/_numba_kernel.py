@@ -1,4 +1,4 @@
-"""Machine code for CPUs of all that a batch does, by numba: posts, draws, updates, records.
+"""Kernel of a batch for CPUs, compiled by numba: posts, draws, updates, records.
 
 A lane is one model of one replicate. Some replicates make a group, whose tables fit a core's
 second-level cache, and a group goes through many generations before the next one's turn. Within a
@@ -22,12 +22,20 @@ _CHUNK = 4  # components in one vector
 _PAIRS = 8  # words of 16 draws are made at once: whole vectors, however few lanes there are
 
 _u32, _u64 = np.uint32, np.uint64
-_compiled: Any = njit(error_model="numpy", nogil=True, cache=True)
+
+
+def _compiled(function: Any) -> Any:
+    """Compile to machine code, kept on disk if there is a place for it, else made per process."""
+    options: Any = {"error_model": "numpy", "nogil": True}
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:  # "cannot cache function: no locator available"
+        return njit(**options)(function)
 
 
 @no_type_check
 def padded(components):
-    """Components in a row of weights or likelihoods: whole vectors of them."""
+    """Round the components in a row of weights or likelihoods up to whole vectors."""
     return components if components <= 2 else -(-components // _CHUNK) * _CHUNK
 
 
@@ -36,7 +44,7 @@ _width = _compiled(padded)
 
 @no_type_check
 def together(width):
-    """Lanes that one vector updates, rows of this width; a group's lanes are a multiple of 4."""
+    """Return how many lanes one vector updates, for rows of this width."""
     return 2 * _CHUNK // width if width <= _CHUNK else 1
 
 
@@ -46,7 +54,7 @@ _together = _compiled(together)
 @no_type_check
 @intrinsic
 def _update(typingctx, weights, place, table, at, lane, keep, rate, shift, count):
-    """Line 5 of Algorithm 2 for the next few lanes, in vector instructions; which are ≤ 0.
+    """Update the next few lanes by line 5 of Algorithm 2, in vector instructions; flag those ≤ 0.
 
     ``at[lane:]`` are the rows that they read. Bit b of the result stands for component b, bits of
     the next lane follow; of many components, for b modulo 64. ``count`` is a tuple of B numbers:
@@ -82,7 +90,7 @@ def _update(typingctx, weights, place, table, at, lane, keep, rate, shift, count
             return order(first, nothing, [0] * length)
 
         def rows(c):
-            """Likelihoods of components from c on, of one lane after the other."""
+            """Load likelihoods of components from c on, of one lane after the other."""
             parts = []
             for j in range(several):
                 index = builder.add(lane_, ir.Constant(i64, j))
@@ -143,7 +151,7 @@ def _trailing_zeros(typingctx, bits):
 @no_type_check
 @intrinsic
 def _fetch(typingctx, table, row, count):
-    """Ask for a row of the table, which is read soon."""
+    """Prefetch a row of the table, which is read soon."""
     size, width = padded(len(count)), table.dtype.bitwidth // 8
 
     def generate(context, builder, signature, arguments):
@@ -183,7 +191,7 @@ def _rounds(x, y, a, b, c, d, to_x, to_y):
 @_compiled
 @no_type_check
 def words(k0, k1, high, low, out):
-    """Two words per counter (high[w], low[w]): threefry 2x32, as ``sims._threefry`` has it.
+    """Compute two words per counter (high[w], low[w]): threefry 2x32, as in ``sims._threefry``.
 
     Each result is cut to 32 bits: numba makes 64 of them.
     """
@@ -203,7 +211,7 @@ def words(k0, k1, high, low, out):
 @_compiled
 @no_type_check
 def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, size, count):
-    """A generation's draws and updates of one group, ``size`` replicates."""
+    """Draw and update for one generation of one group of ``size`` replicates."""
     readable, draws, alpha, prior = plan
     number = weights.dtype.type
     one = number(1)
@@ -271,7 +279,7 @@ def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, si
 @_compiled
 @no_type_check
 def _positive(weights, first, mask, epsilon, count):
-    """Lines 7 to 14 of Algorithm 2, with one division; as ``_update.positive``."""
+    """Apply lines 7 to 14 of Algorithm 2 with one division, as ``_update.positive`` does."""
     zero, one = weights.dtype.type(0), weights.dtype.type(1)
     divisor = one
     if len(count) <= 64:
@@ -293,7 +301,7 @@ def _positive(weights, first, mask, epsilon, count):
 @_compiled
 @no_type_check
 def _describe(parts, x, table, row, components):
-    """Likelihoods of one point, over the largest; as ``_points.likelihoods``."""
+    """Compute likelihoods of one point relative to the largest, as ``_points.likelihoods`` does."""
     means, _, whitening, volume = parts
     dim = means.shape[1]
     log = np.empty(components)
@@ -315,7 +323,7 @@ def _describe(parts, x, table, row, components):
 @_compiled
 @no_type_check
 def _post(parts, law, first, components, uniform, normal, x):
-    """One point of the mixture with weights law[first:]; as ``_points.post``."""
+    """Draw one point of the mixture with weights law[first:], as ``_points.post`` does."""
     means, factors, _, _ = parts
     total = 0.0
     for b in range(components):
@@ -333,7 +341,7 @@ def _post(parts, law, first, components, uniform, normal, x):
 @_compiled
 @no_type_check
 def _record(weights, first, size, slot, out, components):
-    """‖D‖_F of eq. (4), the consensus and the weights of one group, replicates from ``first``."""
+    """Record ‖D‖_F of eq. (4), the consensus and the weights of one group of replicates."""
     disagreement, consensus, kept = out
     lanes = weights.size // _width(components)
     width, models = _width(components), lanes // size
@@ -356,7 +364,7 @@ def _record(weights, first, size, slot, out, components):
 @_compiled
 @no_type_check
 def begin(state, low, parts, weights, points, slot, out, size, count):
-    """Generation 0 of all groups: weights (B, n, R) and points (d, A, R) into ``state``."""
+    """Write generation 0 of all groups into ``state``: weights (B, n, R) and points (d, A, R)."""
     lanes, tables = low.shape[1], state[2].shape[1] // size
     width = _width(len(count))
     for g in range(low.shape[0]):
@@ -379,7 +387,7 @@ def begin(state, low, parts, weights, points, slot, out, size, count):
 @_compiled
 @no_type_check
 def advance(state, low, parts, web, noise, plan, first, slots, out, rules, size, count):
-    """Generations from ``first`` on, as many as ``noise`` has and ``plan`` reaches to.
+    """Advance by generations from ``first`` on, as many as ``noise`` has and ``plan`` reaches to.
 
     ``state`` is (weights, arrangements, tables), one row per group; ``low`` (groups, lanes) are
     the lanes' counters; ``parts`` (means, factors, whitening, log volume); ``web`` the humans'

@@ -1,4 +1,4 @@
-"""Points that are posted, and all that is ever needed of them: their likelihoods, up to a factor.
+"""Draw posted points, and compute their likelihoods up to a factor, which is all that is used.
 
 Arrays have components first and replicates last. A table of posts has one row per point, and in
 it all components of one replicate side by side: a draw then reads one stretch of memory.
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from commensal.sims.mixture._config import Config
+from commensal.sims.mixture._config import MixtureConfig
 
 
 class Components(NamedTuple):
@@ -25,14 +25,15 @@ class Components(NamedTuple):
 
 
 class Posts(NamedTuple):
-    """Randomness of some posts: three uniform numbers or d normal ones each."""
+    """Randomness of some posts: two uniform numbers and d normal ones for each."""
 
     component: Float[Array, "*n"]
     human: Float[Array, "*n"]
     normal: Float[Array, "d *n"]
 
 
-def components(config: Config) -> Components:
+def components(config: MixtureConfig) -> Components:
+    """Compute the factors of the configuration's components."""
     factors = np.linalg.cholesky(config.covariances())
     whitening = np.linalg.inv(factors)
     diagonal = np.diagonal(whitening, axis1=-2, axis2=-1)
@@ -42,7 +43,7 @@ def components(config: Config) -> Components:
 
 
 def post(parts: Components, weights: Float[Array, "B *#n"], noise: Posts) -> Float[Array, "d *n"]:
-    """A point of the mixture with these weights; lanes are broadcast."""
+    """Draw a point of the mixture with these weights; lanes are broadcast."""
     upto = jnp.cumsum(weights, axis=0)
     # relative to their sum, which the positivity step leaves at 1 + O(ε(ε + αc))
     chosen = jnp.sum(noise.component * upto[-1] >= upto[:-1], axis=0)
@@ -54,7 +55,7 @@ def post(parts: Components, weights: Float[Array, "B *#n"], noise: Posts) -> Flo
 def likelihoods(
     parts: Components, points: Float[Array, "d *n"], dtype: str
 ) -> Float[Array, "*n B"]:
-    """N(x; μ_b, Σ_b) over the largest of them, components last."""
+    """Compute N(x; μ_b, Σ_b) relative to the largest of them, components last."""
     x = jnp.moveaxis(points, 0, -1)[..., None, :]
     white = jnp.sum(parts.whitening * (x - parts.means)[..., None, :], axis=-1)
     log = parts.log_volume - 0.5 * jnp.sum(white**2, axis=-1)

@@ -1,4 +1,4 @@
-"""Algorithm 3 for one batch of replicates, on noise that is drawn or given.
+"""Process of Algorithm 3 for one batch of replicates, on noise that is drawn or given.
 
 Lanes are (model, replicate). Each has an arrangement of the points that it may read, which
 persists; the first k places of it after k exchanges (Fisher and Yates) are a uniform sample
@@ -16,16 +16,16 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt32
 
-from commensal.sims.mixture._config import Config, draws_of
+from commensal.sims.mixture._config import MixtureConfig, draws_of
 from commensal.sims.mixture._points import Components, Posts, likelihoods, post
-from commensal.sims.mixture._schedule import Schedule
+from commensal.sims.mixture._schedule import ReadingSchedule
 from commensal.sims.mixture._update import as_array, as_carried, update
 
 BLOCK = 32  # draws whose random words are made together
 
 
-class Rules(NamedTuple):
-    """Settings that shape the program."""
+class MixtureRules(NamedTuple):
+    """Settings on which the compiled program depends."""
 
     models: int
     components: int
@@ -38,28 +38,27 @@ class Rules(NamedTuple):
     replacement: bool
     human: bool
     dtype: str
-    kernel: str
 
 
-class Numbers(NamedTuple):
-    """Settings that need no compilation of their own."""
+class MixtureNumbers(NamedTuple):
+    """Settings on which no compiled program depends."""
 
     parts: Components
-    schedule: Schedule
+    schedule: ReadingSchedule
     web: Float[Array, "B"]
     human_share: Float[Array, ""]
     epsilon: Float[Array, ""]
     moving: Any = None  # where components move: _full.Moving
 
 
-class Noise(NamedTuple):
+class MixtureNoise(NamedTuple):
     """Sources of randomness of generation t: its posts; words of its draws, BLOCK at a time."""
 
     posts: Callable[[Any], Posts]  # lanes (n, L, R)
     words: Callable[[Any, Any], UInt32[Array, "block n R"]]
 
 
-class State(NamedTuple):
+class MixtureState(NamedTuple):
     """Weights, the arrangement of every lane, and all points so far."""
 
     weights: Float[Array, "B n R"]
@@ -67,9 +66,14 @@ class State(NamedTuple):
     table: Float[Array, "P R B"]
 
 
-def rules(config: Config) -> Rules:
+# part of a state, and what compiled programs are made for
+jax.tree_util.register_static(MixtureRules)
+
+
+def rules(config: MixtureConfig) -> MixtureRules:
+    """Read the settings on which the compiled program depends."""
     reads = config.reads().sum(axis=1)
-    return Rules(
+    return MixtureRules(
         models=config.models,
         components=config.components,
         dim=config.dim,
@@ -79,21 +83,23 @@ def rules(config: Config) -> Rules:
         most=int(
             draws_of(
                 config.points + reads.max() * config.posts * (config.generations - 1),
-                config.fraction,
+                config.read_share,
             )
         ),
         alike=bool((reads == reads[0]).all()),
         replacement=config.replacement,
         human=config.human_share > 0,
         dtype=config.dtype,
-        kernel="pallas" if config.kernel == "pallas" else "xla",
     )
 
 
 def initial(
-    rules: Rules, numbers: Numbers, weights: Float[Array, "B n R"], points: Float[Array, "d A R"]
-) -> State:
-    """Generation 0 with its A^(0)."""
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
+    weights: Float[Array, "B n R"],
+    points: Float[Array, "d A R"],
+) -> MixtureState:
+    """Make generation 0 from weights and the points A^(0)."""
     size = weights.shape[-1]
     index = jnp.int16 if rules.total < 2**15 else jnp.int32
     lanes = (rules.total, rules.models, size)
@@ -101,25 +107,22 @@ def initial(
     table = jnp.zeros((rules.total, size, rules.components), rules.dtype)
     first = likelihoods(numbers.parts, points, rules.dtype)
     table = jax.lax.dynamic_update_slice_in_dim(table, first, 0, 0)
-    return State(weights.astype(rules.dtype), arrangement.reshape(-1), table)
+    return MixtureState(weights.astype(rules.dtype), arrangement.reshape(-1), table)
 
 
-def generation(rules: Rules, numbers: Numbers, noise: Noise, t: Any, state: State) -> State:
-    """From t to t + 1: all post, all draw from what was there before, all update."""
+def generation(
+    rules: MixtureRules, numbers: MixtureNumbers, noise: MixtureNoise, t: Any, state: MixtureState
+) -> MixtureState:
+    """Step from t to t + 1: all models post, draw from the earlier points, and update."""
     posted = _posted(rules, numbers, noise.posts(t), state.weights)
-    if rules.kernel == "pallas":
-        from commensal.sims.mixture import _pallas
-
-        weights, arrangement = _pallas.learn(rules, numbers, noise, t, state)
-    else:
-        weights, arrangement = _learn(rules, numbers, noise, t, state)
+    weights, arrangement = _learn(rules, numbers, noise, t, state)
     start = rules.points + rules.models * rules.posts * t
     table = jax.lax.dynamic_update_slice_in_dim(state.table, posted, start, 0)
-    return State(weights, arrangement, table)
+    return MixtureState(weights, arrangement, table)
 
 
 def _posted(
-    rules: Rules, numbers: Numbers, noise: Posts, weights: Float[Array, "B n R"]
+    rules: MixtureRules, numbers: MixtureNumbers, noise: Posts, weights: Float[Array, "B n R"]
 ) -> Float[Array, "nL R B"]:
     law = weights[:, :, None].astype(noise.component.dtype)
     if rules.human:
@@ -129,7 +132,9 @@ def _posted(
     return likelihoods(numbers.parts, points.reshape(rules.dim, -1, points.shape[-1]), rules.dtype)
 
 
-def _learn(rules: Rules, numbers: Numbers, noise: Noise, t: Any, state: State) -> tuple[Any, Any]:
+def _learn(
+    rules: MixtureRules, numbers: MixtureNumbers, noise: MixtureNoise, t: Any, state: MixtureState
+) -> tuple[Any, Any]:
     n, size = state.weights.shape[1:]
     rows, draws, alpha, prior = (x[t][:, None] for x in numbers.schedule[:4])
     alpha, prior = (jnp.broadcast_to(x, (n, size)).astype(rules.dtype) for x in (alpha, prior))
@@ -181,26 +186,11 @@ def _learn(rules: Rules, numbers: Numbers, noise: Noise, t: Any, state: State) -
 
 
 def place_of(word: UInt32[Array, "*n"], count: Any) -> Any:
-    """⌊word / 2³² × count⌋: no place is favoured by more than count / 2³²."""
+    """Compute ⌊word / 2³² × count⌋; no place is favoured by more than count / 2³²."""
     wide = word.astype(jnp.uint64) * count.astype(jnp.uint64)
     return (wide >> 32).astype(count.dtype)
 
 
-def run(
-    rules: Rules,
-    numbers: Numbers,
-    noise: Noise,
-    state: State,
-    record: Any,
-    read: Callable[[Float[Array, "B n R"]], Any],
-) -> Any:
-    """``read`` of the weights at each generation in ``record``, stacked."""
-
-    def until(carry, stop):
-        start, state = carry
-        state = jax.lax.fori_loop(
-            start, stop, lambda t, s: generation(rules, numbers, noise, t, s), state
-        )
-        return (stop, state), read(state.weights)
-
-    return jax.lax.scan(until, (jnp.zeros_like(record[0]), state), record)[1]
+def weights_of(state: MixtureState) -> Float[Array, "B n R"]:
+    """Return the models' weights."""
+    return state.weights

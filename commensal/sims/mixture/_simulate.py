@@ -1,10 +1,9 @@
-"""Interacting mixtures over many generations, on noise that is drawn or given."""
+"""Simulate interacting mixtures over many generations, on noise that is drawn or given."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,52 +12,71 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from commensal._cores import available_cores
 from commensal.sims._keys import check_key
-from commensal.sims.mixture import _draws, _full, _numba, _process
-from commensal.sims.mixture._batches import WIDTH
-from commensal.sims.mixture._config import Config
+from commensal.sims._simulate import Arrays, Plan, Progress, carry_out
+from commensal.sims._stepping import trajectory
+from commensal.sims.mixture import _draws, _numba
+from commensal.sims.mixture._config import MixtureConfig
 from commensal.sims.mixture._dataset import as_dataset
-from commensal.sims.mixture._points import Posts, components
+from commensal.sims.mixture._points import Posts
 from commensal.sims.mixture._process import (
     BLOCK,
-    Noise,
-    Numbers,
-    Rules,
+    MixtureNoise,
+    MixtureNumbers,
+    MixtureRules,
     rules,
 )
-from commensal.sims.mixture._schedule import schedule
+from commensal.sims.mixture._steps import (
+    WIDTH,
+    advance,
+    drawn_first,
+    first,
+    first_weights,
+    numbers,
+    own_stream,
+    read,
+)
 
 
 def simulate(
-    config: Config,
+    config: MixtureConfig | None = None,
     key: PRNGKeyArray | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> xr.Dataset:
-    r"""n mixtures that post on one web and update their weights from it (`webdynamics`, Alg. 3).
+    r"""Run n mixtures that post on one web and learn from it (`webdynamics`, Alg. 3).
 
     Parameters
     ----------
-    config : Config
+    config : MixtureConfig or None
+        Settings; None for the defaults.
     key : PRNGKeyArray or None
         One threefry key; None for ``jax.random.key(config.seed)``.
     progress : callable or None
-        Called as ``progress(done, total)`` after each chunk of replicates.
+        Called as ``progress(done, total)`` at the start and after each chunk of replicates.
+    out : path or None
+        A NetCDF file to write. With it the simulation is resumable: finished chunks wait in
+        ``<out>.partial`` until all are done, and a finished file is read, not computed anew.
+    overwrite : bool
+        Discard what ``out`` and ``<out>.partial`` hold.
 
     Returns
     -------
     xarray.Dataset
-        Float64, dimensions (replicate, generation, ...), generations as in ``config.record``.
+        Runs, float64, dimensions (replicate, generation, ...), generations as in ``config.record``.
         ``disagreement``: ‖D^(t)‖_F of eq. (4). ``consensus`` (..., component): the average of the
-        models' weights. ``weights`` (..., model, component): Π_i^(t), with ``keep="weights"``.
-        With ``update="full"`` also ``density_distance``, the root mean square over pairs of models
-        of (∫ (g_i - g_j)²)^½; and, with ``keep="weights"``, ``means`` (..., model, component,
-        dimension) and ``variances`` (..., model, component), or ``covariances`` where d > 1.
+        models' weights. ``weights`` (..., model, component): Π_i^(t), with ``keep="weights"``. With
+        ``update="full"`` also ``density_distance``, the root mean square over pairs of models of (∫
+        (g_i - g_j)²)^½; and, with ``keep="weights"``, ``means`` (..., model, component, dimension)
+        and ``variances`` (..., model, component), or ``covariances`` where d > 1.
 
     Raises
     ------
     ValueError
         If ``key`` is not one threefry key, or numba is asked for where it cannot be.
+    OutputFileError
+        If ``out`` cannot be written, or holds something else. It is a ValueError.
 
     Notes
     -----
@@ -82,13 +100,14 @@ def simulate(
 
     *Likelihoods* of a point under the B components are computed once, when it is posted.
 
-    Replicates are drawn in batches of a fixed size, batch b from ``fold_in(key, b)``: no result
-    depends on ``chunk``, on the number of cores, or on how many replicates follow, and the first
-    generations of a longer run are those of a shorter one.
+    Replicates are drawn in batches of a fixed size, each from a key of its own that follows from
+    ``key``, the batch's number and ``config.update``: no result depends on ``chunk``, on the number
+    of cores, or on how many replicates follow, and the first generations of a longer run are those
+    of a shorter one.
 
     Examples
     --------
-    >>> runs = simulate(Config(generations=30, replicates=5))
+    >>> runs = simulate(MixtureConfig(generations=30, replicates=5))
     >>> dict(runs.sizes)
     {'replicate': 5, 'generation': 31, 'component': 2, 'model': 3}
 
@@ -98,74 +117,65 @@ def simulate(
     >>> bool((fall < 0.5).all())
     True
     """
+    config = config or MixtureConfig()
     key = check_key(config.seed, key)
+    own, written = own_stream(config.update == "full", key), config.web is None
     with jax.enable_x64(True):
-        settings = rules(config), _numbers(config)
-        law = jnp.asarray(config.concentration, jnp.float64)
-        given = None if config.weights is None else jnp.asarray(np.array(config.weights))
+        settings = rules(config), numbers(config)
+        law, given = first_weights(config)
         record = jnp.asarray(config.record)
-    written, full = config.web is None, config.keep == "weights"
-    starts = range(0, config.replicates, WIDTH)
-    out: dict[str, np.ndarray] = {}
-    compiled = _numba.batches(config, *settings, key, law, given) if _numba.chosen(config) else None
+    compiled = _numba.batches(config, *settings, own, law, given) if _numba.chosen(config) else None
 
-    def batch(start: int) -> None:
+    def run(start: int) -> Arrays:
+        batch = start // WIDTH
         # settings are the thread's own
         with jax.enable_x64(True), jax.threefry_partitionable(True):
             if compiled is not None:
-                found = compiled(start // WIDTH, min(WIDTH, config.replicates - start))
+                found = compiled(batch, min(WIDTH, config.replicates - start))
             else:
                 found = _draw_batch(
-                    *settings, key, start // WIDTH, law, given, record, written=written, full=full
+                    *settings, own, law, given, batch, record, written, config.keep == "weights"
                 )
-            for name, values in found.items():
-                _store(out, name, start, np.asarray(values), config.replicates)
+        return _replicates_first(found)
 
-    if compiled is None:
-        batch(0)  # compiles; threads that start together would each compile
-    per_chunk = -(-config.chunk // WIDTH)
-    with ThreadPoolExecutor(available_cores()) as pool:
-        for first in range(0, len(starts), per_chunk):
-            chunk = starts[first : first + per_chunk]
-            todo = chunk if compiled is not None else (start for start in chunk if start > 0)
-            list(pool.map(batch, todo))
-            if progress is not None:
-                progress(min(chunk[-1] + WIDTH, config.replicates), config.replicates)
-    return as_dataset(config, out, str(np.asarray(jax.random.key_data(key)).tolist()))
+    dataset = partial(as_dataset, config, key)
+    plan = Plan("mixture", config, key, WIDTH, run, dataset, compiles=compiled is None)
+    return carry_out(plan, progress, out, overwrite)
 
 
 def replay(
-    config: Config,
+    config: MixtureConfig,
     weights: Float[np.ndarray, "R n B"],
     points: Float[np.ndarray, "R A d"],
     posts: Posts,
     words: Any,
 ) -> xr.Dataset:
-    """The same on given noise: for tests, and to couple two processes.
+    """Run mixtures on given noise: for tests, and to couple two processes.
 
     Parameters
     ----------
-    config : Config
+    config : MixtureConfig
+        Settings of the mixtures.
     weights : Float[np.ndarray, "R n B"]
-        Π_i^(0).
+        Initial weights Π_i^(0).
     points : Float[np.ndarray, "R A d"]
-        A^(0).
+        Points A^(0).
     posts : Posts
-        Arrays (T, n, L, R) and (T, d, n, L, R).
+        Noise of all posts, arrays (T, n, L, R) and (T, d, n, L, R).
     words : UInt32[np.ndarray, "T k n R"]
         Random bits of each draw, k at least the largest k_t.
 
     Returns
     -------
     xarray.Dataset
-        As :func:`simulate`; its replicates are as many as the noise has.
+        Runs, as :func:`simulate` gives them; as many replicates as the noise has.
     """
     missing = -words.shape[1] % BLOCK
     words = np.pad(words, ((0, 0), (0, missing), (0, 0), (0, 0)))
     with jax.enable_x64(True):
         found = _replay_batch(
             rules(config),
-            _numbers(config),
+            numbers(config),
             jnp.asarray(weights.T),
             jnp.asarray(np.moveaxis(points, (0, -1), (-1, 0))),
             jax.tree.map(jnp.asarray, posts),
@@ -173,37 +183,32 @@ def replay(
             jnp.asarray(config.record),
             full=config.keep == "weights",
         )
-        out: dict[str, np.ndarray] = {}
-        for name, values in found.items():
-            _store(out, name, 0, np.asarray(values), len(weights))
-    return as_dataset(config, out, "given noise")
+    return as_dataset(config, None, _replicates_first(found))
 
 
-@partial(jax.jit, static_argnames=("rules", "written", "full"))
+@partial(jax.jit, static_argnums=(0, 7, 8))
 def _draw_batch(
-    rules: Rules,
-    numbers: Numbers,
-    key: PRNGKeyArray,
-    number: Any,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
+    own: PRNGKeyArray,
     concentration: Float[Array, ""],
-    weights: Float[Array, "n B"] | None,
+    given: Float[Array, "n B"] | None,
+    batch: Any,
     record: Any,
-    *,
     written: bool,
-    full: bool,
+    all_weights: bool,
 ) -> dict[str, Array]:
-    key = jax.random.fold_in(key, number)
-    start, points = _draws.start(rules, numbers, key, concentration, weights, written, WIDTH)
-    process = _process_of(numbers)
-    state = process.initial(rules, numbers, start, points)
+    key = jax.random.fold_in(own, batch)
+    state = drawn_first(rules, numbers, key, concentration, given, batch, written)
     noise = _draws.noise(rules, key, WIDTH)
-    return process.run(rules, numbers, noise, state, record, partial(_read, full=full))
+    observe = partial(read, all_weights=all_weights)
+    return trajectory(state, partial(advance, noise=noise), observe, record)
 
 
 @partial(jax.jit, static_argnames=("rules", "full"))
 def _replay_batch(
-    rules: Rules,
-    numbers: Numbers,
+    rules: MixtureRules,
+    numbers: MixtureNumbers,
     weights: Float[Array, "B n R"],
     points: Float[Array, "d A R"],
     posts: Posts,
@@ -212,50 +217,15 @@ def _replay_batch(
     *,
     full: bool,
 ) -> dict[str, Array]:
-    noise = Noise(
+    noise = MixtureNoise(
         lambda t: jax.tree.map(lambda x: x[t], posts),
         lambda t, block: jax.lax.dynamic_slice_in_dim(words[t], block * BLOCK, BLOCK),
     )
-    process = _process_of(numbers)
-    state = process.initial(rules, numbers, weights, points)
-    return process.run(rules, numbers, noise, state, record, partial(_read, full=full))
+    state = first(rules, numbers, weights, points)
+    observe = partial(read, all_weights=full)
+    return trajectory(state, partial(advance, noise=noise), observe, record)
 
 
-def _process_of(numbers: Numbers) -> Any:
-    """What has ``initial`` and ``run``: fixed components, or moving ones."""
-    return _process if numbers.moving is None else _full
-
-
-def _read(weights: Float[Array, "B n R"], *, full: bool) -> dict[str, Array]:
-    weights = weights.astype(jnp.float64)
-    consensus = jnp.mean(weights, axis=1)
-    # eq. (4): Σ_ij |Π_i - Π_j|² = 2 n Σ_i |Π_i - average|²
-    spread = jnp.sum((weights - consensus[:, None]) ** 2, axis=(0, 1))
-    found = {
-        "disagreement": jnp.sqrt(2 * weights.shape[1] * spread),
-        "consensus": consensus.T,
-    }
-    if full:
-        found["weights"] = jnp.moveaxis(weights, (0, 2), (2, 0))
-    return found
-
-
-def _numbers(config: Config) -> Numbers:
-    uniform = [1 / config.components] * config.components
-    return Numbers(
-        parts=components(config),
-        schedule=jax.tree.map(jnp.asarray, schedule(config)),
-        web=jnp.asarray(config.web or uniform, jnp.float64),
-        human_share=jnp.asarray(config.human_share, jnp.float64),
-        epsilon=jnp.asarray(config.epsilon, jnp.float64),
-        moving=_full.moving(config),
-    )
-
-
-def _store(
-    out: dict[str, np.ndarray], name: str, start: int, values: np.ndarray, total: int
-) -> None:
-    """(generation, replicate, ...) of a batch, into (replicate, generation, ...) of all."""
-    values = values.swapaxes(0, 1)[: total - start]
-    whole = out.setdefault(name, np.empty((total, *values.shape[1:])))
-    whole[start : start + len(values)] = values
+def _replicates_first(found: dict[str, Any]) -> Arrays:
+    """Turn (generation, replicate, ...) into (replicate, generation, ...)."""
+    return {name: np.asarray(values).swapaxes(0, 1) for name, values in found.items()}

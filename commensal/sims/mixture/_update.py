@@ -1,4 +1,4 @@
-"""Algorithm 2, one point at a time and for all models and replicates at once.
+"""Update of Algorithm 2, one point at a time and for all models and replicates at once.
 
 Weights are carried as a tuple of B arrays where B is small, so that a step is one elementwise
 kernel, and as one array (B, n, R) where it is not: B outputs of one kernel would each compute all
@@ -19,10 +19,12 @@ _UNROLLED = 16  # and up to which the positivity step is one kernel
 
 
 def as_carried(weights: Float[Array, "B *n"]) -> Any:
+    """Split the weights into one array per component where there are few."""
     return tuple(weights) if len(weights) <= _SEPARATE else weights
 
 
 def as_array(carried: Any) -> Float[Array, "B *n"]:
+    """Stack the weights that :func:`as_carried` has split."""
     return jnp.stack(carried) if isinstance(carried, tuple) else carried
 
 
@@ -33,7 +35,7 @@ def update(
     prior: Float[Array, "*n"],
     epsilon: Float[Array, ""],
 ) -> Any:
-    """Lines 3 to 14 of Algorithm 2 for one point of each lane.
+    """Apply lines 3 to 14 of Algorithm 2 for one point of each lane.
 
     ``likelihood`` may be scaled by any number per point: an ownership is a ratio.
     """
@@ -56,7 +58,7 @@ def update(
 def positive(
     weights: Sequence[Float[Array, "*n"]], epsilon: Float[Array, ""]
 ) -> list[Float[Array, "*n"]]:
-    r"""Lines 7 to 14, as printed: in order b = 1..B.
+    r"""Apply lines 7 to 14, as printed, in order b = 1..B.
 
     A weight that is not positive divides all others by 1 + ε - π_b and becomes ε. With D the
     product of all divisors so far, and weights before any division, π_b / D is what the line sees,

@@ -1,8 +1,8 @@
-r"""Interactive linear regression as it happens: responses are drawn, models are refitted.
+r"""Simulate interactive linear regression: responses are drawn, models are refitted.
 
 The process of `interactive`, sec. 5, for thousands of replicates at once. At each generation
 every model answers its prompts, :math:`y_{tj} = X_{tj}\hat\theta_{t-1,j} + w_{tj}`, all answers
-are pooled, and every entity refits by weighted least squares (of minimum norm where deficient) on
+are pooled, and every model refits by weighted least squares (of minimum norm where deficient) on
 
 .. math::
     \big[\sqrt{\bar\alpha\beta}\,\tilde X_k;\ \sqrt{\bar\alpha\bar\beta}\,X_*;\
@@ -18,9 +18,40 @@ other's check.
 standard errors, however many replicates there are; :func:`replay` runs on noise of your own.
 """
 
-from commensal.sims.regression._config import Config
-from commensal.sims.regression._designs import draw_designs
-from commensal.sims.regression._moments import moments
-from commensal.sims.regression._simulate import Noise, replay, simulate
+from __future__ import annotations
 
-__all__ = ["Config", "Noise", "draw_designs", "moments", "replay", "simulate"]
+from typing import TYPE_CHECKING
+
+from commensal._lazy import attach
+
+if TYPE_CHECKING:
+    from commensal.sims.regression._config import RegressionConfig
+    from commensal.sims.regression._designs import draw_designs
+    from commensal.sims.regression._moments import moments
+    from commensal.sims.regression._process import init, observe, step
+    from commensal.sims.regression._simulate import RegressionNoise, replay, simulate
+
+__all__ = [
+    "RegressionConfig",
+    "RegressionNoise",
+    "draw_designs",
+    "init",
+    "moments",
+    "observe",
+    "replay",
+    "simulate",
+    "step",
+]
+
+_PLACES = {
+    "RegressionConfig": "commensal.sims.regression._config",
+    "RegressionNoise": "commensal.sims.regression._simulate",
+    "draw_designs": "commensal.sims.regression._designs",
+    "init": "commensal.sims.regression._process",
+    "moments": "commensal.sims.regression._moments",
+    "observe": "commensal.sims.regression._process",
+    "replay": "commensal.sims.regression._simulate",
+    "simulate": "commensal.sims.regression._simulate",
+    "step": "commensal.sims.regression._process",
+}
+__getattr__, __dir__ = attach(__name__, __all__, _PLACES)

@@ -1,56 +1,21 @@
-"""What one run of the process is: a system, its mixing weights, how often."""
+"""Settings of simulated interactive regression: a system, its mixing weights, replicates."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
+
+from commensal._config import MIX, NUMERICS
+from commensal.designs import Amount, DesignConfig
 
 
-class Config(BaseModel):
-    r"""One system and how often to run it.
+class RegressionConfig(DesignConfig):
+    r"""Settings of one system, and of how often it is run.
 
-    Attributes
-    ----------
-    entities : int
-        K, the number of models.
-    dim : int
-        d, the number of features; for ``design="misaligned"`` it is K.
-    rank : int
-        Rows of every private and synthetic design (Gaussian designs only).
-    public_rank : int or None
-        Rows of the public design; None for ``rank`` (Gaussian designs only).
-    design : {"gaussian", "misaligned"}
-        Which of :mod:`commensal.designs` makes the features.
-    prompts : {"private", "fresh"}
-        What models are asked: their private features, or others (Gaussian designs only).
-    strength : float
-        Size of the private Gram matrices (misaligned designs only).
-    human_rank : int or None
-        Rows of the fresh human design (Gaussian designs only). None: humans answer as if on the
-        mean synthetic design, which has the Gram matrix :math:`\frac1K \sum_j S_{tj}`.
-    human_share : float or sequence
-        φ in [0, 1], the fraction of the newly collected data that is human.
-    alpha : float or sequence
-        Weight of newly collected data, in [0, 1].
-    beta : float or sequence
-        Weight of *private* data within the real data, in [0, 1].
-    initial_beta : float or None
-        β at t = 0; None for ``beta`` (its first value where it varies).
-    noise : float
-        Standard deviation σ of all responses.
-    generations : int
-        T, the number of generations after the initial fit. A sequence for ``alpha``, ``beta`` or
-        ``human_share`` has one value for each of t = 1..T.
-    replicates : int
-        Independent runs of the process; all have the same features and truth.
-    seed : int
-        Of the designs, the truth and, where no key is given, the noise.
-    chunk : int
-        Replicates on the device at a time, rounded up to whole batches of a fixed size (256 on a
-        CPU, 8192 elsewhere). It bounds memory and sets how often progress is reported; no
-        result depends on it.
+    Which data it has is said as in :class:`commensal.designs.DesignConfig`. ``seed`` is also
+    that of the noise where no key is given.
 
     Raises
     ------
@@ -59,29 +24,33 @@ class Config(BaseModel):
 
     Examples
     --------
-    >>> Config(entities=2, alpha=(0.5, 0.9), generations=2).alpha
+    >>> RegressionConfig(models=2, alpha=(0.5, 0.9), generations=2).alpha
     (0.5, 0.9)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    entities: int = Field(default=4, ge=1)
-    dim: int = Field(default=15, ge=1)
-    rank: int = Field(default=5, ge=1)
-    public_rank: int | None = Field(default=None, ge=0)
-    design: Literal["gaussian", "misaligned"] = "gaussian"
-    prompts: Literal["private", "fresh"] = "private"
-    strength: float = Field(default=1e4, ge=0, allow_inf_nan=False)
-    human_rank: int | None = Field(default=None, ge=0)
-    human_share: float | tuple[float, ...] = 0.0
-    alpha: float | tuple[float, ...] = 0.5
-    beta: float | tuple[float, ...] = 0.5
-    initial_beta: float | None = Field(default=None, ge=0, le=1)
-    noise: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    models: int = Field(default=4, ge=1)
+    """Number of models K, at least 1."""
+    human_share: float | tuple[float, ...] = Field(default=0.0, json_schema_extra=MIX)
+    """Share φ of fresh human data in what is newly collected, in [0, 1]: one number, or one for
+    each generation 1..T."""
+    alpha: float | tuple[float, ...] = Field(default=0.5, json_schema_extra=MIX)
+    """Weight α of newly collected data, in [0, 1]: one number, or one for each generation 1..T."""
+    beta: float | tuple[float, ...] = Field(default=0.5, json_schema_extra=MIX)
+    """Weight β of private data within the real data, in [0, 1]: one number, or one for each
+    generation 1..T."""
+    initial_beta: float | None = Field(default=None, ge=0, le=1, json_schema_extra=MIX)
+    """Weight β of private data at generation 0, in [0, 1]. Not given: as ``beta``, the first where
+    it varies."""
+    noise: Amount = 1.0
+    """Standard deviation σ ≥ 0 of all responses."""
     generations: int = Field(default=15, ge=0)
-    replicates: int = Field(default=2000, ge=1)
-    seed: int = Field(default=0, ge=0, lt=2**32)
-    chunk: int = Field(default=4096, ge=1)
+    """Number of generations T ≥ 0 after the initial fit."""
+    # a replicate's key has 32 bits: beyond, replicates would be the same ones again
+    replicates: int = Field(default=2000, ge=1, lt=2**32, json_schema_extra=NUMERICS)
+    """Number of independent runs of the process, which share features and truth; below 2³²."""
+    chunk: int = Field(default=4096, ge=1, json_schema_extra=NUMERICS)
+    """Replicates after which progress is reported and a file is added to a resumable run, rounded
+    up to whole batches of a fixed size (256 on a CPU, 8192 elsewhere); no result depends on it."""
 
     @field_validator("alpha", "beta", "human_share", mode="before")
     @classmethod
@@ -101,12 +70,20 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _misaligned_dim(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("design") == "misaligned":
-            return {"dim": values.get("entities", cls.model_fields["entities"].default)} | values
+        misaligned = isinstance(values, dict) and values.get("design") == "misaligned"
+        if misaligned and values.get("grams") is None:
+            return {"dim": values.get("models", cls.model_fields["models"].default)} | values
         return values
 
+    @classmethod
+    def _of_models(cls, count: int) -> dict[str, Any]:
+        return {"models": count}
+
+    def _share_of_humans(self) -> Any:
+        return self.human_share
+
     @model_validator(mode="after")
-    def _consistent(self) -> Config:
+    def _consistent(self) -> RegressionConfig:
         for name in ("alpha", "beta", "human_share"):
             value = getattr(self, name)
             if isinstance(value, tuple) and len(value) != self.generations:
@@ -114,18 +91,8 @@ class Config(BaseModel):
                     f"{name} needs one value per generation, got {len(value)} for "
                     f"generations = {self.generations}"
                 )
-        if self.design == "gaussian":
-            for name in ("rank", "public_rank", "human_rank"):
-                if (getattr(self, name) or 0) > self.dim:
-                    raise ValueError(
-                        f"{name} must be at most dim = {self.dim}, got {getattr(self, name)}"
-                    )
-            return self
-        if self.dim != self.entities:
+        if self.design == "misaligned" and self.dim != self.models:
             raise ValueError(
-                f"design 'misaligned' has dim = entities = {self.entities}, got dim = {self.dim}"
+                f"design 'misaligned' has dim = models = {self.models}, got dim = {self.dim}"
             )
-        for name, default in (("public_rank", None), ("human_rank", None), ("prompts", "private")):
-            if getattr(self, name) != default:
-                raise ValueError(f"design 'misaligned' does not take {name}")
         return self

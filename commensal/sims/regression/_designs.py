@@ -1,4 +1,4 @@
-"""Features and truth of a run: those that its config describes, or those that are given."""
+"""Features and truth of a run, as its config describes them or as they are given."""
 
 from __future__ import annotations
 
@@ -7,51 +7,41 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from commensal.designs import Designs, gaussian, misaligned, truth
-from commensal.sims.regression._config import Config
+from commensal.designs import Designs, truth
+from commensal.sims.regression._config import RegressionConfig
 
 
-def draw_designs(config: Config) -> Designs:
-    """Features that a config describes, to hand on to the theory or to change and give back.
+def draw_designs(config: RegressionConfig) -> Designs:
+    """Draw the features that a config describes, for the theory or to be changed and passed back.
 
     Parameters
     ----------
-    config : Config
+    config : RegressionConfig
+        Settings of the system.
 
     Returns
     -------
     Designs
-        Float64. With human features wherever ``human_share`` is positive.
+        Features, float64, with human ones wherever ``human_share`` is positive.
 
     Examples
     --------
     >>> from commensal.theory import regression
-    >>> config = Config(entities=2, dim=6, rank=3, human_share=0.2)
+    >>> config = RegressionConfig(models=2, dim=6, rank=3, human_share=0.2)
     >>> grams = draw_designs(config).grams()
-    >>> w = regression.Workflow(
+    >>> w = regression.RegressionWorkflow(
     ...     **grams, alpha=config.alpha, beta=config.beta, human_share=config.human_share
     ... )
     >>> regression.trajectory(w, truth(6), generations=3).mean.shape
     (4, 2, 6)
     """
-    if config.design == "misaligned":
-        designs = misaligned(config.entities, config.strength)
-    else:
-        designs = gaussian(
-            config.entities,
-            config.dim,
-            config.rank,
-            config.seed,
-            public_rank=config.public_rank,
-            prompts=config.prompts,
-            human_rank=config.human_rank,
-        )
-    return _with_human(config, designs)
+    return _with_human(config, config.draw(config.models))
 
 
 def given_or_drawn(
-    config: Config, designs: Designs | None, theta: Any
+    config: RegressionConfig, designs: Designs | None, theta: Any
 ) -> tuple[Designs, Float[np.ndarray, "d"]]:
+    """Return features and true parameter, drawn where none are given."""
     if designs is None:
         designs = draw_designs(config)
     else:
@@ -64,8 +54,8 @@ def given_or_drawn(
     return designs, theta
 
 
-def _with_human(config: Config, designs: Designs) -> Designs:
-    """``designs`` with human features where a share of the data is human and none are given."""
+def _with_human(config: RegressionConfig, designs: Designs) -> Designs:
+    """Add human features to ``designs`` where human data have a share and no features are given."""
     if designs.human is not None or not np.any(np.asarray(config.human_share) > 0):
         return designs
     *_, k, _, d = designs.synthetic.shape
@@ -74,8 +64,8 @@ def _with_human(config: Config, designs: Designs) -> Designs:
     return designs._replace(human=stacked)
 
 
-def _checked_designs(config: Config, designs: Designs) -> Designs:
-    """``designs`` in float64, if their shapes and values make sense together."""
+def _checked_designs(config: RegressionConfig, designs: Designs) -> Designs:
+    """Return ``designs`` in float64, if their shapes and values make sense together."""
     given: dict[str, Any] = {
         name: None if features is None else np.asarray(features, dtype=float)
         for name, features in designs._asdict().items()
@@ -83,7 +73,7 @@ def _checked_designs(config: Config, designs: Designs) -> Designs:
     if given["private"].ndim != 3 or 0 in given["private"].shape:
         raise ValueError(f"designs.private must have shape (K, n, d), got {given['private'].shape}")
     k, _, d = given["private"].shape
-    for name, entities, may_vary in (
+    for name, models, may_vary in (
         ("private", (k,), False),
         ("public", (), False),
         ("synthetic", (k,), True),
@@ -93,9 +83,9 @@ def _checked_designs(config: Config, designs: Designs) -> Designs:
         if features is None:
             continue
         *leading, _, last = features.shape if features.ndim > 1 else (None, None)
-        once, varying = tuple(leading) == entities, may_vary and tuple(leading[1:]) == entities
+        once, varying = tuple(leading) == models, may_vary and tuple(leading[1:]) == models
         if last != d or not (once or varying):
-            shape = ", ".join(map(str, (*entities, "n", d)))
+            shape = ", ".join(map(str, (*models, "n", d)))
             wanted = f"({shape}) or (T, {shape})" if may_vary else f"({shape})"
             raise ValueError(f"designs.{name} must have shape {wanted}, got {features.shape}")
         if not once and leading[0] != max(config.generations, 1):

@@ -1,12 +1,12 @@
-"""Means and covariances of the estimates with their standard errors, streamed over replicates.
+"""Compute means and covariances of the estimates with standard errors, streamed over replicates.
 
 Axis t of an annotation runs over 0..T.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,49 +15,64 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from commensal._checkpoint import Chunks
 from commensal.designs import Designs
-from commensal.sims._keys import check_key
-from commensal.sims.regression import _dataset
-from commensal.sims.regression._batches import batch_size, chunks
-from commensal.sims.regression._config import Config
+from commensal.sims._keys import check_key, stream
+from commensal.sims._simulate import Progress, chunk_ends, identity_of, in_file, origin
+from commensal.sims._stepping import ProcessState, trajectory
+from commensal.sims.regression._config import RegressionConfig
 from commensal.sims.regression._designs import given_or_drawn
-from commensal.sims.regression._process import drawn
-from commensal.sims.regression._system import System, build_system
+from commensal.sims.regression._process import (
+    batch_size,
+    drawn_advance,
+    drawn_first,
+    replicate_keys,
+)
+from commensal.sims.regression._simulate import ESTIMATE, PAPER, SQUARED, coords
+from commensal.sims.regression._system import RegressionSystem, build_system
 
 _Either = Array | np.ndarray  # NumPy on the host, JAX on the device
+_SO_FAR = "sums"  # one file, replaced after every chunk
 
 
 def moments(
-    config: Config,
+    config: RegressionConfig | None = None,
     key: PRNGKeyArray | None = None,
     designs: Designs | None = None,
     theta: Any = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    out: str | Path | None = None,
+    overwrite: bool = False,
 ) -> xr.Dataset:
-    r"""Monte-Carlo mean and covariance of every estimate, with their standard errors.
+    r"""Draw replicates and keep means and covariances alone, with their standard errors.
 
     Parameters
     ----------
-    config : Config
-        At least two replicates; there is no limit to how many, since none is kept.
+    config : RegressionConfig or None
+        Settings; None for the defaults. At least two replicates; there is no limit to how many,
+        since none is kept.
     key, designs, theta
-        As for :func:`simulate`; the replicates are the same ones.
+        Key, features and true parameter, as for :func:`simulate`; the replicates are the same ones.
     progress : callable or None
-        Called as ``progress(done, total)`` after each chunk of replicates.
+        Called as ``progress(done, total)`` at the start and after each chunk of replicates.
+    out, overwrite
+        File to write, and whether to discard what it holds, as for :func:`simulate`.
 
     Returns
     -------
     xarray.Dataset
-        ``mean`` (generation 0..T, entity, feature) and ``covariance`` (generation, entity,
-        feature, feature\_), in units of θ and their square; ``mse`` (generation, entity), the
+        Moments, float64: ``mean`` (generation 0..T, model, feature) and ``covariance`` (generation,
+        model, feature, feature\_), in units of θ and their square; ``mse`` (generation, model), the
         mean of ‖θ̂ - θ‖²; ``mean_standard_error``, ``covariance_standard_error`` and
-        ``mse_standard_error`` of the same shapes; ``theta`` (feature). Float64. (Read the mean
-        as ``runs["mean"]``: ``runs.mean`` is a method of xarray.)
+        ``mse_standard_error`` of the same shapes; ``theta`` (feature). (Read the mean as
+        ``runs["mean"]``: ``runs.mean`` is a method of xarray.)
 
     Raises
     ------
     ValueError
-        As :func:`simulate`, or for fewer than two replicates.
+        Under the conditions of :func:`simulate`, or for fewer than two replicates.
+    OutputFileError
+        If ``out`` cannot be written, or holds something else. It is a ValueError.
 
     Notes
     -----
@@ -75,34 +90,64 @@ def moments(
 
     Examples
     --------
-    >>> runs = moments(Config(entities=2, dim=4, rank=4, generations=3, replicates=1000))
+    >>> runs = moments(RegressionConfig(models=2, dim=4, rank=4, generations=3, replicates=1000))
     >>> runs.covariance.dims
-    ('generation', 'entity', 'feature', 'feature_')
+    ('generation', 'model', 'feature', 'feature_')
     """
+    config = config or RegressionConfig()
     if config.replicates < 2:
         raise ValueError("a covariance needs at least 2 replicates, got 1")
     designs, theta = given_or_drawn(config, designs, theta)
     key = check_key(config.seed, key)
-    with jax.enable_x64(True):
-        system = build_system(config, designs, theta)
-        size = batch_size()
-        pilot = _unit_pilot(system)
-        for _ in range(2):  # the first batch gives a centre, then a scale about that centre
-            trial = min(size, config.replicates)
-            trial_sums = _add_batches(system, key, pilot, _no_sums(pilot), 0, 1, trial, size=size)
-            pilot = _better_pilot(pilot, trial_sums, trial)
-        sums = _no_sums(pilot)
-        for first, stop, done in chunks(config, size):
-            sums = _add_batches(system, key, pilot, sums, first, stop, config.replicates, size=size)
-            if progress is not None:
-                jax.block_until_ready(sums)  # or the report would run ahead of the device
-                progress(done, config.replicates)
-        sums = _Sums(*map(np.asarray, sums))
-    return _moments_dataset(config, key, theta, pilot, sums)
+    identity = identity_of("regression moments", config, key, (*designs, theta))
+
+    def compute(chunks: Chunks | None) -> xr.Dataset:
+        with jax.enable_x64(True):
+            system = build_system(config, designs, theta)
+            pilot, sums = _sums_of_all(config, key, system, progress, chunks)
+        return _moments_dataset(config, key, theta, pilot, sums)
+
+    return in_file(compute, identity, config.replicates, progress, out, overwrite)
+
+
+def _sums_of_all(
+    config: RegressionConfig,
+    key: PRNGKeyArray,
+    system: RegressionSystem,
+    progress: Progress | None,
+    chunks: Chunks | None,
+) -> tuple[_Pilot, _Sums]:
+    """Sum over all replicates, from the sums that are on disk on, and keep them there."""
+    size, own = batch_size(), stream(key, "regression")
+    pilot = _unit_pilot(system)
+    for _ in range(2):  # the first batch gives a centre, then a scale about that centre
+        trial = min(size, config.replicates)
+        trial_sums = _add_batches(system, own, pilot, _no_sums(pilot), 0, 1, trial, size=size)
+        pilot = _better_pilot(pilot, trial_sums, trial)
+    sums, summed = _no_sums(pilot), 0
+    if chunks is not None and _SO_FAR in chunks:
+        found = chunks.read(_SO_FAR)
+        summed = int(found.pop("replicates"))
+        sums = _Sums(**found)
+    if progress is not None:
+        progress(summed, config.replicates)
+    for start, stop in chunk_ends(config.replicates, size, config.chunk).values():
+        if stop <= summed:
+            continue
+        # the sums on disk may be those of chunks of another size
+        bounds = max(start, summed) // size, -(-stop // size)
+        sums = _add_batches(system, own, pilot, sums, *bounds, config.replicates, size=size)
+        if chunks is not None:
+            kept = {name: np.asarray(values) for name, values in sums._asdict().items()}
+            chunks.save(_SO_FAR, kept | {"replicates": np.asarray(stop)})
+        if progress is not None:
+            jax.block_until_ready(sums)  # or the report would run ahead of the device
+            progress(stop, config.replicates)
+    return pilot, _Sums(*map(np.asarray, sums))
 
 
 class _Pilot(NamedTuple):
-    """Mean and standard deviation of the first replicates: a scale to count in."""
+    """Mean and standard deviation of the first replicates, the units of the sums."""
 
     centre: Float[_Either, "t K d"]
     scale: Float[_Either, "t K d"]
@@ -111,7 +156,7 @@ class _Pilot(NamedTuple):
 
 
 class _Sums(NamedTuple):
-    """Sums over replicates of z = (estimate - centre) / scale, and of squared errors alike."""
+    """Sums over replicates of z = (estimate - centre) / scale, and of squared errors likewise."""
 
     first: Float[_Either, "t K d"]
     products: Float[_Either, "t K 2d 2d"]  # of [z; z²] with itself: powers two, three and four
@@ -125,20 +170,22 @@ def _no_sums(pilot: _Pilot) -> _Sums:
     return _Sums(np.zeros_like(pilot.centre), np.zeros((*rest, 2 * d, 2 * d)), nothing, nothing)
 
 
-def _squared_error(system: System, estimate: Float[_Either, "K d R"]) -> Float[_Either, "K R"]:
+def _squared_error(
+    system: RegressionSystem, estimate: Float[_Either, "K d R"]
+) -> Float[_Either, "K R"]:
     return jnp.sum((estimate - system.theta[:, None]) ** 2, axis=1)
 
 
 # The pilot is worked out in NumPy: its few small operations would each be compiled otherwise.
 
 
-def _unit_pilot(system: System) -> _Pilot:
+def _unit_pilot(system: RegressionSystem) -> _Pilot:
     shape = system.operator_at.size, *system.own_operator.shape[1:3]
     return _Pilot(np.zeros(shape), np.ones(shape), np.zeros(shape[:-1]), np.ones(shape[:-1]))
 
 
 def _better_pilot(pilot: _Pilot, sums: _Sums, replicates: int) -> _Pilot:
-    """Mean and standard deviation of what was summed, as ``pilot`` for what is to be summed."""
+    """Compute the mean and the standard deviation of the replicates that were summed."""
     sums = _Sums(*map(np.asarray, sums))
     squares = np.diagonal(sums.products, axis1=-2, axis2=-1)
 
@@ -155,12 +202,18 @@ def _better_pilot(pilot: _Pilot, sums: _Sums, replicates: int) -> _Pilot:
 
 
 def _sums_of_batch(
-    system: System, key: PRNGKeyArray, pilot: _Pilot, batch: Any, replicates: Any, size: int
+    system: RegressionSystem,
+    key: PRNGKeyArray,
+    pilot: _Pilot,
+    batch: Any,
+    replicates: Any,
+    size: int,
 ) -> _Sums:
     # the last batch may reach beyond the replicates asked for
     real = batch * size + jnp.arange(size) < replicates
 
-    def read(t, estimate) -> _Sums:
+    def read(state: ProcessState) -> _Sums:
+        t, estimate = state.generation, state.now
         z = (estimate - pilot.centre[t, ..., None]) / pilot.scale[t, ..., None]
         z = jnp.where(real, z, 0.0)
         error = _squared_error(system, estimate) - pilot.error_centre[t, :, None]
@@ -168,12 +221,16 @@ def _sums_of_batch(
         powers = jnp.concatenate([z, z**2], axis=1)
         return _Sums(z.sum(-1), powers @ powers.mT, error.sum(-1), (error**2).sum(-1))
 
-    return drawn(system, key, batch * size, size, read)
+    keys = replicate_keys(key, batch, size)
+    state = drawn_first(system, keys)
+    return trajectory(
+        state, partial(drawn_advance, keys=keys), read, length=system.operator_at.size
+    )
 
 
 @partial(jax.jit, static_argnames="size")
 def _add_batches(
-    system: System,
+    system: RegressionSystem,
     key: PRNGKeyArray,
     pilot: _Pilot,
     sums: _Sums,
@@ -192,7 +249,7 @@ def _add_batches(
 
 
 def _moments_dataset(
-    config: Config,
+    config: RegressionConfig,
     key: PRNGKeyArray,
     theta: Float[np.ndarray, "d"],
     pilot: _Pilot,
@@ -230,20 +287,20 @@ def _moments_dataset(
     error = sums.error / r
     error_variance = np.maximum(sums.error_squared / r - error**2, 0) * (r / (r - 1))
 
-    dims = ("generation", "entity", "feature", "feature_")
+    dims = ("generation", "model", "feature", "feature_")
     data = {
-        "mean": (dims[:3], pilot.centre + pilot.scale * shift, _dataset.ESTIMATE),
-        "covariance": (dims, scales * covariance, _dataset.SQUARED),
-        "mse": (dims[:2], pilot.error_centre + pilot.error_scale * error, _dataset.SQUARED),
-        "mean_standard_error": (dims[:3], pilot.scale * np.sqrt(variance / r), _dataset.ESTIMATE),
-        "covariance_standard_error": (dims, scales * np.sqrt(of_covariance), _dataset.SQUARED),
+        "mean": (dims[:3], pilot.centre + pilot.scale * shift, ESTIMATE),
+        "covariance": (dims, scales * covariance, SQUARED),
+        "mse": (dims[:2], pilot.error_centre + pilot.error_scale * error, SQUARED),
+        "mean_standard_error": (dims[:3], pilot.scale * np.sqrt(variance / r), ESTIMATE),
+        "covariance_standard_error": (dims, scales * np.sqrt(of_covariance), SQUARED),
         "mse_standard_error": (
             dims[:2],
             pilot.error_scale * np.sqrt(error_variance / r),
-            _dataset.SQUARED,
+            SQUARED,
         ),
-        "theta": ("feature", theta, _dataset.ESTIMATE),
+        "theta": ("feature", theta, ESTIMATE),
     }
-    coords = _dataset.coords(shift.shape)
-    coords["feature_"] = coords["feature"]
-    return xr.Dataset(data, coords, _dataset.attrs(config, key) | {"replicates": r})
+    axes = coords(shift.shape)
+    axes["feature_"] = axes["feature"]
+    return xr.Dataset(data, axes, origin(PAPER, config, key) | {"replicates": r})

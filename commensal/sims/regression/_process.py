@@ -1,4 +1,4 @@
-"""The process itself, for a batch of replicates, on noise that is given or drawn.
+"""Process of a batch of replicates: responses are drawn, models are refitted.
 
 Inside, replicates are the last axis: every product is then one of a small matrix with a wide
 one, and no array is transposed on the way. Axis t of an annotation runs over 0..T.
@@ -6,60 +6,207 @@ one, and no array is transposed on the way. Axis t of an annotation runs over 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from commensal.sims.regression._system import System
+from commensal.designs import Designs
+from commensal.sims._keys import check_key, stream
+from commensal.sims._stepping import ProcessState, in_64_bit, stepped
+from commensal.sims.regression._config import RegressionConfig
+from commensal.sims.regression._designs import given_or_drawn
+from commensal.sims.regression._system import RegressionSystem, build_system
 
 
-def run(
-    system: System,
-    real_noise: tuple[Float[Array, "K n R"], Float[Array, "m R"]],
-    web_noise: Callable[[Any], tuple[Float[Array, "K s R"], Float[Array, "h R"]]],
-    read: Callable[[Any, Float[Array, "K d R"]], Any],
-) -> Any:
-    """``read(t, estimates)`` of t = 0..T, stacked: all that happens, happens here."""
-    private = system.private_signal[..., None] + system.noise * real_noise[0]
-    public = system.public_signal[..., None] + system.noise * real_noise[1]
+class RealData(NamedTuple):
+    """Data that no generation changes: the system, and responses that are drawn once."""
+
+    system: RegressionSystem
+    private: Float[Array, "K n R"]
+    public: Float[Array, "m R"]
+
+
+@in_64_bit
+def init(
+    config: RegressionConfig | None = None,
+    key: PRNGKeyArray | None = None,
+    batch: int = 0,
+    designs: Designs | None = None,
+    theta: Any = None,
+) -> ProcessState:
+    """Draw the real responses of a batch and fit generation 0 to them.
+
+    Parameters
+    ----------
+    config : RegressionConfig or None
+        Settings; None for the defaults. A batch has a fixed number of replicates (256 on a CPU).
+    key : PRNGKeyArray or None
+        One threefry key; None for ``jax.random.key(config.seed)``.
+    batch : int
+        Number of the batch, among those of :func:`simulate`.
+    designs : Designs or None
+        Features to use in place of those of ``config``, as for :func:`simulate`.
+    theta : Float[np.ndarray, "d"] or None
+        True parameter; None for ``designs.truth(d, config.seed)``.
+
+    Returns
+    -------
+    ProcessState
+        State of generation 0, for :func:`step` and :func:`observe`. It can be stepped up to
+        ``config.generations``: weights and features are known only that far.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` is not one threefry key, or ``designs`` or ``theta`` do not fit together.
+
+    Notes
+    -----
+    `interactive`, sec. 5 (training workflow, generation 0) and app. E.
+
+    Examples
+    --------
+    >>> config, key = RegressionConfig(models=2, dim=6, rank=3, generations=4), jax.random.key(0)
+    >>> state = step(init(config, key), key)
+    >>> int(state.generation), observe(state).shape
+    (1, (2, 6, 256))
+    """
+    config = config or RegressionConfig()
+    key = check_key(config.seed, key)
+    system = build_system(config, *given_or_drawn(config, designs, theta))
+    return _init(system, key, batch, batch_size())
+
+
+@in_64_bit
+def step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
+    """Publish with every model, pool what is published, and refit every model.
+
+    Parameters
+    ----------
+    state : ProcessState
+        State from :func:`init` or from this function.
+    key : PRNGKeyArray
+        One threefry key: the same at every step for the numbers of :func:`simulate`. With a new
+        one at each step the law is the same.
+
+    Returns
+    -------
+    ProcessState
+        State of the next generation, at most ``config.generations`` of :func:`init`. Beyond it,
+        estimates are NaN where the state is traced.
+
+    Raises
+    ------
+    ValueError
+        If ``key`` is not one threefry key, or the last generation has been reached.
+
+    Notes
+    -----
+    `interactive`, sec. 5 (training workflow); eq. (4) writes it as a linear system.
+    """
+    last = state.given.system.operator_at.size - 1
+    return stepped(state, last, partial(_step, key=check_key(0, key)))
+
+
+def observe(state: ProcessState) -> Float[Any, "K d R"]:
+    """Read the estimate of every model, in units of θ.
+
+    Parameters
+    ----------
+    state : ProcessState
+        State from :func:`init` or :func:`step`.
+
+    Returns
+    -------
+    Float[Array, "model feature replicate"]
+        Estimates, float64.
+
+    Notes
+    -----
+    The estimates of `interactive`, sec. 5.
+    """
+    return state.now
+
+
+def batch_size() -> int:
+    """Return the number of replicates that are drawn together.
+
+    The rounding of a matrix product depends on how wide it is and on where in it a column stands.
+    So the width is fixed, and replicate r always has place r mod width.
+    """
+    # measured on 2 cores: at 256 a batch stays in cache. An accelerator wants more columns.
+    return 256 if jax.default_backend() == "cpu" else 8192
+
+
+def before_first(
+    system: RegressionSystem,
+    private_noise: Float[Array, "K n R"],
+    public_noise: Float[Array, "m R"],
+    batch: Any = 0,
+) -> ProcessState:
+    """Make the state before any model has been fitted: real data alone, generation -1."""
+    private = system.private_signal[..., None] + system.noise * private_noise
+    public = system.public_signal[..., None] + system.noise * public_noise
+    # what nobody has published yet has weight zero at t = 0, and so has its noise
+    nothing = jnp.zeros((len(private), system.theta.size, private.shape[-1]))
+    return ProcessState(jnp.asarray(-1), nothing, RealData(system, private, public), None, batch)
+
+
+def advance(
+    state: ProcessState, published_noise: Float[Array, "K s R"], human_noise: Float[Array, "h R"]
+) -> ProcessState:
+    """Take a batch one generation further on this noise."""
+    system, private, public = state.given
+    t, before = state.generation + 1, state.now
     k, _, replicates = private.shape
-
-    def generation(before, t):
-        published_noise, human_noise = web_noise(t)
-        published = system.prompts[system.prompts_at[t]] @ before + system.noise * published_noise
-        human = system.human_signal[system.human_at[t]][:, None] + system.noise * human_noise
-        shared = jnp.concatenate([public, published.reshape(-1, replicates), human])
-        at = system.operator_at[t]
-        from_shared = (system.shared_operator[at] @ shared).reshape(k, -1, replicates)
-        after = system.own_operator[at] @ private + from_shared
-        return after, read(t, after)
-
-    # t = 0 needs no case of its own: what nobody has published yet has weight zero there, and so
-    # has its noise
-    nothing = jnp.zeros((k, system.theta.size, replicates))
-    return jax.lax.scan(generation, nothing, jnp.arange(system.operator_at.size))[1]
+    published = system.prompts[system.prompts_at[t]] @ before + system.noise * published_noise
+    human = system.human_signal[system.human_at[t]][:, None] + system.noise * human_noise
+    shared = jnp.concatenate([public, published.reshape(-1, replicates), human])
+    at = system.operator_at[t]
+    from_shared = (system.shared_operator[at] @ shared).reshape(k, -1, replicates)
+    return state._replace(generation=t, now=system.own_operator[at] @ private + from_shared)
 
 
-def drawn(
-    system: System, key: PRNGKeyArray, first: Any, size: int, read: Callable[..., Any]
-) -> Any:
-    """:func:`run` on the noise of replicates ``first`` .. ``first + size - 1``."""
-    keys = jax.vmap(lambda r: jax.random.fold_in(key, r))(first + jnp.arange(size))
+def drawn_first(system: RegressionSystem, keys: Any, batch: Any = 0) -> ProcessState:
+    """Call :func:`before_first` on the noise of replicates with these keys."""
+    noise = _draw(keys, 0, system.private_signal.shape, system.public_signal.shape)
+    return before_first(system, *noise, batch=batch)
 
-    def draw(t, *shapes) -> Any:
-        # one call for all parties, by replicate and generation: nothing else enters
-        counts = [int(np.prod(shape)) for shape in shapes]
-        flat = jax.vmap(
-            lambda k: jax.random.normal(jax.random.fold_in(k, t), (sum(counts),), jnp.float64),
-            out_axes=1,
-        )(keys)
-        parts = jnp.split(flat, np.cumsum(counts)[:-1])
-        return tuple(p.reshape(*shape, size) for p, shape in zip(parts, shapes, strict=True))
 
-    real = system.private_signal.shape, system.public_signal.shape
+def drawn_advance(state: ProcessState, keys: Any) -> ProcessState:
+    """Call :func:`advance` on the noise of replicates with these keys."""
+    system = state.given.system
     web = system.prompts.shape[1:3], system.human_signal.shape[1:]
-    return run(system, draw(0, *real), lambda t: draw(t, *web), read)
+    return advance(state, *_draw(keys, state.generation + 1, *web))
+
+
+def replicate_keys(own: PRNGKeyArray, batch: Any, size: int) -> Any:
+    """Derive the keys of a batch's replicates, each from its own number alone."""
+    return jax.vmap(lambda r: jax.random.fold_in(own, r))(batch * size + jnp.arange(size))
+
+
+def _draw(keys: Any, t: Any, *shapes: tuple[int, ...]) -> Any:
+    # one call for all parties, by replicate and generation: nothing else enters
+    counts = [int(np.prod(shape)) for shape in shapes]
+    flat = jax.vmap(
+        lambda k: jax.random.normal(jax.random.fold_in(k, t), (sum(counts),), jnp.float64),
+        out_axes=1,
+    )(keys)
+    parts = jnp.split(flat, np.cumsum(counts)[:-1])
+    return tuple(p.reshape(*shape, len(keys)) for p, shape in zip(parts, shapes, strict=True))
+
+
+@partial(jax.jit, static_argnums=3)
+def _init(system: RegressionSystem, key: PRNGKeyArray, batch: Any, size: int) -> ProcessState:
+    keys = replicate_keys(stream(key, "regression"), batch, size)
+    return drawn_advance(drawn_first(system, keys, batch), keys)
+
+
+@jax.jit
+def _step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
+    size = state.now.shape[-1]
+    return drawn_advance(state, replicate_keys(stream(key, "regression"), state.batch, size))

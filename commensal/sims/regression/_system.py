@@ -1,4 +1,4 @@
-"""What all replicates share: operators that turn responses into estimates, and signals.
+"""Operators from responses to estimates, and signals, which all replicates share.
 
 Computed once, on the host. Axis t of an annotation runs over 0..T.
 """
@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from commensal.designs import Designs
-from commensal.sims.regression._config import Config
+from commensal.sims.regression._config import RegressionConfig
 
 
-class System(NamedTuple):
-    """What all replicates share. ``at[t]``: which of the G, S, H sets generation t uses."""
+class RegressionSystem(NamedTuple):
+    """Arrays that all replicates share; ``at[t]`` is the G, S or H set that generation t uses."""
 
     own_operator: Float[Array, "G K d n"]  # estimate of k per response in its private data
     shared_operator: Float[Array, "G Kd N"]  # ... per public, published, human response
@@ -31,8 +31,10 @@ class System(NamedTuple):
     noise: Float[Array, ""]
 
 
-def build_system(config: Config, designs: Designs, theta: Float[np.ndarray, "d"]) -> System:
-    """Operators and signals, computed in NumPy. To be called where 64-bit is on."""
+def build_system(
+    config: RegressionConfig, designs: Designs, theta: Float[np.ndarray, "d"]
+) -> RegressionSystem:
+    """Compute operators and signals in NumPy. To be called where 64-bit is on."""
     private, public, synthetic, human = designs
     k, _, d = private.shape
     generations = config.generations
@@ -84,7 +86,7 @@ def build_system(config: Config, designs: Designs, theta: Float[np.ndarray, "d"]
         "theta": theta,
         "noise": np.float64(config.noise),
     }
-    return System(**{name: jnp.asarray(value) for name, value in system.items()})
+    return RegressionSystem(**{name: jnp.asarray(value) for name, value in system.items()})
 
 
 def _operators(
@@ -92,7 +94,7 @@ def _operators(
     shared: tuple[Float[np.ndarray, "_ d"], ...],
     weights: Float[np.ndarray, "4"],
 ) -> Float[np.ndarray, "K d N"]:
-    """Estimate of each entity per response, for one weight per part: private, then shared."""
+    """Compute each model's estimate per response, for one weight per part: private, then shared."""
     k, n, _ = private.shape
     rows = np.concatenate([private, *(np.broadcast_to(x, (k, *x.shape)) for x in shared)], axis=1)
     root = np.sqrt(np.repeat(weights, [n, *(len(x) for x in shared)]))

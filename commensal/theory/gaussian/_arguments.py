@@ -1,4 +1,4 @@
-"""What may be asked: generations, sample sizes, workflows, estimators."""
+"""Checks of arguments: generations, sample sizes, memories, estimators."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from typing import Any
 
 import numpy as np
 
-WORKFLOWS = ("replace", "accumulate", "accumulate_subsample")
+MEMORIES = ("replace", "accumulate", "accumulate_subsample")
 ESTIMATORS = ("unbiased", "mle")
+_LARGEST = 2.0**53  # up to which a float64 tells whole numbers apart
 
 
 class UnknownLawError(ValueError):
-    """No closed form or quadrature is known for this quantity under this workflow."""
+    """The quantity has no known closed form or quadrature under this memory."""
 
 
-def unknown(quantity: str, workflow: str, instead: str) -> UnknownLawError:
-    """The error that names what is unknown and what can be used instead."""
-    return UnknownLawError(f"{quantity} is not known under workflow {workflow!r}; {instead}")
+def unknown(quantity: str, memory: str, instead: str) -> UnknownLawError:
+    """Make the error that names what is unknown and what can be used instead."""
+    return UnknownLawError(f"{quantity} is not known under memory {memory!r}; {instead}")
 
 
 def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
@@ -25,46 +26,49 @@ def check_choice(name: str, value: Any, allowed: tuple[str, ...]) -> None:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
 
 
-def check_process(workflow: Any, estimator: Any) -> None:
-    """Raise ValueError for an unknown workflow or estimator."""
-    check_choice("workflow", workflow, WORKFLOWS)
+def check_process(memory: Any, estimator: Any) -> None:
+    """Raise ValueError for an unknown memory or estimator."""
+    check_choice("memory", memory, MEMORIES)
     check_choice("estimator", estimator, ESTIMATORS)
 
 
 def generations(t: Any) -> np.ndarray:
-    """``t`` as float64 after a check: integers >= 0, or infinity for the limit."""
+    """Return ``t`` as float64; raise unless it is an integer >= 0, or infinity for the limit."""
     values = np.asarray(t, dtype=np.float64)
-    bad = ~((values >= 0) & ((values == np.floor(values)) | np.isinf(values)))
+    whole = (values == np.floor(values)) & (values <= _LARGEST)
+    bad = ~((values >= 0) & (whole | np.isinf(values)))
     if bad.any():
         raise ValueError(
-            f"t must be a generation: an integer >= 0 (or inf), got {values[bad].flat[0]:g}"
+            "t must be a generation: an integer >= 0 and at most 2**53 (or inf), "
+            f"got {values[bad].flat[0]:g}"
         )
     return values
 
 
 def samples(n: Any) -> np.ndarray:
-    """``n`` as float64 after a check: integers >= 2."""
+    """Return ``n`` as float64; raise unless it is an integer >= 2."""
     values = np.asarray(n, dtype=np.float64)
-    bad = ~((values >= 2) & (values == np.floor(values)) & np.isfinite(values))
+    bad = ~((values >= 2) & (values == np.floor(values)) & (values <= _LARGEST))
     if bad.any():
         raise ValueError(
-            f"n must be a number of samples: an integer >= 2, got {values[bad].flat[0]:g}"
+            "n must be a number of samples: an integer >= 2 and at most 2**53, "
+            f"got {values[bad].flat[0]:g}"
         )
     return values
 
 
-def process(t: Any, n: Any, workflow: Any, estimator: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Checked (t, n), broadcast against each other."""
-    check_process(workflow, estimator)
+def process(t: Any, n: Any, memory: Any, estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return (t, n), checked and broadcast against each other."""
+    check_process(memory, estimator)
     t, n = np.broadcast_arrays(generations(t), samples(n))
     return t, n
 
 
 def numbers(values: Any) -> Any:
-    """A list as an array (to JAX it would be a tree); anything else as it is."""
+    """Return a list as an array (JAX would take it for a tree), and anything else unchanged."""
     return np.asarray(values, dtype=np.float64) if isinstance(values, list | tuple) else values
 
 
 def scalar(values: Any) -> Any:
-    """A float where the result has no axes, the array otherwise."""
+    """Return a float if the result has no axes, else the array."""
     return float(values) if np.ndim(values) == 0 else np.asarray(values)

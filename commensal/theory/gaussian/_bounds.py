@@ -1,18 +1,18 @@
-"""Bounds on P(W >= δ): the paper's, which bound an approximation, and two that are rigorous."""
+"""Bounds on P(W >= δ): the paper's, which bounds an approximation, and two rigorous ones."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+from commensal._compiled import compiled
 from commensal._precision import float64
 from commensal.theory.gaussian._arguments import check_choice, samples
 from commensal.theory.gaussian._gamma import log_half_step, stirling_error
-from commensal.theory.gaussian._tail import _ratio
+from commensal.theory.gaussian._tail import _ratio, scaled, times_inverse_square
 
 TIGHT = 2 * np.sqrt(2 / 3)
 PRINTED = 2 * np.exp(0.5)
@@ -26,17 +26,18 @@ def chernoff_bound(delta: Any, n: Any, sigma: Any = 1.0, constant: str = "tight"
     Parameters
     ----------
     delta, n, sigma
-        As for :func:`w2_survival`.
+        Threshold, points and true standard deviation, as for :func:`w2_survival`.
     constant : {"tight", "printed", "optimal"}
-        ``tight``: :math:`2\sqrt{2/3}\,e^{-nδ/4σ^2}`, the product of the two moment generating
-        functions at the paper's t = n/(4σ²). ``printed``: :math:`2 e^{1/2}\,e^{-nδ/4σ^2}`.
-        ``optimal``: at the t that gives the smallest bound; 1 for nδ <= 3σ²/2, the mean.
+        Constant of the bound. ``tight``: :math:`2\sqrt{2/3}\,e^{-nδ/4σ^2}`, the product of the two
+        moment generating functions at the paper's t = n/(4σ²). ``printed``: :math:`2
+        e^{1/2}\,e^{-nδ/4σ^2}`. ``optimal``: at the t that gives the smallest bound; 1 for nδ <=
+        3σ²/2, the mean.
 
     Returns
     -------
     Float[Array, "..."]
-        The first two exceed 1, and then say nothing, for small δ. Float64, differentiable in
-        ``delta`` and ``sigma``.
+        Bound on the probability. With ``tight`` and ``printed`` it exceeds 1, and then says
+        nothing, for small δ. Float64, differentiable in ``delta`` and ``sigma``.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def chernoff_bound(delta: Any, n: Any, sigma: Any = 1.0, constant: str = "tight"
 
 
 def w2_bound(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
-    r"""A rigorous bound on P(W >= δ), for W itself and every n >= 2.
+    r"""A rigorous bound on P(W >= δ), valid for W itself and every n >= 2.
 
     The smaller of two. By Chernoff at the paper's t = n/(4σ²), but with W's own moment generating
     function,
@@ -85,12 +86,13 @@ def w2_bound(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     Parameters
     ----------
     delta, n, sigma
-        As for :func:`w2_survival`.
+        Threshold, points and true standard deviation, as for :func:`w2_survival`.
 
     Returns
     -------
     Float[Array, "..."]
-        At most 1. Float64, differentiable in ``delta`` and ``sigma`` but at the kinks.
+        Bound on the probability, at most 1. Float64, differentiable in ``delta`` and ``sigma`` but
+        at the kinks.
 
     Raises
     ------
@@ -130,12 +132,12 @@ def chernoff_constant(n: Any) -> Any:
     Parameters
     ----------
     n : int or array
-        Points, >= 2.
+        Points per fit, >= 2.
 
     Returns
     -------
     array
-        From 2√(e/π) = 1.8604 at n = 2 down to 2√(2/3) = 1.6330. Float64, by NumPy.
+        Constant, from 2√(e/π) = 1.8604 at n = 2 down to 2√(2/3) = 1.6330. Float64, by NumPy.
 
     Raises
     ------
@@ -167,31 +169,35 @@ def _constant(n: float) -> float:
 
 
 @float64
-@jax.jit
+@compiled
 def _exponential(delta: Any, sigma: Any, n: Any, constant: Any) -> Any:
-    return constant * jnp.exp(-n * delta / (4 * sigma**2))
+    infinite = jnp.isinf(delta)
+    x = times_inverse_square(jnp.where(infinite, 1.0, delta), jnp.where(infinite, 1.0, sigma))
+    return constant * jnp.exp(-n / 4 * jnp.where(infinite, delta, x))
 
 
 @float64
-@jax.jit
+@compiled
 def _optimal(delta: Any, sigma: Any, n: Any) -> Any:
-    a = n * delta / sigma**2
+    x, possible, beyond = scaled(delta, sigma)
+    a = n * x
     useful = a > 1.5
     a = jnp.where(useful, a, 2.0)
-    root = jnp.sqrt(a * a + 4)
+    root = jnp.hypot(a, 2.0)
     tau = (2 * a - 3) / (3 * a - 2 + root)  # (3a-2-root)/(4a), rationalised
     # 1-2τ = (2+root-a)/(2a) with root-a = 4/(root+a)
     log_first, log_second = jnp.log((1 + 2 / (root + a)) / a), jnp.log1p(-tau)
     value = jnp.exp(-tau * a - (log_first + log_second) / 2)
-    return jnp.where(useful, value, 1.0)
+    return jnp.where(beyond, 0.0, jnp.where(useful & possible, value, 1.0))
 
 
 @float64
-@jax.jit
+@compiled
 def _rigorous(delta: Any, sigma: Any, n: Any, constant: Any, mean: Any) -> Any:
-    x = delta / sigma**2
+    x, possible, beyond = scaled(delta, sigma)
     chernoff = constant * jnp.exp(-n * x / 4)
     above = x > mean**2
-    beyond = jnp.sqrt(jnp.where(above, x, 1.0)) - mean
-    concentration = jnp.where(above, jnp.exp(-(n - 1) / 2 * beyond**2), 1.0)
-    return jnp.minimum(1.0, jnp.minimum(chernoff, concentration))
+    further = jnp.sqrt(jnp.where(above, x, 1.0)) - mean
+    concentration = jnp.where(above, jnp.exp(-(n - 1) / 2 * further**2), 1.0)
+    value = jnp.minimum(1.0, jnp.minimum(chernoff, concentration))
+    return jnp.where(possible, value, jnp.where(beyond, 0.0, 1.0))

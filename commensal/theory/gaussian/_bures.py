@@ -23,14 +23,14 @@ def w2_gaussian(mean_a: Any, cov_a: Any, mean_b: Any, cov_b: Any) -> Float[AnyAr
     Parameters
     ----------
     mean_a, mean_b : Float[Array, "d"]
-        Means.
+        Means of the two laws.
     cov_a, cov_b : Float[Array, "d d"]
-        Covariances, positive semidefinite; singular ones are taken.
+        Covariances of the two laws, positive semidefinite; singular ones are taken.
 
     Returns
     -------
     Float[Array, ""]
-        In squared units of the data, >= 0. Float64.
+        Squared distance, >= 0, in squared units of the data. Float64.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def _distance(
 
 
 def _polar(a: Any, b: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """Roots of both matrices, and the SVD of their product."""
+    """Return the square roots of both matrices, and the SVD of their product."""
     # one batched call: two independent ones in one compiled program can deadlock on the CPU
     values, vectors = jnp.linalg.eigh(jnp.stack([(a + a.T) / 2, (b + b.T) / 2]))
     # an eigenvalue of 0 comes out as 1e-16, of which the root would be 1e-8

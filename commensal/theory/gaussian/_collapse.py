@@ -1,4 +1,4 @@
-"""When σ_t has collapsed: the first generation whose median is below a threshold."""
+"""Time to collapse: the first generation whose median σ_t is below a threshold."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from commensal.theory.gaussian._quantiles import INSTEAD, cdf_at
 
 
 def time_to_collapse(
-    threshold: Any, n: Any, estimator: str = "unbiased", workflow: str = "replace"
+    threshold: Any, n: Any, estimator: str = "unbiased", memory: str = "replace"
 ) -> Any:
     r"""First generation at which the median of σ_t/σ is below a threshold.
 
     Parameters
     ----------
     threshold : float or array
-        In (0, 1); broadcast against n.
-    n, estimator, workflow
-        As for :func:`std_cdf`.
+        Threshold of σ_t/σ, in (0, 1); broadcast against n.
+    n, estimator, memory
+        Points, estimator and memory, as for :func:`std_cdf`.
 
     Returns
     -------
     float or array
-        Whole numbers; inf where the median never falls that far, as under ``accumulate`` for
-        thresholds below the median of the limit. Float64, by NumPy and SciPy.
+        Generation, a whole number; inf where the median never falls that far, as under
+        ``accumulate`` for thresholds below the median of the limit. Float64, by NumPy and SciPy.
 
     Raises
     ------
@@ -48,32 +48,33 @@ def time_to_collapse(
 
     Examples
     --------
-    >>> time_to_collapse(0.5, 100), time_to_collapse(0.5, 100, workflow="accumulate")
+    >>> time_to_collapse(0.5, 100), time_to_collapse(0.5, 100, memory="accumulate")
     (138.0, inf)
     """
-    check_process(workflow, estimator)
-    if workflow == "accumulate_subsample":
-        raise unknown("the law of σ_t", workflow, INSTEAD)
+    check_process(memory, estimator)
+    if memory == "accumulate_subsample":
+        raise unknown("the law of σ_t", memory, INSTEAD)
     threshold, n = np.broadcast_arrays(_threshold(threshold), samples(n))
     out = np.empty(n.shape)
     for at in np.ndindex(n.shape):
-        out[at] = _first_below(float(threshold[at]), float(n[at]), workflow, estimator)
+        out[at] = _first_below(float(threshold[at]), float(n[at]), memory, estimator)
     return scalar(out)
 
 
 def time_to_collapse_lognormal(threshold: Any, n: Any, estimator: str = "unbiased") -> Any:
-    r"""Generations until the median of σ_t/σ is at a threshold, if log σ_t were normal.
+    r"""Generations until the median of σ_t/σ reaches a threshold, were log σ_t normal.
 
     Parameters
     ----------
     threshold, n, estimator
-        As for :func:`time_to_collapse`; workflow ``replace``.
+        Threshold, points and estimator, as for :func:`time_to_collapse`; memory is ``replace``.
 
     Returns
     -------
     float or array
-        2 log(threshold) / E log(σ_1²/σ²), not rounded: about 2n log(1/threshold) for unbiased
-        variances and half of that for ``mle``. Float64, by NumPy and SciPy.
+        Number of generations 2 log(threshold) / E log(σ_1²/σ²), not rounded: about 2n
+        log(1/threshold) for unbiased variances and half of that for ``mle``. Float64, by NumPy and
+        SciPy.
 
     Raises
     ------
@@ -97,11 +98,11 @@ def _threshold(value: Any) -> Any:
     return value
 
 
-def _first_below(threshold: float, n: Any, workflow: str, estimator: str) -> float:
+def _first_below(threshold: float, n: Any, memory: str, estimator: str) -> float:
     def collapsed(t: float) -> bool:
-        return float(cdf_at(np.asarray(threshold), t, n, workflow, estimator)) > 0.5
+        return float(cdf_at(np.asarray(threshold), t, n, memory, estimator)) > 0.5
 
-    if workflow == "accumulate" and not collapsed(np.inf):
+    if memory == "accumulate" and not collapsed(np.inf):
         return np.inf
     low, high = 0.0, 1.0
     while not collapsed(high):

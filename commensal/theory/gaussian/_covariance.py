@@ -1,4 +1,4 @@
-"""What a covariance matrix must be."""
+"""Check that a matrix is a covariance."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from commensal._precision import is_concrete
 
 
 def check_covariance(matrix: Any, name: str) -> int:
-    """Dimension d, after a check that ``matrix`` is a covariance where its values are known."""
+    """Return the dimension d; raise unless a ``matrix`` of known values is a covariance."""
     shape = np.shape(matrix)
     if len(shape) != 2 or shape[0] != shape[1] or shape[0] == 0:
         raise ValueError(f"{name} must have shape (d, d), got {shape}")

@@ -1,4 +1,4 @@
-"""More than one dimension: determinants of the fitted covariance, by Bartlett's decomposition."""
+"""Determinants of the fitted covariance in several dimensions, by Bartlett's decomposition."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ def expected_determinant(
     Parameters
     ----------
     t, n, covariance, estimator
-        As for :func:`expected_trace`.
+        Generation, points per generation, true covariance and estimator, as for
+        :func:`expected_trace`.
 
     Returns
     -------
     Float[Array, "*t"]
-        0 from t = 1 on where n <= d. Float64, differentiable in ``covariance``.
+        Mean determinant; 0 from t = 1 on where n <= d. Float64, differentiable in ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_trace`.
+        Under the conditions of :func:`expected_trace`.
 
     Notes
     -----
@@ -65,18 +66,19 @@ def expected_log_determinant(
     Parameters
     ----------
     t, n, covariance, estimator
-        As for :func:`expected_trace`; t finite.
+        Generation, points per generation, true covariance and estimator, as for
+        :func:`expected_trace`; t finite.
 
     Returns
     -------
     Float[Array, "*t"]
-        -inf from t = 1 on where n <= d, and where ``covariance`` is singular. Float64,
-        differentiable in ``covariance``.
+        Mean log-determinant; -inf from t = 1 on where n <= d, and where ``covariance`` is singular.
+        Float64, differentiable in ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_trace`.
+        Under the conditions of :func:`expected_trace`.
 
     Notes
     -----
@@ -106,15 +108,15 @@ def variance_log_determinant(t: Any, n: Any, dim: int) -> Any:
     Parameters
     ----------
     t, n
-        As for :func:`expected_variance`; t finite.
+        Generation and points, as for :func:`expected_variance`; t finite.
     dim : int
-        d >= 1; the true covariance does not matter, nor does the estimator.
+        Dimension d, at least 1; the true covariance does not matter, nor does the estimator.
 
     Returns
     -------
     float or array
-        NaN from t = 1 on where n <= d: the determinant is 0 for certain, and has no log. Float64,
-        by NumPy and SciPy.
+        Variance; NaN from t = 1 on where n <= d: the determinant is 0 for certain, and has no log.
+        Float64, by NumPy and SciPy.
 
     Raises
     ------

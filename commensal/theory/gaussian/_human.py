@@ -1,4 +1,4 @@
-"""A share of every generation's points is fresh and human: means by a two-by-two recursion."""
+"""Means when a share of every generation's points is human, by a two-by-two recursion."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from commensal.theory.gaussian._arguments import ESTIMATORS, check_choice, sampl
 
 
 def human_points(human_share: Any, n: Any) -> int:
-    """How many of n points are human: round(human_share · n), checked."""
+    """Return how many of n points are human, round(human_share · n); raise if out of range."""
     if not 0 <= human_share <= 1:
         raise ValueError(f"human_share must lie in [0, 1], got {human_share}")
     return round(float(human_share) * n)
 
 
 def step(n: Any, human: int, estimator: str) -> tuple[np.ndarray, np.ndarray]:
-    r"""(A, b) of (v, e) ← A (v, e) + b, v = E σ_t²/σ² and e = E (μ_t - μ)²/σ².
+    r"""Return (A, b) of the step (v, e) ← A (v, e) + b, with v = E σ_t²/σ², e = E (μ_t - μ)²/σ².
 
     The unbiased variance is the mean of (x - y)²/2 over pairs: two synthetic points give v, two
     human ones 1, one of each (1 + v + e)/2. The mean is a weighted mean of two group means.
@@ -36,7 +36,7 @@ def step(n: Any, human: int, estimator: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def expected_moments(t: Any, n: Any, estimator: str, human_share: int | float) -> Any:
-    """(v, e) along the first axis, for every (t, n)."""
+    """Return (v, e) along the first axis, for every (t, n)."""
     t, n = np.broadcast_arrays(np.asarray(t), np.asarray(n))
     out = np.empty((2, *t.shape))
     for index in np.ndindex(t.shape):
@@ -64,7 +64,7 @@ def _fixed_point(A: Any, b: Any) -> Any:
 
 
 class StationaryMoments(NamedTuple):
-    """Where the means settle, in units of σ².
+    """Limits of the mean variance and the mean squared error, in units of σ².
 
     Attributes
     ----------
@@ -81,7 +81,7 @@ class StationaryMoments(NamedTuple):
 def stationary_moments(
     n: Any, human_share: int | float, estimator: str = "unbiased"
 ) -> StationaryMoments:
-    r"""Where mean variance and squared error settle once some data of each generation are human.
+    r"""Limits of mean variance and squared error when some points of each generation are human.
 
     Workflow ``replace``, with :math:`h = \mathrm{round}(φ n)` of each generation's n points fresh
     from :math:`N(μ, σ^2)` and :math:`s = n - h` from the last model.
@@ -91,14 +91,14 @@ def stationary_moments(
     n : int or array
         Points per generation, >= 2.
     human_share : float
-        φ in [0, 1]; at least one of the n points must be human.
+        Share φ of human points, in [0, 1]; at least one of the n points must be human.
     estimator : {"unbiased", "mle"}
-        Of the variance.
+        Estimator of the variance.
 
     Returns
     -------
     StationaryMoments
-        Ratios to σ².
+        Limits, as ratios to σ².
 
     Raises
     ------

@@ -21,23 +21,25 @@ from commensal.theory.gaussian._moments import (
 _INSTEAD = "expected_variance and expected_squared_error are, and simulation has the rest"
 
 
-def expected_std(t: Any, n: Any, workflow: str = "replace", estimator: str = "unbiased") -> Any:
+def expected_std(t: Any, n: Any, memory: str = "replace", estimator: str = "unbiased") -> Any:
     r"""Mean of the fitted standard deviation after t generations, :math:`E\,σ_t/σ`.
 
     Parameters
     ----------
-    t, n, workflow, estimator
-        As for :func:`expected_variance`; not known under ``accumulate_subsample``.
+    t, n, memory, estimator
+        Generation, points, memory and estimator, as for :func:`expected_variance`; not known under
+        ``accumulate_subsample``.
 
     Returns
     -------
     float or array
-        Float64, by NumPy and SciPy.
+        Mean ratio of standard deviations. Float64, by NumPy and SciPy.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_variance`; :class:`UnknownLawError` under ``accumulate_subsample``.
+        Under the conditions of :func:`expected_variance`; :class:`UnknownLawError` under
+        ``accumulate_subsample``.
 
     Notes
     -----
@@ -50,29 +52,29 @@ def expected_std(t: Any, n: Any, workflow: str = "replace", estimator: str = "un
     >>> round(expected_std(1, 2), 6)  # √(2/π)
     0.797885
     """
-    t, n = process(t, n, workflow, estimator)
-    return scalar(np.exp(_log_expected_std(t, n, workflow, estimator)))
+    t, n = process(t, n, memory, estimator)
+    return scalar(np.exp(_log_expected_std(t, n, memory, estimator)))
 
 
 def expected_log_variance(
-    t: Any, n: Any, workflow: str = "replace", estimator: str = "unbiased"
+    t: Any, n: Any, memory: str = "replace", estimator: str = "unbiased"
 ) -> Any:
     r"""Mean of the log of the fitted variance, :math:`E \log σ_t^2/σ^2`.
 
     Parameters
     ----------
-    t, n, workflow, estimator
-        As for :func:`expected_std`.
+    t, n, memory, estimator
+        Generation, points, memory and estimator, as for :func:`expected_std`.
 
     Returns
     -------
     float or array
-        Float64, by NumPy and SciPy.
+        Mean of the log of the ratio of variances. Float64, by NumPy and SciPy.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_std`.
+        Under the conditions of :func:`expected_std`.
 
     Notes
     -----
@@ -87,34 +89,34 @@ def expected_log_variance(
     >>> round(expected_log_variance(np.inf, 100, "accumulate", "mle"), 5)
     -0.03304
     """
-    t, n = process(t, n, workflow, estimator)
-    if workflow == "accumulate_subsample":
-        raise unknown("E log σ_t²", workflow, _INSTEAD)
-    if workflow == "accumulate":
+    t, n = process(t, n, memory, estimator)
+    if memory == "accumulate_subsample":
+        raise unknown("E log σ_t²", memory, _INSTEAD)
+    if memory == "accumulate":
         return scalar(each_size(t, n, lambda t, n: _pool.mean_log(t, n, estimator)))
     drift = digamma_minus_log((n - 1) / 2)
     return scalar(times(t, drift + np.log1p(-1 / n) if estimator == "mle" else drift))
 
 
 def variance_log_variance(
-    t: Any, n: Any, workflow: str = "replace", estimator: str = "unbiased"
+    t: Any, n: Any, memory: str = "replace", estimator: str = "unbiased"
 ) -> Any:
     r"""Variance, over lineages, of the log of the fitted variance: Var log σ_t².
 
     Parameters
     ----------
-    t, n, workflow, estimator
-        As for :func:`expected_std`.
+    t, n, memory, estimator
+        Generation, points, memory and estimator, as for :func:`expected_std`.
 
     Returns
     -------
     float or array
-        Float64, by NumPy and SciPy.
+        Variance of the log of the fitted variance. Float64, by NumPy and SciPy.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_std`.
+        Under the conditions of :func:`expected_std`.
 
     Notes
     -----
@@ -125,10 +127,10 @@ def variance_log_variance(
     >>> round(variance_log_variance(100, 100), 4)
     2.0407
     """
-    t, n = process(t, n, workflow, estimator)
-    if workflow == "accumulate_subsample":
-        raise unknown("Var log σ_t²", workflow, _INSTEAD)
-    if workflow == "accumulate":
+    t, n = process(t, n, memory, estimator)
+    if memory == "accumulate_subsample":
+        raise unknown("Var log σ_t²", memory, _INSTEAD)
+    if memory == "accumulate":
         return scalar(each_size(t, n, lambda t, n: _pool.variance_log(t, n, estimator)))
     return scalar(times(t, polygamma(1, (n - 1) / 2)))
 
@@ -137,7 +139,7 @@ def expected_w2(
     t: Any,
     n: Any,
     sigma: Any = 1.0,
-    workflow: str = "replace",
+    memory: str = "replace",
     estimator: str = "unbiased",
 ) -> Any:
     r"""Mean squared Wasserstein-2 distance of generation t to the truth.
@@ -148,21 +150,21 @@ def expected_w2(
     Parameters
     ----------
     t, n
-        As for :func:`expected_variance`.
+        Generation and points, as for :func:`expected_variance`.
     sigma : float or array
         True standard deviation, >= 0; the one argument that JAX can differentiate.
-    workflow, estimator
-        As for :func:`expected_std`.
+    memory, estimator
+        Memory and estimator, as for :func:`expected_std`.
 
     Returns
     -------
     Float[Array, "..."]
-        In squared units of the data. Float64.
+        Mean squared distance, in squared units of the data. Float64.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_std`.
+        Under the conditions of :func:`expected_std`.
 
     Notes
     -----
@@ -173,13 +175,13 @@ def expected_w2(
     >>> round(float(expected_w2(1, 100)), 6)  # 3/(2n), roughly
     0.015044
     """
-    t, n = process(t, n, workflow, estimator)
-    if workflow == "accumulate_subsample":
-        raise unknown("E W2²", workflow, _INSTEAD)
-    error = expected_squared_error(t, n, workflow, estimator)
+    t, n = process(t, n, memory, estimator)
+    if memory == "accumulate_subsample":
+        raise unknown("E W2²", memory, _INSTEAD)
+    error = expected_squared_error(t, n, memory, estimator)
     # 1 + E σ_t² - 2 E σ_t without the cancellation that large n would bring
-    spread = np.expm1(log_expected_variance(t, n, workflow, estimator)) - 2 * np.expm1(
-        _log_expected_std(t, n, workflow, estimator)
+    spread = np.expm1(log_expected_variance(t, n, memory, estimator)) - 2 * np.expm1(
+        _log_expected_std(t, n, memory, estimator)
     )
     return _scale(numbers(sigma), error + spread)
 
@@ -189,10 +191,10 @@ def _scale(sigma: Any, ratio: Any) -> Any:
     return sigma**2 * ratio
 
 
-def _log_expected_std(t: Any, n: Any, workflow: str, estimator: str) -> Any:
-    if workflow == "accumulate_subsample":
-        raise unknown("E σ_t", workflow, _INSTEAD)
-    if workflow == "accumulate":
+def _log_expected_std(t: Any, n: Any, memory: str, estimator: str) -> Any:
+    if memory == "accumulate_subsample":
+        raise unknown("E σ_t", memory, _INSTEAD)
+    if memory == "accumulate":
         return each_size(t, n, lambda t, n: _pool.log_mean_std(t, n, estimator))
     first = np.log1p(-1 / n) / 2 if estimator == "mle" else 0.0
     return times(t, log_half_step((n - 1) / 2) + first)

@@ -1,4 +1,4 @@
-"""Mean variance, mean squared error, and their like, per generation and in closed form."""
+"""Mean variance and mean squared error per generation, in closed form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from commensal.theory.gaussian._series import Sums, log_product
 def expected_variance(
     t: Any,
     n: Any,
-    workflow: str = "replace",
+    memory: str = "replace",
     estimator: str = "unbiased",
     human_share: int | float = 0.0,
 ) -> Any:
@@ -27,13 +27,13 @@ def expected_variance(
     Parameters
     ----------
     t : int or array
-        Generations, >= 0; ``inf`` for the limit.
+        Number of generations, >= 0; ``inf`` for the limit.
     n : int or array
         Points per generation, >= 2; broadcast against t.
-    workflow : {"replace", "accumulate", "accumulate_subsample"}
-        What a generation is fitted to.
+    memory : {"replace", "accumulate", "accumulate_subsample"}
+        Data that a generation is fitted to.
     estimator : {"unbiased", "mle"}
-        Division by the number of points less one, or by the number of points.
+        Divisor of the variance: the number of points less one, or the number of points.
     human_share : float
         Share φ of each generation's n points that is fresh and human, rounded to whole points;
         ``replace`` only.
@@ -41,7 +41,8 @@ def expected_variance(
     Returns
     -------
     float or array
-        Float64, by NumPy and SciPy: t and n are integers, so there is nothing to differentiate.
+        Mean ratio of variances. Float64, by NumPy and SciPy: t and n are integers, so there is
+        nothing to differentiate.
 
     Raises
     ------
@@ -81,16 +82,16 @@ def expected_variance(
     >>> np.round(expected_variance([1, 10, np.inf], 100, "accumulate", "mle"), 5)
     array([0.99   , 0.98457, 0.98363])
     """
-    t, n = process(t, n, workflow, estimator)
+    t, n = process(t, n, memory, estimator)
     if human_share != 0:
-        return scalar(_with_human(t, n, workflow, estimator, human_share)[0])
-    return scalar(np.exp(log_expected_variance(t, n, workflow, estimator)))
+        return scalar(_with_human(t, n, memory, estimator, human_share)[0])
+    return scalar(np.exp(log_expected_variance(t, n, memory, estimator)))
 
 
 def expected_squared_error(
     t: Any,
     n: Any,
-    workflow: str = "replace",
+    memory: str = "replace",
     estimator: str = "unbiased",
     human_share: int | float = 0.0,
 ) -> Any:
@@ -98,22 +99,23 @@ def expected_squared_error(
 
     Parameters
     ----------
-    t, n, workflow, estimator, human_share
-        As for :func:`expected_variance`.
+    t, n, memory, estimator, human_share
+        Generation, points, memory, estimator and share of human data, as for
+        :func:`expected_variance`.
 
     Returns
     -------
     float or array
-        Float64, by NumPy and SciPy.
+        Ratio of the mean squared error to σ². Float64, by NumPy and SciPy.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_variance`.
+        Under the conditions of :func:`expected_variance`.
 
     Notes
     -----
-    With ``mle`` it is 1 - E σ_t²/σ² under every workflow, human share or not: what the variance
+    With ``mle`` it is 1 - E σ_t²/σ² under every memory, human share or not: what the variance
     loses the mean has, because the second moment about μ of the points in play has a constant
     mean. Unbiased: t/n under ``replace``; under ``accumulate`` the mean moves by variance
     :math:`E\,σ_{i-1}^2 / (n i^2)` at generation i; under ``accumulate_subsample`` the pool's mean
@@ -125,22 +127,22 @@ def expected_squared_error(
     >>> expected_squared_error([1, 5], 100)
     array([0.01, 0.05])
     """
-    t, n = process(t, n, workflow, estimator)
+    t, n = process(t, n, memory, estimator)
     if human_share != 0:
-        return scalar(_with_human(t, n, workflow, estimator, human_share)[1])
+        return scalar(_with_human(t, n, memory, estimator, human_share)[1])
     if estimator == "mle":
-        return scalar(-np.expm1(log_expected_variance(t, n, workflow, estimator)))
-    if workflow == "replace":
+        return scalar(-np.expm1(log_expected_variance(t, n, memory, estimator)))
+    if memory == "replace":
         return scalar(t / n)
-    return scalar(each_size(t, n, lambda t, n: _error_of_pool(t, n, workflow)))
+    return scalar(each_size(t, n, lambda t, n: _error_of_pool(t, n, memory)))
 
 
-def log_expected_variance(t: Any, n: Any, workflow: str, estimator: str) -> Any:
-    """Log E σ_t²/σ², for checked arguments; t may be real beyond the first generations."""
+def log_expected_variance(t: Any, n: Any, memory: str, estimator: str) -> Any:
+    """Log E σ_t²/σ², for checked arguments; t may be any real number above 1."""
     first = np.log1p(-1 / n) if estimator == "mle" else 0.0 * n
-    if workflow == "replace":
+    if memory == "replace":
         return times(t, first)
-    if workflow == "accumulate":
+    if memory == "accumulate":
         shift = 1 / n if estimator == "unbiased" else 0.0 * n
         return np.where(t == 0, 0.0, first + log_product(t, shift, -1 / n, shift))
     if estimator == "unbiased":
@@ -148,14 +150,14 @@ def log_expected_variance(t: Any, n: Any, workflow: str, estimator: str) -> Any:
     return np.where(t == 0, 0.0, first + log_product(t, 1 / n, -(3 * n - 1) / n**2, 1 / n))
 
 
-def _error_of_pool(t: Any, n: Any, workflow: str) -> Any:
+def _error_of_pool(t: Any, n: Any, memory: str) -> Any:
     """E (μ_t - μ)²/σ² under accumulation, unbiased variances."""
-    if workflow == "accumulate":
-        sums = Sums(lambda i: _mean_variance(i - 1, n, workflow) / (n * i**2))
+    if memory == "accumulate":
+        sums = Sums(lambda i: _mean_variance(i - 1, n, memory) / (n * i**2))
         return np.where(t == 0, 0.0, 1 / n + sums(t))
 
     def spread(t: Any) -> Any:
-        return _mean_variance(t, n, workflow)
+        return _mean_variance(t, n, memory)
 
     def term(i: Any) -> Any:
         # the subsample's own error and that of its model's n points, over the pool's growth
@@ -167,24 +169,24 @@ def _error_of_pool(t: Any, n: Any, workflow: str) -> Any:
     return np.where(t == 0, 0.0, error)
 
 
-def _mean_variance(t: Any, n: Any, workflow: str) -> Any:
-    return np.exp(log_expected_variance(t, np.asarray(n), workflow, "unbiased"))
+def _mean_variance(t: Any, n: Any, memory: str) -> Any:
+    return np.exp(log_expected_variance(t, np.asarray(n), memory, "unbiased"))
 
 
-def _with_human(t: Any, n: Any, workflow: str, estimator: str, human_share: int | float) -> Any:
+def _with_human(t: Any, n: Any, memory: str, estimator: str, human_share: int | float) -> Any:
     human_points(human_share, 2)  # its range, whatever else is wrong
-    if workflow != "replace":
-        raise unknown(f"the effect of human_share={human_share}", workflow, "it is under 'replace'")
+    if memory != "replace":
+        raise unknown(f"the effect of human_share={human_share}", memory, "it is under 'replace'")
     return expected_moments(t, n, estimator, human_share)
 
 
 def times(t: Any, rate: Any) -> Any:
-    """t · rate, where infinity times nothing is nothing."""
+    """Return t · rate, with infinity times zero as zero."""
     return np.where(rate == 0, 0.0, t * np.where(rate == 0, 1.0, rate))
 
 
 def each_size(t: Any, n: Any, law: Any) -> Any:
-    """law(t, n) with one n at a time."""
+    """Evaluate law(t, n) for one n at a time."""
     out = np.empty(t.shape)
     for size in np.unique(n):
         out[n == size] = law(t[n == size], float(size))

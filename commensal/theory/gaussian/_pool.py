@@ -1,4 +1,4 @@
-"""One generation of accumulation as an exact factor, by Gauss quadrature.
+"""One generation of accumulation as an exact random factor, by Gauss quadrature.
 
 Model t-1 was fitted to a pool of n(t-1) points with maximum-likelihood variance V_{t-1}. Its own n
 new points move the pool to
@@ -30,7 +30,7 @@ _CHI_NODES = ((2, 192), (4, 112), (8, 72), (16, 48), (np.inf, 32))
 
 
 def _gauss(diagonal: Any, off: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes and weights (of sum 1) of the rule with these recurrence coefficients."""
+    """Nodes and weights (of sum 1) of the Gauss rule with these recurrence coefficients."""
     nodes, vectors = eigh_tridiagonal(diagonal, off)  # Golub and Welsch (1969)
     return nodes, vectors[0] ** 2
 
@@ -56,8 +56,9 @@ def _beta_rule(n: Any) -> tuple[np.ndarray, np.ndarray]:
     return (1 + x) / 2, w
 
 
+@lru_cache(maxsize=256)
 def log_ratio(i: Any, n: Any, estimator: str) -> tuple[np.ndarray, np.ndarray]:
-    """Values of log(σ_i²/σ_{i-1}²) and their probabilities, for a real i >= 2."""
+    """Return the values of log(σ_i²/σ_{i-1}²) and their probabilities, for a real i >= 2."""
     nodes = next(count for last, count in _CHI_NODES if i <= last)
     (chi, chi_weight), (beta, beta_weight) = _chi_square_rule(n, nodes), _beta_rule(n)
     before, after = n * (i - 1), n * i
@@ -69,7 +70,7 @@ def log_ratio(i: Any, n: Any, estimator: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _first(n: Any, estimator: str) -> Any:
-    """Log of the mean of σ_1²: the first generation is a plain chi-square variable."""
+    """Return the log of the mean of σ_1², a plain chi-square variable."""
     return np.log1p(-1 / n) if estimator == "mle" else 0.0
 
 
@@ -105,12 +106,40 @@ def log_mean_std(t: Any, n: Any, estimator: str) -> Any:
     return np.where(t == 0, 0.0, start + Sums(lambda i: np.array([one(x) for x in i]))(t))
 
 
-def log_characteristic(u: Any, n: Any, estimator: str) -> Sums:
-    """Log E exp(iu (X - E X)), X = log σ_t²/σ_1², up to multiples of 2πi, as a function of t."""
+def log_transform(z: Any, n: Any, estimator: str) -> Sums:
+    """Function t -> log E exp(z (X - E X)) for X = log σ_t²/σ_1², up to multiples of 2πi."""
 
     def one(i: Any) -> Any:
         values, weights = log_ratio(i, n, estimator)
         centred = values - values @ weights
-        return np.log(np.exp(1j * u[:, None] * centred) @ weights)
+        return _log_mean_exp(z, centred, weights)
 
     return Sums(lambda i: np.stack([one(x) for x in i], axis=-1))
+
+
+def cumulants(s: float, n: Any, estimator: str) -> Sums:
+    """Function t -> log E exp(s (X - E X)) and two derivatives at real s, X = log σ_t²/σ_1²."""
+
+    def one(i: Any) -> Any:
+        values, weights = log_ratio(i, n, estimator)
+        centred = values - values @ weights
+        tilted = np.exp(s * centred - (s * centred).max()) * weights
+        tilted /= tilted.sum()
+        mean = tilted @ centred
+        level = _log_mean_exp(np.array([s + 0j]), centred, weights)[0].real
+        return level, mean, tilted @ (centred - mean) ** 2
+
+    return Sums(lambda i: np.stack([one(x) for x in i], axis=-1))
+
+
+def _log_mean_exp(z: Any, values: Any, weights: Any) -> Any:
+    """Return log E exp(zX) for all z of one real part, to relative precision where zX is small."""
+    largest = float((z[0].real * values).max())
+    if largest > 300:
+        return largest + np.log(np.exp(z[:, None] * values - largest) @ weights)
+    excess = np.expm1(z[:, None] * values) @ weights
+    size = 2 * excess.real + np.abs(excess) ** 2
+    # log1p is taken from log, which is what is complex
+    near = size > -0.5
+    log = np.where(near, np.log1p(np.where(near, size, 0.0)) / 2, np.log(np.abs(1 + excess)))
+    return log + 1j * np.angle(1 + excess)

@@ -1,4 +1,4 @@
-"""Sums and products over generations in a time that does not depend on how many there are.
+"""Sums and products over generations, in a time that does not depend on their number.
 
 Under accumulation generation i moves by terms of order 1/i², which are smooth in 1/i. The first
 ones are added up; the rest is a polynomial in 1/i times a power of i, and sums of powers are
@@ -19,7 +19,7 @@ _POWERS = 16
 
 
 def power_sum(power: Any, t: Any) -> Any:
-    """Sum of i^-power over SPLIT < i <= t, continued to real t > SPLIT - 1; t may be infinite."""
+    """Return the sum of i^-power over SPLIT < i <= t, continued to real t; t may be infinite."""
     finite = np.isfinite(t)
     last = np.where(finite, t, SPLIT) + 1.0
     if power == 1:
@@ -28,7 +28,7 @@ def power_sum(power: Any, t: Any) -> Any:
 
 
 class Sums:
-    """Sums of term(i) over i = 2..t, for any t at the price of a few terms.
+    """Sums of term(i) over i = 2..t for any t, at the cost of a few terms.
 
     ``term`` takes an array of real i >= 2 and gives values along its last axis; i^power · term(i)
     must be smooth in 1/i, with power > 1. Exact to about 1e-15 of the largest sum.
@@ -47,7 +47,7 @@ class Sums:
         self._coefficients, self._power = solved.reshape(values.shape), power
 
     def __call__(self, t: Any) -> Any:
-        """The sums: the leading axes of the terms, followed by those of t."""
+        """Return the sums: the leading axes of the terms, followed by those of t."""
         t = np.asarray(t, dtype=np.float64)
         end = np.maximum(t, SPLIT)
         rest = [float(SPLIT) ** j * power_sum(self._power + j, end) for j in range(_NODES)]

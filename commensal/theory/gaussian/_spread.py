@@ -1,32 +1,34 @@
-"""Why a sample mean of σ_t² misleads: it lives on a few lineages."""
+"""Concentration of the mean of σ_t² on few lineages, which makes a sample mean misleading."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from commensal.theory.gaussian._arguments import generations, samples, scalar
+from commensal.theory.gaussian._far import above, far_replaced, quantile
 from commensal.theory.gaussian._law import replaced
 
 
 def lineages_needed(t: Any, n: Any, relative_error: int | float) -> Any:
-    r"""Independent lineages whose mean of σ_t² has a given relative standard error.
+    r"""Number of independent lineages whose mean of σ_t² has a given relative standard error.
 
     Parameters
     ----------
     t : int or array
-        Generations under ``replace``, >= 0.
+        Number of generations under ``replace``, >= 0.
     n : int or array
         Points per generation, >= 2; broadcast against t.
     relative_error : float
-        Standard error of the mean over the mean, > 0.
+        Standard error of the mean divided by the mean, > 0.
 
     Returns
     -------
     float or array
-        Not rounded; may be inf. Float64, by NumPy. The same for either estimator.
+        Number of lineages, not rounded; may be inf. Float64, by NumPy. The same for either
+        estimator.
 
     Raises
     ------
@@ -46,27 +48,29 @@ def lineages_needed(t: Any, n: Any, relative_error: int | float) -> Any:
     t, n = np.broadcast_arrays(generations(t), samples(n))
     if not relative_error > 0:
         raise ValueError(f"relative_error must be > 0, got {relative_error}")
-    with np.errstate(over="ignore"):  # more than 1e308 lineages is an answer
-        return scalar(np.expm1(t * np.log1p(2 / (n - 1))) / float(relative_error) ** 2)
+    with np.errstate(over="ignore", divide="ignore"):  # more than 1e308 lineages is an answer
+        spread = np.expm1(t * np.log1p(2 / (n - 1)))
+        # in two steps: the square may be below the smallest float, or above the largest
+        return scalar(spread / float(relative_error) / float(relative_error))
 
 
 def share_carrying_mean(t: Any, n: Any, part: float = 0.5) -> Any:
-    r"""Share of lineages, those of largest variance, that carries a part of the mean of σ_t².
+    r"""Share of lineages, those of largest variance, that carries a given part of the mean of σ_t².
 
     Parameters
     ----------
     t : int or array
-        Generations under ``replace``, >= 1.
+        Number of generations under ``replace``, >= 1.
     n : int or array
         Points per generation, >= 2; broadcast against t.
     part : float
-        In (0, 1): how much of E σ_t².
+        Part of E σ_t² that is carried, in (0, 1).
 
     Returns
     -------
     float or array
-        In (0, 1); accurate in relative terms, so that it may be read where it is minute. The same
-        for either estimator. Float64, by NumPy and SciPy.
+        Share of lineages, in (0, 1); accurate in relative terms, so that it may be read where it is
+        minute. The same for either estimator. Float64, by NumPy and SciPy.
 
     Raises
     ------
@@ -76,8 +80,7 @@ def share_carrying_mean(t: Any, n: Any, part: float = 0.5) -> Any:
     Notes
     -----
     New here. Weighting lineages by σ_t² turns each χ²_{n-1} into a χ²_{n+1}. The share is the
-    mass above that law's (1 - part)-quantile, an integral of its characteristic function along
-    the line on which the tilt has unit real part, where nothing cancels.
+    mass above that law's (1 - part)-quantile.
 
     Examples
     --------
@@ -96,9 +99,7 @@ def share_carrying_mean(t: Any, n: Any, part: float = 0.5) -> Any:
 
 
 def _share(t: float, n: float, part: float) -> float:
-    # in units of χ²_{n-1}/(n-1); a period of at least 40, for e^-period is the folding error
-    weighted = replaced(t, n + 1, t * np.log((n + 1) / (n - 1)), 2 * np.pi / 40)
-    ends = (weighted.mean - weighted.reach, weighted.mean + weighted.reach)
-    found: Any = brentq(lambda y: float(weighted.cdf(y)) - (1 - part), *ends, xtol=1e-13)
-    # E σ_t² = 1, so the share is the weighted law's mean of 1/σ_t² above the quantile
-    return float(np.exp(-weighted.mean)) * weighted.tail_of_tilted(found)
+    weighted = t, n + 1, t * float(np.log((n + 1) / (n - 1)))  # in units of χ²_{n-1}/(n-1)
+    plain = t, n - 1, 0.0
+    least = quantile(part, replaced(*weighted), partial(far_replaced, *weighted), upper=True)
+    return above(least, replaced(*plain), partial(far_replaced, *plain))

@@ -1,4 +1,4 @@
-"""How far one fit of n points is from the truth: P(W >= δ), exactly and as the paper has it.
+"""Distance of one fit of n points from the truth: P(W >= δ), exact and by the paper's formula.
 
 W = (μ - μ̂)² + (σ - σ̂)² is the squared Wasserstein-2 distance of N(μ̂, σ̂²) to N(μ, σ²), with the
 unbiased variance, so that W/σ² = Z²/n + (s - 1)² for independent Z ~ N(0, 1) and
@@ -7,6 +7,7 @@ s = χ_{n-1}/√(n-1). Everything depends on n and x = δ/σ².
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr
 
+from commensal._compiled import compiled
 from commensal._precision import float64, is_concrete
 from commensal.theory.gaussian._arguments import numbers, samples
 from commensal.theory.gaussian._gamma import stirling_error
@@ -34,9 +36,9 @@ def w2_survival(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     Parameters
     ----------
     delta : float or array
-        Threshold δ in squared units of the data; at or below 0 the answer is 1.
+        Threshold δ in squared units of the data; at or below 0 the answer is 1, at inf 0.
     n : int or array
-        Points, >= 2; broadcast against delta and sigma.
+        Points per fit, >= 2; broadcast against delta and sigma.
     sigma : float or array
         True standard deviation, > 0.
 
@@ -49,7 +51,7 @@ def w2_survival(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     Raises
     ------
     ValueError
-        If n or sigma is out of range.
+        If n or sigma is out of range, or delta is NaN.
 
     Notes
     -----
@@ -66,22 +68,23 @@ def w2_survival(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
 
 
 def log_w2_survival(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
-    """Log of :func:`w2_survival`, exact where that underflows and where it is nearly 1.
+    """Log of :func:`w2_survival`, accurate where that underflows and where it is nearly 1.
 
     Parameters
     ----------
     delta, n, sigma
-        As for :func:`w2_survival`.
+        Threshold, points and true standard deviation, as for :func:`w2_survival`.
 
     Returns
     -------
     Float[Array, "..."]
-        Float64, differentiable in ``delta`` and ``sigma``; relative error about 1e-12.
+        Logarithm of the probability. Float64, differentiable in ``delta`` and ``sigma``; relative
+        error about 1e-12.
 
     Raises
     ------
     ValueError
-        As for :func:`w2_survival`.
+        Under the conditions of :func:`w2_survival`.
 
     Examples
     --------
@@ -97,7 +100,7 @@ def w2_survival_approximation(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     Parameters
     ----------
     delta, n, sigma
-        As for :func:`w2_survival`.
+        Threshold, points and true standard deviation, as for :func:`w2_survival`.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def w2_survival_approximation(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     Raises
     ------
     ValueError
-        As for :func:`w2_survival`.
+        Under the conditions of :func:`w2_survival`.
 
     Notes
     -----
@@ -131,9 +134,9 @@ def best_of_survival(delta: Any, n: Any, population: Any, sigma: Any = 1.0) -> A
     Parameters
     ----------
     delta, n, sigma
-        As for :func:`w2_survival`.
+        Threshold, points and true standard deviation, as for :func:`w2_survival`.
     population : int or array
-        K >= 1; broadcast against the rest.
+        Number of fits K, at least 1; broadcast against the rest.
 
     Returns
     -------
@@ -163,18 +166,37 @@ def best_of_survival(delta: Any, n: Any, population: Any, sigma: Any = 1.0) -> A
 
 
 def _ratio(delta: Any, n: Any, sigma: Any) -> tuple[Any, Any, np.ndarray, np.ndarray]:
-    """(delta, sigma) as they came, n checked, and Stirling's remainder at (n-1)/2."""
+    """Return (delta, sigma) unchanged, n checked, and Stirling's remainder at (n-1)/2."""
     delta, sigma, n = numbers(delta), numbers(sigma), samples(n)
-    if is_concrete(sigma) and not np.all(np.asarray(sigma) > 0):
-        raise ValueError(f"sigma must be a standard deviation > 0, got {sigma}")
+    if is_concrete(sigma):
+        known = np.asarray(sigma)
+        if not np.all((known > 0) & np.isfinite(known)):
+            raise ValueError(f"sigma must be a standard deviation > 0, got {sigma}")
     if is_concrete(delta) and np.isnan(np.asarray(delta)).any():
         raise ValueError("delta must be a number, got nan")
     return delta, sigma, n, stirling_error((n - 1) / 2)
 
 
+def times_inverse_square(delta: Any, sigma: Any) -> Any:
+    """Return δ/σ², also where the square of σ alone overflows or underflows."""
+    inverse = 1 / sigma
+    return delta * inverse * inverse
+
+
+def scaled(delta: Any, sigma: Any) -> tuple[Any, Any, Any]:
+    """Return x = δ/σ² (1 unless finite and positive), where it is so, and where it is infinite.
+
+    Where it is not, derivatives with respect to δ and σ are 0 and not NaN.
+    """
+    known = jax.lax.stop_gradient(times_inverse_square(delta, sigma))
+    possible = (known > 0) & (known < jnp.inf)
+    x = times_inverse_square(jnp.where(possible, delta, 1.0), jnp.where(possible, sigma, 1.0))
+    return x, possible, known == jnp.inf
+
+
 @float64
 def _survival(delta: Any, sigma: Any, n: Any, remainder: Any) -> Any:
-    return jnp.exp(_logs(delta, sigma, n, remainder)[0])
+    return jnp.exp(_either_log(*_logs(delta, sigma, n, remainder)))
 
 
 @float64
@@ -188,22 +210,25 @@ def _power(delta: Any, sigma: Any, n: Any, remainder: Any, size: Any) -> Any:
 
 
 def _either_log(survival: Any, below: Any) -> Any:
-    """Log P from log P, or where P is nearly 1 from 1 - P, which is then the accurate one."""
+    """Return log P, from 1 - P where P is nearly 1 and 1 - P the more accurate of the two."""
     near = below < 0.5
     return jnp.where(near, jnp.log1p(-jnp.where(near, below, 0.0)), survival)
 
 
 # one compiled program, and one derivative, for all that is made of it
-@jax.jit
+@partial(compiled, heavy=True)
 def _logs(delta: Any, sigma: Any, n: Any, remainder: Any) -> tuple[Any, Any]:
-    """(log P(W >= δ), P(W < δ))."""
-    x, n, remainder = jnp.broadcast_arrays(delta / sigma**2, n, remainder)
-    possible = x > 0
-    x = jnp.where(possible, x, 1.0)[..., None]
+    """Return (log P(W >= δ), P(W < δ))."""
+    x, possible, beyond = scaled(delta, sigma)
+    x, possible, beyond, n, remainder = jnp.broadcast_arrays(x, possible, beyond, n, remainder)
+    x = x[..., None]
     root, n, k = jnp.sqrt(x), n[..., None], (n[..., None] - 1) / 2
     log_outer, log_inner, below = _parts(root, n, k, remainder[..., None])
     survival = jnp.logaddexp(log_outer, log_inner)
-    return jnp.where(possible, survival, 0.0), jnp.where(possible, below, 0.0)
+    return (
+        jnp.where(possible, survival, jnp.where(beyond, -jnp.inf, 0.0)),
+        jnp.where(possible, below, jnp.where(beyond, 1.0, 0.0)),
+    )
 
 
 def _log_density(s: Any, k: Any, remainder: Any) -> Any:
@@ -215,7 +240,7 @@ def _log_density(s: Any, k: Any, remainder: Any) -> Any:
 
 
 def _log_two_sided(z: Any) -> Any:
-    """log P(|Z| >= z) for z >= 0; jax's log_ndtr is good to 1e-9 only beyond z = 20."""
+    """Return log P(|Z| >= z) for z >= 0; jax's log_ndtr is good to 1e-9 only beyond z = 20."""
     far = z > 20
     near_z, far_z = jnp.where(far, 1.0, z), jnp.where(far, z, 21.0)
     series, term = 1.0, 1.0
@@ -227,13 +252,13 @@ def _log_two_sided(z: Any) -> Any:
 
 
 def _arcsin_up_to_1(y: Any) -> Any:
-    """arcsin(min(y, 1)), y > 0, with a derivative that is 0 and not NaN from y = 1 on."""
+    """Return arcsin(min(y, 1)) for y > 0, with derivative 0 instead of NaN from y = 1 on."""
     below = y < 1
     return jnp.where(below, jnp.arcsin(jnp.where(below, y, 0.5)), jnp.pi / 2)
 
 
 def _parts(root: Any, n: Any, k: Any, remainder: Any) -> tuple[Any, Any, Any]:
-    """Log mass of |s - 1| >= √x, of the rest of W >= x, and P(W < x)."""
+    """Return the log mass of |s - 1| >= √x, that of the rest of W >= x, and P(W < x)."""
 
     def log_sum(values: Any, width: Any) -> Any:
         tiny = jnp.finfo(values.dtype).tiny
@@ -273,16 +298,15 @@ def _parts(root: Any, n: Any, k: Any, remainder: Any) -> tuple[Any, Any, Any]:
 
 
 @float64
-@jax.jit
+@partial(compiled, heavy=True)
 def _approximation(delta: Any, sigma: Any, n: Any, remainder: Any) -> Any:
     del remainder
-    a = n * delta / sigma**2
-    possible = a > 0
-    a = jnp.where(possible, a, 1.0)[..., None]
+    x, possible, beyond = scaled(delta, sigma)
+    a = (n * x)[..., None]
     # no further than where the exponential counts
     inside = a > 2 * _FALL
     end = jnp.arcsin(jnp.sqrt(jnp.where(inside, 2 * _FALL / jnp.where(inside, a, 1.0), 1.0)))
     sine = jnp.sin(end * _NODES) ** 2
     integral = (end * _WEIGHTS * jnp.exp(-a / 2 * sine) / (1 + sine)).sum(axis=-1)
     value = 2 * jnp.sqrt(2.0) / jnp.pi * jnp.exp(-a[..., 0] / 2) * integral
-    return jnp.where(possible, value, 1.0)
+    return jnp.where(possible, value, jnp.where(beyond, 0.0, 1.0))

@@ -1,4 +1,4 @@
-"""Exact tail, approximation and bounds side by side."""
+"""Table of the exact tail, its approximation and its bounds, side by side."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ SCALED = (0.1, 0.5, 1.5, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 def tail_table(
     n: Any = SAMPLES, delta: Any = None, sigma: int | float = 1.0, scaled: Any = SCALED
 ) -> xr.Dataset:
-    r"""P(W >= δ) of one fit, its approximation, and every bound, over a grid of n and δ.
+    r"""Tabulate P(W >= δ) of one fit, its approximation, and every bound, over a grid of n and δ.
 
     Parameters
     ----------
     n : sequence of int
-        Points, >= 2.
+        Numbers of points, >= 2.
     delta : sequence of float or None
         Thresholds, the same for all n; None for those of ``scaled``.
     sigma : float
         True standard deviation, > 0.
     scaled : sequence of float
-        Thresholds as nδ/σ², the scale on which all n look alike, where ``delta`` is None. It then
-        is the dimension, and δ differs from n to n.
+        Thresholds as nδ/σ², the scale on which all n look alike, where ``delta`` is None.
+        ``scaled`` then is the dimension, and δ differs from n to n.
 
     Returns
     -------
     xarray.Dataset
-        Over (n, delta) or (n, scaled): ``exact``, ``approximation``, ``tight``, ``printed``,
+        Table over (n, delta) or (n, scaled): ``exact``, ``approximation``, ``tight``, ``printed``,
         ``optimal``, ``rigorous`` (:func:`w2_bound`), and ``<name>_ratio``, each over the exact
         probability: a bound holds where its ratio is at least 1. ``delta`` is in squared units of
         the data. Where the exact probability is below 1e-307 ratios are NaN. Float64.

@@ -1,7 +1,7 @@
-"""More than one dimension: what a generation does to a covariance matrix.
+"""Moments of the fitted covariance matrix in several dimensions, generation by generation.
 
 (n-1) times the unbiased covariance of n points from N(μ, Σ) is Wishart with n-1 degrees of
-freedom. Means are those of one dimension times Σ₀, under every workflow; determinants and second
+freedom. Means are those of one dimension times Σ₀, under every memory; determinants and second
 moments are known under ``replace``.
 """
 
@@ -25,9 +25,9 @@ class TraceMoments(NamedTuple):
     Attributes
     ----------
     trace_of_square : Float[Array, "*t"]
-        :math:`E\,\mathrm{tr}(Σ_t^2)`.
+        Mean :math:`E\,\mathrm{tr}(Σ_t^2)`.
     square_of_trace : Float[Array, "*t"]
-        :math:`E\,(\mathrm{tr}\,Σ_t)^2`.
+        Mean :math:`E\,(\mathrm{tr}\,Σ_t)^2`.
     """
 
     trace_of_square: Any
@@ -38,7 +38,7 @@ def expected_trace(
     t: Any,
     n: Any,
     covariance: Any,
-    workflow: str = "replace",
+    memory: str = "replace",
     estimator: str = "unbiased",
     human_share: int | float = 0.0,
 ) -> Float[AnyArray, "*t"]:
@@ -46,20 +46,22 @@ def expected_trace(
 
     Parameters
     ----------
-    t, n, workflow, estimator, human_share
-        As for :func:`expected_variance`.
+    t, n, memory, estimator, human_share
+        Generation, points, memory, estimator and share of human data, as for
+        :func:`expected_variance`.
     covariance : Float[Array, "d d"]
         True covariance Σ₀, positive semidefinite.
 
     Returns
     -------
     Float[Array, "*t"]
-        In squared units of the data. Float64, differentiable in ``covariance``.
+        Mean trace, in squared units of the data. Float64, differentiable in ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_variance`, or if ``covariance`` is no covariance matrix.
+        Under the conditions of :func:`expected_variance`, or if ``covariance`` is no covariance
+        matrix.
 
     Notes
     -----
@@ -72,7 +74,7 @@ def expected_trace(
     2.7131
     """
     check_covariance(covariance, "covariance")
-    ratio = expected_variance(t, n, workflow, estimator, human_share)
+    ratio = expected_variance(t, n, memory, estimator, human_share)
     return _times_trace(covariance, ratio)
 
 
@@ -80,7 +82,7 @@ def expected_mean_squared_error(
     t: Any,
     n: Any,
     covariance: Any,
-    workflow: str = "replace",
+    memory: str = "replace",
     estimator: str = "unbiased",
     human_share: int | float = 0.0,
 ) -> Float[AnyArray, "*t"]:
@@ -88,18 +90,20 @@ def expected_mean_squared_error(
 
     Parameters
     ----------
-    t, n, covariance, workflow, estimator, human_share
-        As for :func:`expected_trace`.
+    t, n, covariance, memory, estimator, human_share
+        Generation, points, true covariance, memory, estimator and share of human data, as for
+        :func:`expected_trace`.
 
     Returns
     -------
     Float[Array, "*t"]
-        tr Σ₀ times :func:`expected_squared_error`. Float64, differentiable in ``covariance``.
+        Mean squared distance, tr Σ₀ times :func:`expected_squared_error`. Float64, differentiable
+        in ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_trace`.
+        Under the conditions of :func:`expected_trace`.
 
     Examples
     --------
@@ -107,7 +111,7 @@ def expected_mean_squared_error(
     0.3
     """
     check_covariance(covariance, "covariance")
-    ratio = expected_squared_error(t, n, workflow, estimator, human_share)
+    ratio = expected_squared_error(t, n, memory, estimator, human_share)
     return _times_trace(covariance, ratio)
 
 
@@ -117,17 +121,19 @@ def trace_moments(t: Any, n: Any, covariance: Any, estimator: str = "unbiased") 
     Parameters
     ----------
     t, n, covariance, estimator
-        As for :func:`expected_trace`; t finite.
+        Generation, points per generation, true covariance and estimator, as for
+        :func:`expected_trace`; t finite.
 
     Returns
     -------
     TraceMoments
-        In fourth powers of the data's units. Float64, differentiable in ``covariance``.
+        Second moments, in fourth powers of the data's units. Float64, differentiable in
+        ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_trace`.
+        Under the conditions of :func:`expected_trace`.
 
     Notes
     -----
@@ -157,17 +163,19 @@ def variance_trace(
     Parameters
     ----------
     t, n, covariance, estimator
-        As for :func:`trace_moments`.
+        Generation, points per generation, true covariance and estimator, as for
+        :func:`trace_moments`.
 
     Returns
     -------
     Float[Array, "*t"]
-        Float64, differentiable in ``covariance``; exponential in t/n, as in one dimension.
+        Variance, in fourth powers of the data's units; exponential in t/n, as in one dimension.
+        Float64, differentiable in ``covariance``.
 
     Raises
     ------
     ValueError
-        As for :func:`expected_trace`.
+        Under the conditions of :func:`expected_trace`.
 
     Examples
     --------
@@ -181,7 +189,7 @@ def variance_trace(
 
 
 def _recursion(t: Any, n: Any, estimator: str) -> np.ndarray:
-    """Powers of the recursion of (E tr Σ², E (tr Σ)²): (*t, 2, 2)."""
+    """Powers of the recursion of (E tr Σ², E (tr Σ)²), of shape (*t, 2, 2)."""
     check_choice("estimator", estimator, ESTIMATORS)
     t, n = process(t, n, "replace", estimator)
     if np.isinf(t).any():

@@ -15,14 +15,14 @@ from commensal.theory.mixture._falls import (
 from commensal.theory.mixture._geometry import Estimate, Geometry
 from commensal.theory.mixture._moments import (
     ConsensusLimit,
-    Moments,
+    MixtureMoments,
     consensus_limit,
     second_moments,
 )
 from commensal.theory.mixture._noise import contraction, disagreement, disagreement_path
 from commensal.theory.mixture._overlap import Overlap, overlap
 from commensal.theory.mixture._positivity import positivity_probability, positivity_threshold
-from commensal.theory.mixture._setup import Schedule, Setup
+from commensal.theory.mixture._setup import MixtureSchedule, Setup
 from commensal.theory.mixture._trap import escape_probability, escape_rate
 from commensal.theory.mixture._update import MeanField, expected_update, mean_field
 
@@ -31,9 +31,9 @@ __all__ = [
     "Estimate",
     "Geometry",
     "MeanField",
-    "Moments",
+    "MixtureMoments",
+    "MixtureSchedule",
     "Overlap",
-    "Schedule",
     "Setup",
     "consensus_limit",
     "contraction",

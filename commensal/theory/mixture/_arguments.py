@@ -1,4 +1,4 @@
-"""What may be asked: weights on the simplex, counts, fractions, rates."""
+"""Checks of arguments: weights on the simplex, counts, read shares, rates."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SIMPLEX_TOLERANCE = 1e-5
 
 
 def simplex(values: Any, name: str = "weights", axes: str = "(..., B)") -> AnyArray:
-    """``values`` as float64 after a check: B >= 2 shares, none negative, that sum to one."""
+    """Return ``values`` as float64; raise unless they are B >= 2 shares that sum to one."""
     values = jnp.asarray(values, dtype=jnp.float64)
     if values.ndim == 0 or values.shape[-1] < 2:
         raise ValueError(f"{name} must have shape {axes} with B >= 2, got {values.shape}")
@@ -30,15 +30,17 @@ def simplex(values: Any, name: str = "weights", axes: str = "(..., B)") -> AnyAr
 
 
 def count(value: Any, name: str, least: int) -> int:
-    """``value`` as an int after a check."""
+    """Return ``value`` as an int; raise unless it is a whole number in range."""
     number = np.asarray(value)
     if number.ndim or not np.isfinite(number) or number != np.floor(number) or number < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value}")
+    if number >= 2**31:
+        raise ValueError(f"{name} must be below 2**31, got {value}")
     return int(number)
 
 
 def draws(values: Any) -> AnyArray:
-    """Numbers of draws as float64 after a check: integers >= 1."""
+    """Return numbers of draws as float64; raise unless they are integers >= 1."""
     values = jnp.asarray(values, dtype=jnp.float64)
     if is_concrete(values):
         known = np.asarray(values)
@@ -48,19 +50,19 @@ def draws(values: Any) -> AnyArray:
     return values
 
 
-def fraction(values: Any) -> AnyArray:
-    """β as float64 after a check."""
+def read_share(values: Any) -> AnyArray:
+    """Return the read share β as float64, or raise if it is out of range."""
     values = jnp.asarray(values, dtype=jnp.float64)
     if is_concrete(values):
         known = np.asarray(values)
         bad = ~((known > 0) & (known <= 1))
         if bad.any():
-            raise ValueError(f"fraction must lie in (0, 1], got {known[bad].flat[0]:g}")
+            raise ValueError(f"read_share must lie in (0, 1], got {known[bad].flat[0]:g}")
     return values
 
 
 def learning_rate(value: Any) -> float | None:
-    """α as a float after a check; None stands for 1/k."""
+    """Return the learning rate α as a float, or raise; None stands for 1/k."""
     if value is None:
         return None
     if not 0 < float(value) <= 1:
@@ -69,7 +71,7 @@ def learning_rate(value: Any) -> float | None:
 
 
 def prior(value: Any, components: int) -> float | None:
-    """c as a float after a check; None stands for 1/(k B²)."""
+    """Return the prior c as a float, or raise; None stands for 1/(k B²)."""
     if value is None:
         return None
     if not 0 <= float(value) < 1 / components:

@@ -1,4 +1,4 @@
-r"""How ‖D‖_F is distributed at rest, and how often it falls by a given factor.
+r"""Stationary distribution of ‖D‖_F, and how often it falls by a given factor.
 
 ``webdynamics`` fig. 6 shows one sudden fall of ‖D‖_F in 200 generations of one run, n = 3, B = 11.
 Sampling noise alone makes such falls. (With overlapping components there is a second cause, the
@@ -33,7 +33,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
 
 from commensal.theory.mixture import _arguments, _chi_squares
 from commensal.theory.mixture._noise import disagreement, mode_variance, separated
@@ -45,31 +44,32 @@ def disagreement_survival(
     weights: Any,
     models: int,
     draws: int,
-    fraction: float,
+    read_share: float,
     *,
     replacement: bool = False,
     overlap: Overlap | None = None,
 ) -> Any:
-    """P(‖D‖_F > x) at rest.
+    """Return P(‖D‖_F > x) at rest.
 
     Parameters
     ----------
     x : Float[Array, "..."]
-        ‖D‖_F itself, not its square.
+        Threshold for ‖D‖_F itself, not for its square.
     weights : Float[Array, "B"]
         Consensus weights π.
-    models, draws, fraction, replacement, overlap
-        As for :func:`disagreement`, one number each.
+    models, draws, read_share, replacement, overlap
+        System at rest, as for :func:`disagreement`, one number each.
 
     Returns
     -------
     Float[np.ndarray, "..."]
-        To about 1e-12 absolute, for the Gaussian limit k π_b ≫ 1.
+        Probability, to about 1e-11 of itself, also where it is minute, for the Gaussian limit k π_b
+        ≫ 1.
 
     Raises
     ------
     ValueError
-        If an argument is out of range.
+        If an argument is out of range, or x is NaN.
 
     Notes
     -----
@@ -84,9 +84,14 @@ def disagreement_survival(
     0.367879441171
     """
     x = np.asarray(x, dtype=np.float64)
-    kappa, n = _spread(weights, models, draws, fraction, replacement, overlap)
-    tail = 1 - _chi_squares.cdf(np.where(x > 0, x, 1.0) ** 2 / (2 * n), kappa, n - 1)
-    return np.where(x > 0, tail, 1.0)
+    if np.isnan(x).any():
+        raise ValueError("x must be a number, got nan")
+    kappa, n = _spread(weights, models, draws, read_share, replacement, overlap)
+    # beyond these even a square is out of a float's range, and the answer 1 or 0
+    inside = (x > 1e-150) & (x < 1e150)
+    square = np.where(inside, x, 1.0) ** 2 / (2 * n)
+    tails = [_chi_squares.tail(q, kappa, n - 1, upper=True) for q in square.ravel()]
+    return np.where(inside, np.reshape(tails, x.shape), np.where(x > 1, 0.0, 1.0))
 
 
 def disagreement_quantile(
@@ -94,24 +99,24 @@ def disagreement_quantile(
     weights: Any,
     models: int,
     draws: int,
-    fraction: float,
+    read_share: float,
     *,
     replacement: bool = False,
     overlap: Overlap | None = None,
 ) -> float:
-    """The ‖D‖_F that is exceeded at rest with probability 1 - ``probability``.
+    """Quantile of ‖D‖_F at rest, exceeded with probability 1 - ``probability``.
 
     Parameters
     ----------
     probability : float
-        In (0, 1).
-    weights, models, draws, fraction, replacement, overlap
-        As for :func:`disagreement_survival`.
+        Probability, in (0, 1).
+    weights, models, draws, read_share, replacement, overlap
+        System at rest, as for :func:`disagreement_survival`.
 
     Returns
     -------
     float
-        ‖D‖_F, not its square.
+        Quantile of ‖D‖_F, not of its square.
 
     Raises
     ------
@@ -129,54 +134,44 @@ def disagreement_quantile(
     """
     if not 0 < probability < 1:
         raise ValueError(f"probability must lie in (0, 1), got {probability}")
-    kappa, n = _spread(weights, models, draws, fraction, replacement, overlap)
-    mean = (n - 1) * kappa.sum()
-
-    def excess(log_x: float) -> float:
-        return float(_chi_squares.cdf(np.asarray(np.exp(log_x)), kappa, n - 1)) - probability
-
-    low, high = np.log(mean) - 5, np.log(mean) + 2
-    while excess(low) > 0 and low > -600:
-        low -= 5
-    while excess(high) < 0:
-        high += 1
-    root: Any = brentq(excess, low, high, xtol=1e-13)
-    return float(np.sqrt(2 * n * np.exp(root)))
+    kappa, n = _spread(weights, models, draws, read_share, replacement, overlap)
+    log_square = np.log(2 * n) + _chi_squares.log_quantile(probability, kappa, n - 1)
+    return float(np.exp(log_square / 2))
 
 
 def probability_of_fall(
     factor: float,
     weights: Any,
     models: int,
-    fraction: float,
+    read_share: float,
     *,
     lag: int = 1,
     replacement: bool = False,
     overlap: Overlap | None = None,
 ) -> float:
-    """P(‖D^{(t+lag)}‖_F <= ‖D^{(t)}‖_F / factor) at rest.
+    """Return P(‖D^{(t+lag)}‖_F <= ‖D^{(t)}‖_F / factor) at rest.
 
     Parameters
     ----------
     factor : float
-        f >= 1, of the norm itself.
+        Factor f of the fall of the norm itself, in [1, 1000].
     weights : Float[Array, "B"]
         Consensus weights π.
     models : int
-        n >= 2.
-    fraction : float
-        β in (0, 1]; matters only where components overlap.
+        Number of models n, at least 2.
+    read_share : float
+        Share β of the web that is read, in (0, 1]; matters only where components overlap.
     lag : int
-        Generations between the two, at least 1.
+        Number of generations between the two, at least 1.
     replacement : bool
         Whether draws are with replacement; matters only where components overlap.
     overlap : Overlap or None
-        From :func:`overlap` at the same weights. None: well-separated components.
+        Overlap from :func:`overlap` at the same weights. None: well-separated components.
 
     Returns
     -------
     float
-        Exact for the Gaussian limit k π_b ≫ 1, without the slow fall as t^{-1/2}.
+        Probability, exact for the Gaussian limit k π_b ≫ 1, without the slow fall as t^{-1/2}.
 
     Raises
     ------
@@ -196,10 +191,12 @@ def probability_of_fall(
     """
     if not factor >= 1:
         raise ValueError(f"factor must be at least 1, got {factor}")
+    if factor > 1000:  # its square times rounding is what eigenvalues near 0 are off by
+        raise ValueError(f"factor must be at most 1000, got {factor}")
     tau = _arguments.count(lag, "lag", 1)
     modes = separated(weights) if overlap is None else overlap
-    _, n = _spread(weights, models, 2, fraction, replacement, overlap)
-    share = 0.0 if replacement else fraction
+    _, n = _spread(weights, models, 2, read_share, replacement, overlap)
+    share = 0.0 if replacement else read_share
     variance = np.asarray(mode_variance(modes.rates, 1.0, share, False))
     # x = W√V ξ, x' = W√V (rξ + √(1-r²) η), and the form f²|x'|² - |x|² in (ξ, η)
     scaled = modes.modes * np.sqrt(variance)
@@ -220,7 +217,7 @@ def expected_falls(
     factor: float,
     weights: Any,
     models: int,
-    fraction: float,
+    read_share: float,
     generations: int,
     *,
     lag: int = 1,
@@ -231,15 +228,16 @@ def expected_falls(
 
     Parameters
     ----------
-    factor, weights, models, fraction, lag, replacement, overlap
-        As for :func:`probability_of_fall`.
+    factor, weights, models, read_share, lag, replacement, overlap
+        Factor and system, as for :func:`probability_of_fall`.
     generations : int
-        T >= 1.
+        Number of generations T, at least 1.
 
     Returns
     -------
     float
-        T times the probability; with lag > 1 one fall may be counted several times.
+        Expected number, T times the probability; with lag > 1 one fall may be counted several
+        times.
 
     Raises
     ------
@@ -256,7 +254,7 @@ def expected_falls(
     37.2
     """
     chance = probability_of_fall(
-        factor, weights, models, fraction, lag=lag, replacement=replacement, overlap=overlap
+        factor, weights, models, read_share, lag=lag, replacement=replacement, overlap=overlap
     )
     return _arguments.count(generations, "generations", 1) * chance
 
@@ -265,14 +263,14 @@ def _spread(
     weights: Any,
     models: int,
     draws: Any,
-    fraction: Any,
+    read_share: Any,
     replacement: bool,
     overlap: Overlap | None,
 ) -> tuple[np.ndarray, int]:
-    """Eigenvalues of one model's covariance, and n."""
-    disagreement(weights, models, draws, fraction, overlap=overlap)  # checks the arguments
+    """Return the eigenvalues of one model's covariance, and n."""
+    disagreement(weights, models, draws, read_share, overlap=overlap)  # checks the arguments
     modes = separated(weights) if overlap is None else overlap
-    share = 0.0 if replacement else fraction
+    share = 0.0 if replacement else read_share
     scaled = modes.modes * np.sqrt(np.asarray(mode_variance(modes.rates, draws, share, False)))
     kappa = np.linalg.eigvalsh(scaled.T @ scaled)
     return kappa[kappa > 1e-14 * kappa.max()], int(models)

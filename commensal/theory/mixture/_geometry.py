@@ -1,4 +1,4 @@
-"""Gaussian components as quadrature rules: expectations of ownerships, however they overlap."""
+"""Gaussian components as quadrature rules: expected ownerships for any overlap."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Estimate(NamedTuple):
 
 
 class Geometry:
-    """Fixed Gaussian components of a mixture, and expectations under them.
+    """Fixed Gaussian components of a mixture, and expectations under their densities.
 
     Parameters
     ----------
     means : Float[Array, "B"] or Float[Array, "B d"]
-        B >= 2.
+        Means of the B >= 2 components.
     covariance : float, Float[Array, "d d"] or Float[Array, "B d d"]
-        Shared by all components, or one per component.
+        Covariance that all components share, or one per component.
 
     Raises
     ------
@@ -77,20 +77,21 @@ class Geometry:
         self.node_weights = weights
 
     def ownership(self, weights: Any, web: Any) -> Estimate:
-        r"""Expected ownership under weights π of a point drawn from the same components.
+        r"""Expected ownership, under weights π, of a point drawn from the same components.
 
         Parameters
         ----------
         weights : Float[Array, "*n B"]
-            π, the weights of the models that read.
+            Weights π of the models that read.
         web : Float[Array, "B"]
             Weights of the components that the point is drawn from.
 
         Returns
         -------
         Estimate
-            :math:`\bar o_b = π_b \int N_b(u)\, \frac{\sum_c a_c N_c(u)}{\sum_l π_l N_l(u)}\,du`
-            of shape (*n, B), `webdynamics` eq. (8); a tends to a itself as components separate.
+            Expected ownership :math:`\bar o_b = π_b \int N_b(u)\, \frac{\sum_c a_c N_c(u)}{\sum_l
+            π_l N_l(u)}\,du` of shape (*n, B), `webdynamics` eq. (8); it tends to a as components
+            separate.
         """
         weights, web = np.asarray(weights, dtype=np.float64), np.asarray(web, dtype=np.float64)
         flat = weights.reshape(-1, self.components)
@@ -105,19 +106,19 @@ class Geometry:
         return np.einsum("fcq,fcqb->fb", share, scores, optimize=True)
 
     def affinity(self, weights: Any) -> Estimate:
-        r"""How much components are mistaken for each other.
+        r"""Affinity matrix: how often points of one component are taken for another's.
 
         Parameters
         ----------
         weights : Float[Array, "B"]
-            π, all positive.
+            Weights π of the mixture, all positive.
 
         Returns
         -------
         Estimate
-            :math:`H_{bl} = \sqrt{π_b π_l} \int N_b N_l / g`, g the mixture: symmetric, positive
-            semidefinite, eigenvalues in [0, 1], :math:`H\sqrt{π} = \sqrt{π}`; the identity for
-            separated components, :math:`\sqrt{π}\sqrt{π}^\top` for coinciding ones.
+            Affinity :math:`H_{bl} = \sqrt{π_b π_l} \int N_b N_l / g`, g the mixture: symmetric,
+            positive semidefinite, eigenvalues in [0, 1], :math:`H\sqrt{π} = \sqrt{π}`; the identity
+            for separated components, :math:`\sqrt{π}\sqrt{π}^\top` for coinciding ones.
         """
         weights = np.asarray(weights, dtype=np.float64)
         log_weights = np.log(weights)
@@ -129,7 +130,7 @@ class Geometry:
 
 
 def _estimate(folds: np.ndarray) -> Estimate:
-    """Mean over equally good rules, and how far it may be off (three standard errors)."""
+    """Return the mean over equally good rules and its likely error (three standard errors)."""
     spread = folds.std(axis=0, ddof=1).max() if folds.size else 0.0
     return Estimate(folds.mean(axis=0), float(3 * spread / np.sqrt(folds.shape[0])))
 
@@ -161,7 +162,7 @@ def _checked(means: Any, covariance: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _whitened(means: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means and Cholesky factors, in as few dimensions as the densities vary in."""
+    """Return means and Cholesky factors in as few dimensions as the densities vary in."""
     b = means.shape[0]
     if covariance.ndim == 3:
         return means, np.linalg.cholesky(covariance)
@@ -172,7 +173,7 @@ def _whitened(means: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _nodes(factors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Standard normal rules (F, B, Q, s) and (F, B, Q): F equally good ones per component."""
+    """Nodes (F, B, Q, s) and weights (F, B, Q) of F equally good normal rules per component."""
     b, dim = factors.shape[:2]
     # a narrow component seen from a wide one needs the narrow one's step
     sizes = np.linalg.svd(factors, compute_uv=False)
@@ -203,7 +204,7 @@ def _tensor(axis: np.ndarray, dim: int) -> np.ndarray:
 
 
 def positive_weights(weights: Any, components: int) -> np.ndarray:
-    """Consensus weights after a check: a component of weight zero has no modes to speak of."""
+    """Return consensus weights; raise unless all are positive, since weight 0 has no modes."""
     weights = np.asarray(weights, dtype=np.float64)
     if weights.shape != (components,):
         raise ValueError(f"weights must have shape ({components},), got {weights.shape}")

@@ -1,4 +1,4 @@
-r"""Means and variances over runs, exact at every generation (well-separated components).
+r"""Means and variances over runs, exact at every generation for well-separated components.
 
 The law of one generation (see ``_setup``) is linear in weights and web plus a noise whose variance
 is quadratic, p(1-p); so are the posts. First and second moments therefore obey closed linear
@@ -35,6 +35,7 @@ n = 3, L = 3, β = 1/2 and 20 points to start from, the exact root mean square �
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -42,31 +43,32 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
 from commensal.theory.mixture._setup import Setup
 
 _LONGEST = 2**15
 
 
-class Moments(NamedTuple):
-    """Means and variances over runs at t = 0..T; n models, B components.
+class MixtureMoments(NamedTuple):
+    """Means and variances over runs at t = 0..T, for n models and B components.
 
     Attributes
     ----------
     weights : Float[Array, "T+1 n B"]
-        E π_i.
+        Expected weights E π_i of each model.
     web : Float[Array, "T+1 B"]
-        E a, the composition of A^{(t)}.
+        Expected composition E a of A^{(t)}.
     variance : Float[Array, "T+1 n B"]
-        Var π_i over runs.
+        Variance of the weights, Var π_i, over runs.
     web_variance : Float[Array, "T+1 B"]
-        Var a over runs.
+        Variance of the composition, Var a, over runs.
     consensus_variance : Float[Array, "T+1 B"]
-        Var over runs of the mean of all models' weights.
+        Variance over runs of the mean of all models' weights.
     disagreement : Float[Array, "T+1"]
-        E‖D^{(t)}‖_F², D of eq. (4).
+        Mean squared disagreement E‖D^{(t)}‖_F², D of eq. (4).
     heterogeneity : Float[Array, "T+1"]
-        Σ_b E[p_b(1-p_b)] of the consensus p: what the noise law multiplies.
+        Sum Σ_b E[p_b(1-p_b)] of the consensus p, which the noise law multiplies.
     """
 
     weights: Float[AnyArray, "S n B"]
@@ -79,16 +81,16 @@ class Moments(NamedTuple):
 
 
 class ConsensusLimit(NamedTuple):
-    """Moments over runs of the weights that all models agree on as t → ∞.
+    """Moments over runs of the weights on which all models agree as t → ∞.
 
     Attributes
     ----------
     weights : Float[Array, "B"]
-        Mean over runs.
+        Mean weights over runs.
     variance : Float[Array, "B"]
-        Variance over runs.
+        Variance of the weights over runs.
     error : Float[Array, ""]
-        How much the last step of the extrapolation changed either, at most.
+        Largest change that the last step of the extrapolation made to either.
     """
 
     weights: Float[AnyArray, "B"]
@@ -97,20 +99,21 @@ class ConsensusLimit(NamedTuple):
 
 
 @float64
-def second_moments(setup: Setup, generations: int) -> Moments:
-    """Means, variances and E‖D‖_F² at t = 0..T, exact for well-separated components.
+def second_moments(setup: Setup, generations: int) -> MixtureMoments:
+    """Exact means, variances and E‖D‖_F² at t = 0..T, for well-separated components.
 
     Parameters
     ----------
     setup : Setup
-        The system.
+        System of mixtures.
     generations : int
-        T >= 1.
+        Number of generations T, at least 1.
 
     Returns
     -------
-    Moments
-        Float64 arrays; entry t is D^{(t)} before the update of generation t, as in Algorithm 3.
+    MixtureMoments
+        Moments, as float64 arrays; entry t is D^{(t)} before the update of generation t, as in
+        Algorithm 3.
 
     Raises
     ------
@@ -132,7 +135,7 @@ def second_moments(setup: Setup, generations: int) -> Moments:
     return _moments(setup, generations)
 
 
-def _moments(setup: Setup, generations: int) -> Moments:
+def _moments(setup: Setup, generations: int) -> MixtureMoments:
     schedule = setup.schedule(generations)
     n, b, posts = setup.models, setup.components, setup.posts
     stretch = 1 - b * schedule.prior
@@ -151,8 +154,8 @@ def _moments(setup: Setup, generations: int) -> Moments:
     return _recursion(tuple(setup.initial()), rows)
 
 
-@jax.jit
-def _recursion(start: Any, rows: Any) -> Moments:
+@partial(compiled, heavy=True)
+def _recursion(start: Any, rows: Any) -> MixtureMoments:
     n = start[0].shape[0]
     diagonal = jnp.eye(n)[:, :, None]
 
@@ -183,7 +186,7 @@ def _recursion(start: Any, rows: Any) -> Moments:
         apart = jnp.sum((x - x.mean(axis=0)) ** 2) + jnp.sum(variance) - n * jnp.sum(consensus)
         mean = x.mean(axis=0)
         mixed = jnp.sum(mean * (1 - mean) - consensus)
-        return Moments(x, a, variance, spread, consensus, 2 * n * apart, mixed)
+        return MixtureMoments(x, a, variance, spread, consensus, 2 * n * apart, mixed)
 
     _, later = jax.lax.scan(step, start, rows)
     return jax.tree.map(
@@ -197,10 +200,11 @@ def consensus_limit(setup: Setup, generations: int = _LONGEST) -> ConsensusLimit
     Parameters
     ----------
     setup : Setup
-        With the paper's c_t = 1/(k_t B²), or with prior 0: a constant c > 0 never lets the weights
-        settle.
+        System with the paper's c_t = 1/(k_t B²), or with prior 0: a constant c > 0 never lets the
+        weights settle.
     generations : int
-        How far the recursion is run before it is extrapolated; rounded up to a multiple of 8.
+        Number of generations for which the recursion is run before it is extrapolated; rounded up
+        to a multiple of 8.
 
     Returns
     -------

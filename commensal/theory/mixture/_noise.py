@@ -1,4 +1,4 @@
-r"""How far apart models stay: the noise law and its extensions.
+r"""Stationary distance between models: the noise law and its extensions.
 
 Differences between models contract by :math:`q = (1-1/k)^k \to e^{-1}` per generation, and every
 generation adds the variance of two samples (``_setup``). While the web grows slowly the variance V
@@ -38,17 +38,17 @@ from commensal.theory.mixture._setup import Setup
 
 @float64
 def contraction(draws: Any) -> AnyArray:
-    """(1 - 1/k)^k: what is left of a difference between models after one generation.
+    """Return (1 - 1/k)^k, the part of a difference between models that one generation leaves.
 
     Parameters
     ----------
     draws : Int[Array, "..."]
-        k >= 1.
+        Number of draws k, at least 1.
 
     Returns
     -------
     Float[Array, "..."]
-        Rises from 0 at k = 1 to 1/e.
+        Part that is left, which rises from 0 at k = 1 to 1/e.
 
     Raises
     ------
@@ -73,13 +73,13 @@ def disagreement(
     weights: Any,
     models: int,
     draws: Any,
-    fraction: Any,
+    read_share: Any,
     *,
     replacement: bool = False,
     finite: bool = False,
     overlap: Overlap | None = None,
 ) -> AnyArray:
-    r"""E‖D‖_F² at rest: what sampling noise keeps between models that agree in expectation.
+    r"""Return E‖D‖_F² at rest: the noise of sampling between models that agree in expectation.
 
     .. math::
         E\lVert D^{(t)}\rVert_F^2 \approx
@@ -93,22 +93,23 @@ def disagreement(
     weights : Float[Array, "... B"]
         Consensus weights π.
     models : int
-        n >= 2.
+        Number of models n, at least 2.
     draws : Int[Array, "..."]
-        :math:`k_{t-1}`, draws per model in the generation before.
-    fraction : Float[Array, "..."]
-        β in (0, 1].
+        Draws :math:`k_{t-1}` per model in the generation before.
+    read_share : Float[Array, "..."]
+        Share β of the web that is read, in (0, 1].
     replacement : bool
-        Whether draws are with replacement; then ``fraction`` does not matter.
+        Whether draws are with replacement; then ``read_share`` does not matter.
     finite : bool
-        Use the bracket for k draws out of k/β points instead of its limit for large k.
+        Whether to use the bracket for k draws out of k/β points instead of its limit for large k.
     overlap : Overlap or None
-        From :func:`overlap` at the same weights. None: well-separated components.
+        Overlap from :func:`overlap` at the same weights. None: well-separated components.
 
     Returns
     -------
     Float[Array, "..."]
-        Shapes of the arguments broadcast. Float64, differentiable in weights and fraction.
+        Mean squared disagreement; shapes of the arguments broadcast. Float64, differentiable in
+        weights and read_share.
 
     Raises
     ------
@@ -130,7 +131,7 @@ def disagreement(
     """
     pi = _arguments.simplex(weights)
     n = _arguments.count(models, "models", 2)
-    k, beta = _arguments.draws(draws), _arguments.fraction(fraction)
+    k, beta = _arguments.draws(draws), _arguments.read_share(read_share)
     share = jnp.zeros_like(beta) if replacement else beta
     if overlap is None:
         rates, sizes = jnp.ones(1), jnp.sum(pi * (1 - pi), axis=-1)[..., None]
@@ -143,7 +144,7 @@ def disagreement(
 
 @float64
 def mode_variance(rates: Any, k: Any, share: Any, finite: bool) -> AnyArray:
-    """V_m at rest; ``share`` is k/N, 0 with replacement."""
+    """Stationary variance V_m of a mode; ``share`` is k/N, 0 with replacement."""
     slow = rates < 1e-8  # tanh(x/2)/x -> 1/2
     safe = jnp.where(slow, 1.0, rates)
     if not finite:
@@ -159,23 +160,23 @@ def mode_variance(rates: Any, k: Any, share: Any, finite: bool) -> AnyArray:
 def disagreement_path(
     setup: Setup, weights: Any, generations: int, overlap: Overlap | None = None
 ) -> np.ndarray:
-    """E‖D^{(t)}‖_F² for t = 0..T around a given consensus, initial disagreement included.
+    """Return E‖D^{(t)}‖_F² for t = 0..T around a given consensus, from the initial disagreement on.
 
     Parameters
     ----------
     setup : Setup
-        The system; its initial weights give the disagreement at t = 0.
+        System; its initial weights give the disagreement at t = 0.
     weights : Float[Array, "B"]
         Consensus weights, all positive, held fixed.
     generations : int
-        T >= 1.
+        Number of generations T, at least 1.
     overlap : Overlap or None
-        From :func:`overlap` at the same weights. None: well-separated components.
+        Overlap from :func:`overlap` at the same weights. None: well-separated components.
 
     Returns
     -------
     Float[np.ndarray, "T+1"]
-        Float64.
+        Mean squared disagreement at each generation, float64.
 
     Raises
     ------
@@ -237,7 +238,7 @@ def disagreement_path(
 
 
 def separated(weights: Any) -> Overlap:
-    """The modes of well-separated components: all rates one."""
+    """Modes of well-separated components, with all rates equal to one."""
     pi = np.asarray(_positive(weights))
     root = np.sqrt(pi)
     basis = np.linalg.svd(np.eye(pi.size) - np.outer(root, root))[0][:, :-1]
@@ -259,4 +260,4 @@ def _check_same(overlap: Overlap, weights: Any) -> None:
     if is_concrete(weights):
         away = np.abs(np.asarray(weights) - overlap.weights).max()
         if away > 1e-4:
-            raise ValueError(f"overlap must be taken at the same weights, got some {away:g} away")
+            raise ValueError(f"overlap must be made for the same weights, got {away:g} off")

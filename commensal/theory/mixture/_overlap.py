@@ -1,4 +1,4 @@
-r"""Overlapping components: in which directions, and how fast, models come to agree.
+r"""Overlapping components: the directions and rates in which models come to agree.
 
 Let all models be near a consensus π, and the web near the mixture g of these weights. A point
 u ~ g changes weights π + δ by (o(u) - π - δ)/k. From :math:`o_b = π_b N_b/g`,
@@ -40,18 +40,18 @@ from commensal.theory.mixture._geometry import Geometry, positive_weights
 
 
 class Overlap(NamedTuple):
-    """Modes of agreement around a consensus; B components, M = B - 1 modes.
+    """Modes of agreement around a consensus: M = B - 1 modes of B components.
 
     Attributes
     ----------
     weights : Float[np.ndarray, "B"]
-        The consensus π.
+        Consensus weights π.
     rates : Float[np.ndarray, "M"]
-        λ_m, decreasing: 1 for separated components, 0 for coinciding ones.
+        Rates λ_m, decreasing: 1 for separated components, 0 for coinciding ones.
     modes : Float[np.ndarray, "B M"]
-        Columns D^{1/2} v_m: displacements of the weights, each of which sums to zero.
+        Modes, as columns D^{1/2} v_m: displacements of the weights, each of which sums to zero.
     sizes : Float[np.ndarray, "M"]
-        ‖D^{1/2} v_m‖²; their sum is Σ π_b(1 - π_b), whatever the overlap.
+        Sizes ‖D^{1/2} v_m‖² of the modes; their sum is Σ π_b(1 - π_b), whatever the overlap.
     error : float
         Estimated error of the quadrature behind the rates.
     """
@@ -64,21 +64,22 @@ class Overlap(NamedTuple):
 
 
 def overlap(means: Any, covariance: Any, weights: Any) -> Overlap:
-    """Modes and rates of agreement of mixtures with overlapping components.
+    """Compute the modes and rates of agreement of mixtures with overlapping components.
 
     Parameters
     ----------
     means : Float[Array, "B"] or Float[Array, "B d"]
         Component means.
     covariance : float, Float[Array, "d d"] or Float[Array, "B d d"]
-        Shared by all components, or one per component.
+        Covariance that all components share, or one per component.
     weights : Float[Array, "B"]
         Consensus weights π, all positive.
 
     Returns
     -------
     Overlap
-        Rates to about 1e-10 where the means span one or two dimensions, to ``error`` beyond.
+        Modes and rates; rates to about 1e-10 where the means span one or two dimensions, to
+        ``error`` beyond.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-r"""When the positivity step acts, and why it hardly matters.
+r"""The positivity step: when it acts, and why it hardly matters.
 
 A component that no point of a generation supports decays, for separated components, after j points
 to :math:`\barα^j π - c(1-\barα^j)/(1-Bc)`. That is negative from
@@ -27,21 +27,22 @@ from commensal.theory.mixture import _arguments
 
 
 def positivity_threshold(draws: int, components: int, prior: float | None = None) -> float:
-    """The weight below which one generation can make a component negative.
+    """Weight below which one generation can make a component negative.
 
     Parameters
     ----------
     draws : int
-        k >= 1; the learning rate is 1/k.
+        Draws k of a model, at least 1; the learning rate is 1/k.
     components : int
-        B >= 2.
+        Number of components B, at least 2.
     prior : float or None
-        c; None: 1/(k B²).
+        Prior c. None: 1/(k B²).
 
     Returns
     -------
     float
-        Infinite at k = 1, where every component but the drawn one becomes negative; 0 for c = 0.
+        Threshold; infinite at k = 1, where every component but the drawn one becomes negative; 0
+        for c = 0.
 
     Raises
     ------
@@ -67,28 +68,28 @@ def positivity_threshold(draws: int, components: int, prior: float | None = None
 def positivity_probability(
     weight: float, web_share: float, draws: int, points: int, components: int, *, prior: Any = None
 ) -> float:
-    """The probability that the positivity step acts on a component within one generation.
+    """Probability that the positivity step acts on a component within one generation.
 
     Parameters
     ----------
     weight : float
-        π_b > 0 of the model, before it.
+        Weight π_b > 0 of the component in the model, before the generation.
     web_share : float
         Share a_b of the web's points that belong to the component.
     draws : int
-        k >= 1, without replacement; the learning rate is 1/k.
+        Draws k of a model, at least 1, without replacement; the learning rate is 1/k.
     points : int
-        N >= k, points on the web.
+        Number of points N on the web, at least k.
     components : int
-        B >= 2.
+        Number of components B, at least 2.
     prior : float or None
-        c; None: 1/(k B²).
+        Prior c. None: 1/(k B²).
 
     Returns
     -------
     float
-        Exact for separated components, if the step acts on no other component (which would
-        rescale this one by a factor 1 - O(c)).
+        Probability, exact for separated components, if the step acts on no other component (which
+        would rescale this one by a factor 1 - O(c)).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-r"""One system of interacting mixtures as a value, and the schedule of its generations.
+r"""A system of interacting mixtures as one value, and the schedule of its generations.
 
 *What one generation does when components are well separated.* An ownership is then a unit vector,
 :math:`o = e(u)`, whatever the weights, and the k points that a model draws enter its weights
@@ -35,27 +35,27 @@ from commensal._precision import AnyArray, float64
 from commensal.theory.mixture import _arguments
 
 
-class Schedule(NamedTuple):
-    """What is known beforehand of generations 0..T-1; see :meth:`Setup.schedule`.
+class MixtureSchedule(NamedTuple):
+    """Quantities of generations 0..T-1 that are known beforehand; see :meth:`Setup.schedule`.
 
     Attributes
     ----------
     points : Int[np.ndarray, "T"]
-        N_t = |A^{(0)}| + nLt, points on the web.
+        Number of points on the web, N_t = |A^{(0)}| + nLt.
     draws : Int[np.ndarray, "T"]
-        k_t = ⌊β N_t⌋, points that each model draws.
+        Number of points that each model draws, k_t = ⌊β N_t⌋.
     learning_rate : Float[np.ndarray, "T"]
-        α_t.
+        Learning rate α_t.
     prior : Float[np.ndarray, "T"]
-        c_t; but 0 where α_t = 1, for there the update makes every component but the point's own
-        negative, the positivity step lifts them, and its rescaling undoes c exactly: π' = e(u).
+        Prior c_t; but 0 where α_t = 1, for there the update makes every component but the point's
+        own negative, the positivity step lifts them, and its rescaling undoes c exactly: π' = e(u).
     contraction : Float[np.ndarray, "T"]
-        (1-α_t)^{k_t}: what is left of a model's own weights after the generation.
+        Share (1-α_t)^{k_t} of a model's own weights that is left after the generation.
     noise : Float[np.ndarray, "T"]
-        s²/(1-Bc)² of the module's docstring.
+        Noise s²/(1-Bc)² of the module's docstring.
     model_share : Float[np.ndarray, "T"]
-        nLt / N_t: the part of the web that models wrote. (The paper has an empty A^{(0)}, for which
-        it is one; but then k_0 = 0.)
+        Share of the web that models wrote, nLt / N_t. (The paper has an empty A^{(0)}, for which it
+        is one; but then k_0 = 0.)
     """
 
     points: Int[np.ndarray, "T"]
@@ -68,7 +68,7 @@ class Schedule(NamedTuple):
 
 
 class Initial(NamedTuple):
-    """Means and covariances over runs at t = 0, component by component."""
+    """Means and covariances over runs at t = 0, by component."""
 
     weights: AnyArray  # (n, B)
     web: AnyArray  # (B,)
@@ -78,25 +78,26 @@ class Initial(NamedTuple):
 
 
 class Setup:
-    r"""n mixtures of B fixed components that post on one web and learn from it (Algorithm 3).
+    r"""System of n mixtures of B fixed components that post on one web and learn from it.
 
     Parameters
     ----------
     models : int
-        n >= 2.
+        Number of models n, at least 2.
     components : int
-        B >= 2.
+        Number of components B, at least 2.
     posts : int
-        L >= 1, points that each model adds to the web per generation.
-    fraction : float
-        β in (0, 1]; a model draws :math:`k_t = \lfloor β|A^{(t)}| \rfloor` points.
+        Number of points L that each model adds to the web per generation, at least 1.
+    read_share : float
+        Share β of the web that is read, in (0, 1]; a model draws :math:`k_t = \lfloor β|A^{(t)}|
+        \rfloor` points.
     points : int
-        :math:`|A^{(0)}|`; it must give k_0 >= 1. The paper's proof takes an empty A^{(0)}, for
-        which :math:`α_0 = 1/k_0` does not exist.
+        Number of points :math:`|A^{(0)}|` on the web at first; it must give k_0 >= 1. The paper's
+        proof takes an empty A^{(0)}, for which :math:`α_0 = 1/k_0` does not exist.
     weights : Float[Array, "n B"] or None
         Initial weights, the same in every run. None: Dirichlet(``concentration``), independently.
     concentration : float or Float[Array, "B"]
-        a > 0 of the initial Dirichlet law; not used where ``weights`` are given.
+        Concentration a > 0 of the initial Dirichlet law; not used where ``weights`` are given.
     web : Float[Array, "B"] or None
         Composition of A^{(0)}. None: the models wrote it, each of its points an independent draw
         from the average of the initial mixtures.
@@ -104,11 +105,11 @@ class Setup:
         Whether the points of A^{(0)} are independent draws from ``web``, anew in every run. If
         False, A^{(0)} has exactly the composition ``web``.
     replacement : bool
-        Whether models draw with replacement. The paper: without.
+        Whether models draw with replacement; in the paper they do not.
     learning_rate : float or None
-        α in (0, 1], constant. None, as in the paper: :math:`1/k_t`.
+        Constant learning rate α in (0, 1]. None, as in the paper: :math:`1/k_t`.
     prior : float or None
-        c in [0, 1/B), constant. None, as in the paper: :math:`1/(k_t B^2)`.
+        Constant prior c in [0, 1/B). None, as in the paper: :math:`1/(k_t B^2)`.
 
     Raises
     ------
@@ -122,7 +123,7 @@ class Setup:
 
     Examples
     --------
-    >>> setup = Setup(models=3, components=2, posts=3, fraction=0.5, points=20, web=[0.5, 0.5])
+    >>> setup = Setup(models=3, components=2, posts=3, read_share=0.5, points=20, web=[0.5, 0.5])
     >>> schedule = setup.schedule(3)
     >>> schedule.draws
     array([10, 14, 19])
@@ -135,7 +136,7 @@ class Setup:
         models: Any,
         components: Any,
         posts: Any,
-        fraction: Any,
+        read_share: Any,
         points: Any,
         *,
         weights: Any = None,
@@ -149,12 +150,12 @@ class Setup:
         self.models = _arguments.count(models, "models", 2)
         self.components = _arguments.count(components, "components", 2)
         self.posts = _arguments.count(posts, "posts", 1)
-        self.fraction = _as_fraction(fraction)
+        self.read_share = _as_read_share(read_share)
         self.points = _arguments.count(points, "points", 1)
-        if number_of_draws(self.points, self.fraction) < 1:
+        if number_of_draws(self.points, self.read_share) < 1:
             raise ValueError(
-                f"points must give at least one draw, fraction * points >= 1, got {self.points} "
-                f"points at fraction {self.fraction:g}"
+                f"points must give at least one draw, read_share * points >= 1, got {self.points} "
+                f"points at read_share {self.read_share:g}"
             )
         self.weights = self._shares(weights, "weights", (self.models, self.components))
         self.web = self._shares(web, "web", (self.components,))
@@ -179,25 +180,25 @@ class Setup:
     def __repr__(self) -> str:
         return (
             f"Setup(models={self.models}, components={self.components}, posts={self.posts}, "
-            f"fraction={self.fraction:g}, points={self.points})"
+            f"read_share={self.read_share:g}, points={self.points})"
         )
 
-    def schedule(self, generations: Any) -> Schedule:
-        """Points, draws, rates and noise of generations 0..T-1.
+    def schedule(self, generations: Any) -> MixtureSchedule:
+        """Return the points, draws, rates and noise of generations 0..T-1.
 
         Parameters
         ----------
         generations : int
-            T >= 1.
+            Number of generations T, at least 1.
 
         Returns
         -------
-        Schedule
-            Arrays of length T.
+        MixtureSchedule
+            Schedule, in arrays of length T.
         """
         t = np.arange(_arguments.count(generations, "generations", 1))
         points = self.points + self.models * self.posts * t
-        k = number_of_draws(points, self.fraction)
+        k = number_of_draws(points, self.read_share)
         alpha = 1 / k if self.learning_rate is None else np.full(t.size, self.learning_rate)
         b = self.components
         c = 1 / (k * b**2) if self.prior is None else np.full(t.size, self.prior)
@@ -209,7 +210,7 @@ class Setup:
         if not self.replacement:
             # N = 1: the one point is drawn, and its ownership has no variance
             second = (points * second - first**2) / np.maximum(points - 1, 1)
-        return Schedule(
+        return MixtureSchedule(
             points=points,
             draws=k,
             learning_rate=alpha,
@@ -221,7 +222,7 @@ class Setup:
 
     @float64
     def initial(self) -> Initial:
-        """Means and covariances over runs of weights and web at t = 0."""
+        """Return means and covariances over runs of weights and web at t = 0."""
         n = self.models
         if self.weights is None:
             total = self.concentration.sum()
@@ -242,9 +243,9 @@ class Setup:
         return Initial(weights, web, covariance, jnp.zeros_like(weights), web_variance)
 
 
-def number_of_draws(points: Any, fraction: float) -> Any:
-    """k = ⌊β N⌋, meant in decimal: 0.29 × 100 is 29, though in binary it falls just short."""
-    return np.floor(fraction * np.asarray(points) * (1 + 1e-12)).astype(np.int64)
+def number_of_draws(points: Any, read_share: float) -> Any:
+    """Return k = ⌊β N⌋ with β read as a decimal: 0.29 × 100 gives 29, not 28 as in binary."""
+    return np.floor(read_share * np.asarray(points) * (1 + 1e-12)).astype(np.int64)
 
 
 @float64
@@ -253,5 +254,5 @@ def _simplex(values: Any, name: str) -> AnyArray:
 
 
 @float64
-def _as_fraction(value: Any) -> float:
-    return float(_arguments.fraction(value))
+def _as_read_share(value: Any) -> float:
+    return float(_arguments.read_share(value))

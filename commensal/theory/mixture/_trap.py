@@ -1,4 +1,4 @@
-r"""The positivity step as a trap: overlapping components can keep models apart for good.
+r"""The positivity step as a trap that can keep overlapping mixtures apart for good.
 
 A weight that becomes negative is lifted to ε. With separated components the next point in the
 component's support owns it fully, and the weight recovers at once. With overlapping ones a point u
@@ -57,28 +57,28 @@ def escape_rate(
     epsilon: float,
     prior: float | None = None,
 ) -> float:
-    """Escapes per generation of a model whose weight of one component was lifted to ε.
+    """Expected escapes per generation of a model whose weight of one component was lifted to ε.
 
     Parameters
     ----------
     geometry : Geometry
-        The components.
+        Components of the mixtures.
     weights : Float[Array, "B"]
         Composition of the web, and in proportion the trapped model's other weights; all positive.
     component : int
-        The trapped component, 0..B-1.
+        Number of the trapped component, 0..B-1.
     draws : int
-        k >= 2; the learning rate is 1/k.
+        Draws k of a model, at least 2; the learning rate is 1/k.
     epsilon : float
-        ε in (0, 0.1) of the positivity step. (The paper does not say which it used.)
+        Size ε of the positivity step, in (0, 0.1). (The paper does not say which it used.)
     prior : float or None
-        c; None: 1/(k B²).
+        Prior c. None: 1/(k B²).
 
     Returns
     -------
     float
-        An expected number over webs of fresh points; the rate over the generations that follow
-        is smaller (:func:`escape_probability`), for the web is the same again.
+        Expected number of escapes over webs of fresh points; the rate over the generations that
+        follow is smaller (:func:`escape_probability`), for the web is the same again.
 
     Raises
     ------
@@ -116,28 +116,28 @@ def escape_probability(
     *,
     epsilon: float,
 ) -> Float[np.ndarray, "S"]:
-    """The probability that a model trapped at t = 0 has escaped by t = 0..T.
+    """Probability that a model trapped at t = 0 has escaped by t = 0..T.
 
     Parameters
     ----------
     setup : Setup
-        Gives points, draws, posts and prior; k_0 >= 2. Its initial weights are not used, and draws
-        are without replacement.
+        System, which gives points, draws, posts and prior; k_0 >= 2. Its initial weights are not
+        used, and draws are without replacement.
     geometry : Geometry
-        The components.
+        Components of the mixtures.
     weights : Float[Array, "B"]
         Composition of the web and of the posts, held fixed; all positive.
     component : int
-        The trapped component, 0..B-1.
+        Number of the trapped component, 0..B-1.
     generations : int
-        T >= 1.
+        Number of generations T, at least 1.
     epsilon : float
-        ε in (0, 0.1).
+        Size ε of the positivity step, in (0, 0.1).
 
     Returns
     -------
     Float[np.ndarray, "T+1"]
-        Nondecreasing from 0.
+        Probability at each generation, nondecreasing from 0.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def escape_probability(
     left = np.minimum(at.astype(int), max(ks.size - 2, 0))
     part = (at - left)[:, None]
     launch = (1 - part) * solved[left] + part * solved[np.minimum(left + 1, ks.size - 1)]
-    log_kept = np.log1p(-setup.fraction * np.minimum(launch, 1 - 1e-12))  # (T, points)
+    log_kept = np.log1p(-setup.read_share * np.minimum(launch, 1 - 1e-12))  # (T, points)
     summed = np.concatenate([np.zeros((1, log_kept.shape[1])), np.cumsum(log_kept, axis=0)])
     counts = setup.models * setup.posts
     escaped = [0.0]
@@ -209,7 +209,7 @@ def _launches(
     epsilon: float,
     prior: float | None,
 ) -> np.ndarray:
-    """q(p'(ε, u)) for every point u: the chance that reading it sets the model free."""
+    """Probability q(p'(ε, u)), for every point u, that reading it sets the model free."""
     b = pi.size
     c = 1 / (k * b**2) if prior is None else prior
     free = pi[component] / 2
@@ -237,7 +237,7 @@ def _launches(
 def _log_ratios(
     geometry: Geometry, pi: np.ndarray, component: int, *webs: np.ndarray
 ) -> tuple[np.ndarray, ...]:
-    """log Λ of points, and their probabilities under π and under every other given composition."""
+    """Return log Λ of points, and their probabilities under π and each other given composition."""
     others = np.arange(pi.size) != component
     scores = geometry.log_densities[..., others] + np.log(pi[others] / pi[others].sum())
     log_ratio = (geometry.log_densities[..., component] - logsumexp(scores, axis=-1)).ravel()

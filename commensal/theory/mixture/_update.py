@@ -40,9 +40,9 @@ class MeanField(NamedTuple):
     Attributes
     ----------
     weights : Float[np.ndarray, "T+1 n B"]
-        E π_i.
+        Expected weights E π_i of each model.
     web : Float[np.ndarray, "T+1 B"]
-        E a, the composition of A^{(t)}: initial points and all that was posted before t.
+        Expected composition E a of A^{(t)}: initial points and all that was posted before t.
     """
 
     weights: Float[np.ndarray, "T n B"]
@@ -63,23 +63,24 @@ def expected_update(
     Parameters
     ----------
     weights : Float[Array, "*n B"]
-        Weights π of the models before it.
+        Weights π of the models before the generation.
     web : Float[Array, "B"]
         Composition a of the web.
     draws : int
-        k >= 1.
+        Number of draws k, at least 1.
     geometry : Geometry or None
-        The components. None: well separated.
+        Components of the mixtures. None: well separated.
     learning_rate : float or None
-        α; None: 1/k.
+        Learning rate α. None: 1/k.
     prior : float or None
-        c; None: 1/(k B²).
+        Prior c. None: 1/(k B²).
 
     Returns
     -------
     Float[np.ndarray, "*n B"]
-        Exact for separated components; to O(1/k) for overlapping ones. The positivity step is left
-        out, so components that are all but extinct can come out slightly negative.
+        Expected weights, exact for separated components; to O(1/k) for overlapping ones. The
+        positivity step is left out, so components that are all but extinct can come out slightly
+        negative.
 
     Raises
     ------
@@ -148,17 +149,18 @@ def mean_field(setup: Setup, generations: int, geometry: Geometry | None = None)
     Parameters
     ----------
     setup : Setup
-        The system.
+        System of mixtures.
     generations : int
-        T >= 1.
+        Number of generations T, at least 1.
     geometry : Geometry or None
-        The components. None: well separated.
+        Components of the mixtures. None: well separated.
 
     Returns
     -------
     MeanField
-        Exact for separated components (without the positivity step). For overlapping ones the
-        deterministic limit of many draws and posts; it starts from the mean initial weights.
+        Expected weights and composition, exact for separated components (without the positivity
+        step). For overlapping ones the deterministic limit of many draws and posts; it starts from
+        the mean initial weights.
 
     Raises
     ------

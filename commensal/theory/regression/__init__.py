@@ -1,7 +1,7 @@
 """Interactive linear regression in closed form (`interactive`, sec. 4-5 and app. E).
 
-A :class:`Workflow` holds the Gram matrices and mixing weights of K models that train on each
-other's output; the functions here give its moments, errors and stability exactly, in O(K d³).
+A :class:`RegressionWorkflow` holds the Gram matrices and mixing weights of K models that train on
+each other's output; the functions here give its moments, errors and stability exactly, in O(K d³).
 """
 
 from commensal.theory.regression._grid import Grid, grid
@@ -10,8 +10,9 @@ from commensal.theory.regression._linalg import STABILITY_MARGIN
 from commensal.theory.regression._moments import (
     Conditional,
     Limit,
-    Moments,
+    RegressionMoments,
     UnstableError,
+    UntrustedError,
     conditional,
     consensus_distance,
     limit,
@@ -23,8 +24,13 @@ from commensal.theory.regression._moments import (
 )
 from commensal.theory.regression._optimum import Mix, optimal_mix
 from commensal.theory.regression._stability import safe_human_share, stability_bound
-from commensal.theory.regression._training import Dependence, Filters, Training, dependence
-from commensal.theory.regression._workflow import Workflow
+from commensal.theory.regression._training import (
+    Dependence,
+    Filters,
+    RegressionTraining,
+    dependence,
+)
+from commensal.theory.regression._workflow import RegressionWorkflow
 
 __all__ = [
     "STABILITY_MARGIN",
@@ -34,10 +40,11 @@ __all__ = [
     "Grid",
     "Limit",
     "Mix",
-    "Moments",
-    "Training",
+    "RegressionMoments",
+    "RegressionTraining",
+    "RegressionWorkflow",
     "UnstableError",
-    "Workflow",
+    "UntrustedError",
     "conditional",
     "consensus_distance",
     "dependence",

@@ -1,6 +1,6 @@
-"""The compiled part of a grid: all cells of a few β rows, by matrix products alone.
+"""Compiled part of a grid: all cells of a few β rows, by matrix products alone.
 
-See :mod:`commensal.theory.regression._grid` for the pencil, _state for the formulas.
+See :mod:`._pencil` for the coordinates, :mod:`._state` for the formulas.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
 from commensal.theory.regression import _linalg
+from commensal.theory.regression._pencil import Shares
 
 # Cells per convergence loop, and models per block of the last stage (so that a block stays in a
 # core's cache). Fixed, so that a number never depends on how many threads share the work.
 _CELLS = 128
-_BLOCK = 4096
+_BLOCK = 512
 
 _MAX_DOUBLINGS = 40
 _RANK_ONE = 1e-13
 
 
-class System(NamedTuple):
-    """What all cells of a grid have in common."""
+class GridSystem(NamedTuple):
+    """Arrays that all cells of a grid have in common, for responses of unit variance.
 
-    private: Float[AnyArray, "K d d"]
-    factors: Float[AnyArray, "K r d"]
-    public: Float[AnyArray, "d d"]
-    synthetic: Float[AnyArray, "K d d"]
-    web: Float[AnyArray, "d d"]
-    fresh_noise: Float[AnyArray, "d d"]
-    variance: Float[AnyArray, ""]
-    human_share: Float[AnyArray, ""]
+    All are in the units of :func:`._state.system_of`, in which the data are of order one.
+    """
+
+    answers: Float[AnyArray, "K s s"]  # (1/K) F⁺ᵀ S_k F⁺ in the web's coordinates
+    published: Float[AnyArray, "s s"]  # covariance that responses' noise adds, times 1-φ
+    sizes: Float[AnyArray, "K r"]  # squared lengths of the rows of F_k, which are orthogonal
+    public_sizes: Float[AnyArray, "p"]
     tasks: Float[AnyArray, "M d d"]  # traces against these are reported; the first is the identity
+    human_share: Float[AnyArray, ""]
 
 
 class Cells(NamedTuple):
-    """Traces of one block of cells; α leads, and everything is a sum over what it names."""
+    """Traces of one block of cells, with α as the leading axis."""
 
     spectral_radius: Float[AnyArray, "A B"]
     traces: Float[AnyArray, "A B K M"]
@@ -47,42 +49,57 @@ class Cells(NamedTuple):
 
 
 @float64
-@jax.jit
+@partial(compiled, heavy=True)
 def settle_one(source: Array, a: Array) -> tuple[Array, Array]:
-    radius, total, _ = _settle_chunk(source, a[None])
+    """Return the spectral radius of one A, and W = A W Aᵀ + N with N = ``source``."""
+    radius, total, _ = _settle_chunk(source[None], a[None])
     return radius[0], total[0]
 
 
 @float64
-@jax.jit
+@partial(compiled, heavy=True)
 def solve_rows(
-    system: System,
-    basis: Float[Array, "B K d d"],
-    mu: Float[Array, "B K d"],
-    alpha: Float[Array, "A"],
-    beta: Float[Array, "B"],
+    system: GridSystem, shares: Shares, alpha: Float[Array, "A"], beta: Float[Array, "B"]
 ) -> Cells:
-    """All cells of a few β rows; α strictly inside (0, 1)."""
-    k, d = system.private.shape[0], system.private.shape[-1]
-    share = 1 - system.human_share
-    scale = 1 / ((1 - alpha)[:, None] * mu[..., None, :] + alpha[:, None] * (1 - mu[..., None, :]))
+    """Solve all cells of a few β rows, for α strictly inside (0, 1)."""
+    k, s = system.answers.shape[:2]
 
-    # mean answer matrix (1/K) Σ_k S_k G_k⁺, linear in the diagonal `scale`: one product per β,
-    # one β at a time, because what is multiplied has K d³ numbers
-    answers = jnp.einsum("kij,bkja->bkia", system.synthetic, basis)
+    def squares(*blocks):
+        found = [jnp.sum(x**2, axis=-2) for x in blocks if x is not None]
+        return sum(found[1:], start=found[0])
 
-    def mean_answer(row):
-        scale, answer, basis = row
-        outer = answer[:, :, None, :] * basis[:, None, :, :]  # (K i j a)
-        return jnp.einsum("kna,kija->nij", scale, outer) / k
+    real = squares(shares.private, shares.public)[..., None, :]
+    new = squares(shares.web, shares.human)[..., None, :]
+    scale = (1 - alpha)[:, None] * real + alpha[:, None] * new  # (B K A d)
+    scale = jnp.where(scale > 0, 1 / jnp.where(scale > 0, scale, 1), 0)
+    answers = system.answers @ shares.web  # (B K s d)
 
-    answered = jax.lax.map(mean_answer, (scale, answers, basis))
-    a = (share * alpha)[:, None, None] * answered
+    # Sums over models of answers · scale · (rows)ᵀ, linear in the diagonal `scale`: one product
+    # per β, one β at a time, because what is multiplied has K s d numbers for every row.
+    def summed(row):
+        scale, answer, *blocks = row
+        outers = [answer[:, :, None, :] * x[:, None, :, :] for x in blocks]
+        outer = jnp.concatenate(outers, axis=2)  # (K s rows d)
+        return jnp.einsum("kna,kija->nij", scale, outer)
 
-    radius, noise, resolvent = _settle(system.fresh_noise, a.reshape(-1, d, d))
+    heard = [shares.web, shares.public] + ([] if shares.human is None else [shares.human])
+    told = jax.lax.map(summed, (scale, answers, *heard))
+    cuts = [s, s + shares.public.shape[-2]]
+    a, from_public, *human = jnp.split(
+        told, cuts if shares.human is not None else cuts[:1], axis=-1
+    )
+    a = alpha[:, None, None] * a
+
+    source = system.published
+    if shares.human is not None:
+        human = alpha[:, None, None] * jnp.sqrt(system.human_share) * human[0]
+        source = (human @ human.mT + source).reshape(-1, s, s)
+    else:
+        source = source[None]
+    radius, noise, resolvent = _settle(source, a.reshape(-1, s, s))
     noise, resolvent = (x.reshape(a.shape) for x in (noise, resolvent))
 
-    block = max(1, min(alpha.size, _BLOCK // k))
+    block = _even(alpha.size, max(1, _BLOCK // k))
     n = -(-alpha.size // block)
 
     def blocks(x, axis):  # cut the α axis, padding with copies of the last, and put blocks first
@@ -96,9 +113,11 @@ def solve_rows(
         return jnp.repeat(x, n, axis=0)
 
     rows = (
-        *(repeat(x) for x in (beta, basis, answers)),
+        repeat(beta),
+        jax.tree.map(repeat, shares),
+        repeat(answers),
         blocks(scale, 2),
-        *(blocks(x, 1) for x in (answered, resolvent, noise)),
+        *(blocks(x, 1) for x in (from_public, resolvent, noise)),
         blocks(jnp.broadcast_to(alpha, (beta.size, alpha.size)), 1),
     )
     traces, distance = jax.lax.map(lambda row: _read_block(system, *row), rows)
@@ -107,17 +126,28 @@ def solve_rows(
     return Cells(radius.reshape(beta.size, -1).T, traces.swapaxes(0, 1), distance.T)
 
 
+def _even(size: int, most: int) -> int:
+    """Return a length of parts, ``most`` at most, that leaves little of the last part to pad."""
+    return -(-size // -(-size // most))
+
+
 def _settle(
-    source: Float[AnyArray, "d d"], matrices: Float[Array, "N d d"]
+    source: Float[AnyArray, "#N d d"], matrices: Float[Array, "N d d"]
 ) -> tuple[Float[Array, "N"], Float[Array, "N d d"], Float[Array, "N d d"]]:
-    """Spectral radius of each A; where that is below one, W = A W Aᵀ + N and (I - A)⁻¹."""
+    """Return each A's spectral radius and, where it is below one, W = A W Aᵀ + N and (I - A)⁻¹."""
     n, d = matrices.shape[0], matrices.shape[-1]
     # A chunk takes as many doublings as its slowest cell: put like with like.
     order = jnp.argsort(_trace(matrices))
-    padded = jnp.concatenate([matrices[order], jnp.zeros((-n % _CELLS, d, d))])
-    radius, total, resolvent = jax.lax.map(
-        partial(_settle_chunk, source), padded.reshape(-1, _CELLS, d, d)
-    )
+    cells = _even(n, _CELLS)
+
+    def chunks(x):
+        return jnp.concatenate([x[order], jnp.zeros((-n % cells, d, d))]).reshape(-1, cells, d, d)
+
+    if source.shape[0] == 1:  # the same for all
+        found = jax.lax.map(partial(_settle_chunk, source), chunks(matrices))
+    else:
+        found = jax.lax.map(lambda x: _settle_chunk(*x), (chunks(source), chunks(matrices)))
+    radius, total, resolvent = found
     back = jnp.argsort(order)
     return (
         radius.reshape(-1)[back],
@@ -206,76 +236,74 @@ def _settle_chunk(source: AnyArray, a: Float[Array, "n d d"]) -> tuple[Array, Ar
 
 
 def _read_block(
-    system: System,
+    system: GridSystem,
     beta: Float[Array, ""],
-    basis: Float[Array, "K d d"],
-    answers: Float[Array, "K d d"],
+    shares: Shares,
+    answers: Float[Array, "K s d"],
     scale: Float[Array, "K A d"],
-    answered: Float[Array, "A d d"],
-    resolvent: Float[Array, "A d d"],
-    noise: Float[Array, "A d d"],
+    from_public: Float[Array, "A s p"],
+    resolvent: Float[Array, "A s s"],
+    noise: Float[Array, "A s s"],
     alpha: Float[Array, "A"],
 ) -> tuple[Float[Array, "A K M"], Float[Array, "A"]]:
-    """Traces and consensus distance of one β at several α; see _state for the formulas.
+    """Return traces and consensus distance of one β at several α; see _state for the formulas.
 
-    Arrays are (A, K, rows, d), α first, and every product contracts or keeps the last axis:
+    Arrays are (A, K, rows, columns), α first, and every product contracts or keeps the last axis:
     no large array is ever transposed, which would cost more than the arithmetic.
     """
-    k, _, d = system.factors.shape
-    share, variance = 1 - system.human_share, system.variance
-    p, q = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
-    alpha, p, q = (x[:, None, None] for x in (alpha, p, q))
-    projected = jnp.einsum("kri,kia->kra", system.factors, basis)
+    k, d, _ = shares.inverse.shape
+    own_weight = ((1 - alpha) * jnp.sqrt(beta))[:, None, None, None]
+    public_weight = ((1 - alpha) * jnp.sqrt(1 - beta))[:, None, None, None]
+    weight = alpha[:, None, None, None]
 
     def along(left, right):  # Σ_a left[k,i,a] scale[k,n,a] right[k,j,a]
         outer = (left[:, :, None, :] * right[:, None, :, :]).reshape(k, -1, d)
         flat = (scale @ outer.mT).swapaxes(0, 1)
         return flat.reshape(alpha.size, k, left.shape[1], right.shape[1])
 
-    def over_entities(left, right):  # Σ_k left[n,k,:,i] right[n,k,:,j]
-        flat = [x.reshape(alpha.size, -1, d) for x in (left, right)]
+    def over_models(left, right):  # Σ_k left[n,k,:,i] right[n,k,:,j]
+        flat = [x.reshape(alpha.size, -1, x.shape[-1]) for x in (left, right)]
         return flat[0].mT @ flat[1]
 
     def per_alpha(x, shared):  # x[n,k] @ shared[n]
-        return (x.reshape(alpha.size, -1, d) @ shared).reshape(x.shape)
+        return (x.reshape(alpha.size, -1, x.shape[-1]) @ shared).reshape(*x.shape[:-1], -1)
 
-    overlap = system.factors @ system.factors.mT
-    weighed_projected = overlap @ projected
-    gain = along(basis, basis)  # G_k⁺
-    seen = along(basis, projected)  # G_k⁺ F_kᵀ
-    answer = (share * p / k) * resolvent.mT
-    told = per_alpha(along(projected, answers), answer)  # F_k from_private_kᵀ
-    from_public = share * q * (resolvent @ answered)
-    with_public = from_public @ system.public
+    inverse = shares.inverse
+    heard = weight * along(inverse, shares.web)  # θ̂_k per c (but for √(1-φ), which cancels)
+    alone = own_weight * along(inverse, shares.private)  # θ̂_k per e_k, without the web
+    told = own_weight * along(shares.private, answers)  # (A K r s), transposed: c per e_k
+    told = per_alpha(told, resolvent.mT)
+    back = heard @ told.mT  # what comes back of e_k
+    shared_public = resolvent @ (public_weight[..., 0] * from_public)
+    public = public_weight * along(inverse, shares.public) + per_alpha(heard, shared_public)
 
-    common = variance * (over_entities(told, told) + with_public @ from_public.mT) + noise
-    common = alpha**2 * common + variance * q**2 * system.public
-    common = common + variance * alpha * q * (with_public + with_public.mT)
-    weights = variance * (p[..., None] ** 2 / 2 * system.factors + (alpha * p)[..., None] * told)
-    half = (per_alpha(gain, common / 2) + seen @ weights) @ gain
+    # Half of the covariance, or something with its symmetric part: own ownᵀ less back backᵀ, which
+    # the sum over all e_j has in it, is alone aloneᵀ and twice alone backᵀ.
+    common = over_models(told, told) + noise
+    left = [per_alpha(heard, common / 2), alone, public / 2]
+    right = [heard, alone / 2 + back, public]
+    if shares.human is not None:
+        fresh = weight * jnp.sqrt(system.human_share) * along(inverse, shares.human)
+        left, right = [*left, fresh / 2], [*right, fresh]
+    half = jnp.concatenate(left, axis=-1) @ jnp.concatenate(right, axis=-1).mT
     traces = half.reshape(-1, d * d) @ (2 * system.tasks).reshape(-1, d * d).T
 
     # Consensus distance, by the sums that _state.row_distance explains.
-    mean = gain.mean(axis=1)
-    public = q * system.public + alpha * with_public
-    weighed_told = per_alpha(along(weighed_projected, answers), answer)
-    outer = alpha**2 * over_entities(told, weighed_told) + public @ public.mT
-    weighed = along(weighed_projected, basis)
-    own = jnp.einsum("kia,kib->kab", basis, basis) * jnp.einsum(
-        "kra,krs,ksb->kab", projected, overlap, projected
-    )
-    own = (p * p)[:, 0, 0] * jnp.sum((scale @ own) * scale, axis=(0, 2))
+    weighed = alone * system.sizes[:, None, :]
+    outer = over_models(system.sizes[..., None] * told, told)
+    mean = heard.mean(axis=1)
+    mean_outer, mean_back = mean @ outer, per_alpha(told, mean.mT).mT
+    centred = heard - mean[:, None]  # differences first, sums of squares after: no cancellation
+    apart_public = public - public.mean(axis=1, keepdims=True)
 
-    def centred(products, of_mean):  # differences first, sums of squares after: no cancellation
-        return products - of_mean[:, None]
+    def total(x):
+        return jnp.sum(x, axis=(1, 2, 3))
 
-    mean_outer = mean @ outer
-    square = centred(per_alpha(gain, outer), mean_outer) * centred(gain, mean)
-    cross = weighed * (told @ gain - per_alpha(told, mean))
-    cross = 2 * (alpha * p)[:, 0, 0] * jnp.sum(cross, axis=(1, 2, 3))
-    of_mean = 2 * alpha * p * over_entities(weighed, told) * mean + k * mean_outer * mean
-    apart = cross + jnp.sum(square, axis=(1, 2, 3))
-    size = own + apart + jnp.sum(of_mean, axis=(1, 2))
-    apart = apart + (1 - 1 / k) * own
+    own_square = total(weighed * alone)
+    apart = 2 * total(weighed * (back - mean_back)) + total(per_alpha(centred, outer) * centred)
+    of_mean = 2 * total(weighed * mean_back) + k * jnp.sum(mean_outer * mean, axis=(1, 2))
+    size = own_square + apart + of_mean + total(system.public_sizes * public**2)
+    apart += (1 - 1 / k) * own_square
+    apart += total(system.public_sizes * apart_public**2)
     distance = jnp.sqrt(jnp.maximum(apart, 0) / jnp.where(size > 0, size, 1))
     return traces.reshape(alpha.size, k, -1), distance

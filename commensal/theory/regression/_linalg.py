@@ -1,9 +1,8 @@
-"""Matrix functions of the reduction: pseudo-inverse, spectral radius, Stein equation.
+"""Matrix functions of the reduction: spectral radius, Stein equation.
 
-Written for batches on few cores and on GPUs: the spectral radius and the Stein
-equation use matrix products only, and every public function of the package makes one
-batched LAPACK call whose results feed everything after it. (XLA:CPU, jax 0.10.2, two
-cores: a program with several *independent* batched LAPACK calls can wait for ever.)
+Written for batches on few cores and on GPUs: both use matrix products only. Batched LAPACK calls
+elsewhere in the package wait for each other. (XLA:CPU, jax 0.10.2, two cores: a program with
+several *independent* batched LAPACK calls can wait for ever.)
 """
 
 from __future__ import annotations
@@ -24,44 +23,13 @@ _MAX_DOUBLINGS = 64
 
 
 def rank_tolerance(dim: int) -> float:
-    """Eigenvalues of a Gram matrix below this share of the largest are rounding, not signal."""
+    """Share of the largest eigenvalue of a Gram matrix below which eigenvalues are rounding."""
     return 10 * dim * float(jnp.finfo(jnp.float64).eps)
 
 
 def rank_cutoff(eigenvalues: Float[Array, "*b d"]) -> Float[Array, "*b"]:
-    """The largest eigenvalue times :func:`rank_tolerance`."""
+    """Return the largest eigenvalue times :func:`rank_tolerance`."""
     return rank_tolerance(eigenvalues.shape[-1]) * abs(eigenvalues).max(axis=-1)
-
-
-@jax.custom_jvp
-def _pinv_and_rank(
-    gram: Float[Array, "*b d d"],
-) -> tuple[Float[Array, "*b d d"], Float[Array, "*b"]]:
-    eigenvalues, vectors = jnp.linalg.eigh(gram, symmetrize_input=True)
-    keep = eigenvalues > rank_cutoff(eigenvalues)[..., None]
-    inverse = jnp.where(keep, 1 / jnp.where(keep, eigenvalues, 1), 0)
-    return (vectors * inverse[..., None, :]) @ vectors.mT, keep.sum(axis=-1).astype(gram.dtype)
-
-
-@_pinv_and_rank.defjvp
-def _pinv_and_rank_jvp(primals, tangents):
-    (gram,), (dgram,) = primals, tangents
-    pinv, rank = _pinv_and_rank(gram)
-    # Golub and Pereyra's derivative at constant rank; unlike eigh's it has no poles
-    # at repeated eigenvalues.
-    off_range = jnp.eye(gram.shape[-1], dtype=gram.dtype) - pinv @ gram
-    outward = pinv @ pinv @ dgram @ off_range.mT
-    return (pinv, rank), (-pinv @ dgram @ pinv + outward + outward.mT, jnp.zeros_like(rank))
-
-
-def pinv_and_rank(
-    gram: Float[Array, "*b d d"],
-) -> tuple[Float[Array, "*b d d"], Float[Array, "*b"]]:
-    """Pseudo-inverse and rank (as a float) of positive semidefinite matrices.
-
-    Differentiable where the rank does not change.
-    """
-    return _pinv_and_rank(gram)
 
 
 def spectral_radius(matrix: Float[Array, "*b d d"]) -> Float[Array, "*b"]:
@@ -88,7 +56,7 @@ def spectral_radius(matrix: Float[Array, "*b d d"]) -> Float[Array, "*b"]:
 
 
 def solve_stein(matrix: Float[Array, "d d"], source: Float[Array, "d d"]) -> Float[Array, "d d"]:
-    r"""W with :math:`W = A W A^\top + N`: the discrete Lyapunov (Stein) equation.
+    r"""Solve :math:`W = A W A^\top + N`, the discrete Lyapunov (Stein) equation, for W.
 
     Meaningful only where the spectral radius of A is below one. Squared Smith
     iteration: m doublings sum 2^m terms of the Neumann series. Differentiable in both modes by
@@ -126,7 +94,7 @@ def _double(matrix: Float[Array, "d d"], source: Float[Array, "d d"]) -> Float[A
 
 
 def _norm(x: Float[Array, "*b d d"]) -> Float[Array, "*b"]:
-    """Frobenius norm, with a zero (not NaN) gradient at zero."""
+    """Return the Frobenius norm, with a zero (not NaN) gradient at zero."""
     squared = jnp.sum(x * x, axis=(-2, -1))
     return jnp.where(squared > 0, jnp.sqrt(_or_one(squared)), 0.0)
 

@@ -7,28 +7,28 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64, is_concrete
-from commensal.theory.regression import _linalg, _state, _training
-from commensal.theory.regression._training import Training
-from commensal.theory.regression._workflow import (
-    Generation,
-    Workflow,
-    generations_of,
-    gram,
-)
+from commensal.theory.regression import _factors, _linalg, _state, _training
+from commensal.theory.regression._training import RegressionTraining
+from commensal.theory.regression._workflow import RegressionWorkflow
+
+# Compiled once for all that is asked of a system.
+_system = compiled(_state.system_of)
 
 
-class Moments(NamedTuple):
+class RegressionMoments(NamedTuple):
     """Mean and covariance of the estimates, for a given true parameter.
 
     Attributes
     ----------
     mean : Float[Array, "*T K d"]
-        E θ̂_tk, in the units of θ.
+        Mean E θ̂_tk of each model's estimate, in units of θ.
     covariance : Float[Array, "*T K d d"]
-        Cov θ̂_tk of each entity (cross-covariances are not kept), in squared units of θ.
+        Covariance Cov θ̂_tk of each model's estimate (cross-covariances are not kept), in squared
+        units of θ.
     """
 
     mean: Float[Array, "*T K d"]
@@ -36,7 +36,7 @@ class Moments(NamedTuple):
 
 
 class Limit(NamedTuple):
-    """What the estimates tend to as t → ∞.
+    """Limit of the law of the estimates as t → ∞.
 
     Attributes
     ----------
@@ -47,15 +47,15 @@ class Limit(NamedTuple):
         the identity where G_k has full rank. (Theorem 3 asks for full rank; the limit
         exists without it.)
     spectral_radius : Float[Array, ""]
-        ρ(Q).
+        Spectral radius ρ(Q).
     """
 
     covariance: Float[Array, "K d d"]
     mean_map: Float[Array, "K d d"]
     spectral_radius: Float[Array, ""]
 
-    def moments(self, theta: Any) -> Moments:
-        """Mean and covariance in the limit, for the true parameter ``theta`` of shape (d,)."""
+    def moments(self, theta: Any) -> RegressionMoments:
+        """Return mean and covariance in the limit, for the true parameter ``theta``, (d,)."""
         return _limit_moments(self, as_vector(theta, self.covariance.shape[-1]))
 
 
@@ -70,7 +70,7 @@ class Conditional(NamedTuple):
     covariance : Float[Array, "T+1 K K d d"]
         Blocks of C_t: Cov[θ̂_tk, θ̂_tl | D_0].
     human_map : Float[Array, "T+1 K d d"]
-        What fresh human data add to the mean, per θ; zero where ``human_share`` is 0.
+        Addition of fresh human data to the mean, per θ; zero where ``human_share`` is 0.
     """
 
     map: Float[Array, "T+1 K K+1 d d"]
@@ -84,7 +84,7 @@ class UnstableError(ValueError):
     Attributes
     ----------
     spectral_radius : float
-        ρ(Q) of the system.
+        Spectral radius ρ(Q) of the system.
     """
 
     def __init__(self, spectral_radius: float) -> None:
@@ -96,42 +96,68 @@ class UnstableError(ValueError):
         )
 
 
+class UntrustedError(ValueError):
+    """Rounding may have changed the numbers asked for by more than one part in a thousand.
+
+    Attributes
+    ----------
+    rounding : float
+        Estimated relative error; infinite where it cannot be told whether a small eigenvalue of a
+        Gram matrix is data or rounding.
+    """
+
+    def __init__(self, rounding: float) -> None:
+        self.rounding = rounding
+        reason = (
+            f"rounding may change these numbers by {rounding:.1g} of their size"
+            if np.isfinite(rounding)
+            else "it cannot be told whether a small eigenvalue of a Gram matrix is data or rounding"
+        )
+        super().__init__(
+            f"{reason}; rescale the features, drop directions that hardly vary, or keep weights "
+            "further from 0 and 1"
+        )
+
+
 def trajectory(
-    w: Workflow, theta: Any, generations: int, training: Training | None = None
-) -> Moments:
+    w: RegressionWorkflow, theta: Any, generations: int, training: RegressionTraining | None = None
+) -> RegressionMoments:
     r"""Mean and covariance of every estimate at t = 0..T (Theorem 2 as corrected).
 
     Parameters
     ----------
-    w : Workflow
-        Constant, or with as many generations as are asked for.
+    w : RegressionWorkflow
+        System of models, constant or with as many generations as are asked for.
     theta : array of shape (d,)
         True parameter, shared by all real data.
     generations : int
-        T, the number of generations after the initial fit.
-    training : Training or None
-        How many gradient steps a generation trains; None for as many as it takes: every
-        generation then ends at the (minimum-norm) minimiser, as the paper has it.
+        Number of generations T after the initial fit.
+    training : RegressionTraining or None
+        Gradient steps of a generation; None for as many as it takes: every generation then ends at
+        the (minimum-norm) minimiser, as the paper has it.
 
     Returns
     -------
-    Moments
-        ``mean`` (T+1, K, d) and ``covariance`` (T+1, K, d, d), unconditional: over real data,
-        published data and fresh human data. Float64.
+    RegressionMoments
+        Moments ``mean`` (T+1, K, d) and ``covariance`` (T+1, K, d, d), unconditional: over real
+        data, published data and fresh human data. Float64.
 
     Raises
     ------
     ValueError
         If ``theta`` has another dimension, ``generations`` is negative, or a time-varying
         workflow describes another number of generations, or the gradient steps diverge.
+    UntrustedError
+        If rounding may have changed the numbers by more than one part in a thousand (NaN under
+        jit, vmap and grad).
 
     Notes
     -----
     Holds for G_t of any rank (minimum-norm refits), where Theorem 2 asks for full rank from
     t = 1 on. Cost O(T K d³), by the d-dimensional reduction; the paper's form costs O(T K³ d³).
     `interactive`, sec. 5 and app. E.2, whose covariance lacks the factor σ² of the first term.
-    With ``training`` (THEORY 1.4) a model also depends on where it stood, and the cost is
-    O(T K³ d³).
+    With ``training`` (:class:`RegressionTraining`) a model also depends on where it stood, and the
+    cost is O(T K³ d³).
 
     Examples
     --------
@@ -139,7 +165,7 @@ def trajectory(
 
     >>> import numpy as np
     >>> gram = np.stack([np.diag([1.0, 0.0]), np.diag([0.0, 1.0])])
-    >>> w = Workflow(gram, np.zeros((2, 2)), gram, alpha=0.5, beta=1.0)
+    >>> w = RegressionWorkflow(gram, np.zeros((2, 2)), gram, alpha=0.5, beta=1.0)
     >>> m = trajectory(w, theta=np.ones(2), generations=1)
     >>> m.mean[:, 0]
     array([[1., 0.],
@@ -148,93 +174,112 @@ def trajectory(
     generations = _check_generations(w, generations)
     theta = as_vector(theta, w.dim)
     if training is None:
-        return _trajectory(w, theta, generations)
+        moments, rounding = _trajectory(w, theta, generations)
+        _raise_if_untrusted(rounding)
+        return moments
     _training.check(training, w)
     return _trained(w, training, theta, generations)
 
 
 @float64
-def _trained(w: Workflow, training: Training, theta: AnyArray, generations: int) -> Moments:
-    return Moments(*_trained_jit(w, training, theta, generations))
+def _trained(
+    w: RegressionWorkflow, training: RegressionTraining, theta: AnyArray, generations: int
+) -> RegressionMoments:
+    return RegressionMoments(*_trained_jit(w, training, theta, generations))
 
 
-_trained_jit = jax.jit(_training.trajectory, static_argnums=3)
+_trained_jit = compiled(_training.trajectory, static_argnums=3)
 
 
 @float64
-def _trajectory(w: Workflow, theta: AnyArray, generations: int) -> Moments:
-    return _trajectory_jit(w, theta, generations=generations)
+def _trajectory(
+    w: RegressionWorkflow, theta: AnyArray, generations: int
+) -> tuple[RegressionMoments, AnyArray]:
+    return _trajectory_jit(*_system(w), theta, generations=generations)
 
 
-def _trajectory_impl(w: Workflow, theta: Array, generations: int) -> Moments:
-    def read(state: _state.State) -> Moments:
-        return Moments(_state.mean_map(w, state) @ theta, _state.covariance(w, state))
+def _trajectory_impl(
+    system: _state.FactoredWorkflow, unit: Array, theta: Array, generations: int
+) -> tuple[RegressionMoments, Array]:
+    def read(state: _state.RegressionState) -> RegressionMoments:
+        mean = _state.mean_map(system, state) @ theta
+        return RegressionMoments(mean, unit**2 * _state.covariance(state))
 
-    return _state.propagate(w, generations, read)
+    found = _state.propagate(system, generations, read)
+    return _nan_unless(system.rounding() < _factors.TRUSTED, found), system.rounding()
 
 
-_trajectory_jit = jax.jit(_trajectory_impl, static_argnames="generations")
+_trajectory_jit = compiled(_trajectory_impl, static_argnames="generations")
 
 
-def conditional(w: Workflow, generations: int) -> Conditional:
+def conditional(w: RegressionWorkflow, generations: int) -> Conditional:
     """Law of the estimates given the real data, t = 0..T (Theorem 1 as corrected).
 
     Parameters
     ----------
-    w : Workflow
-        Constant, or with as many generations as are asked for.
+    w : RegressionWorkflow
+        System of models, constant or with as many generations as are asked for.
     generations : int
-        T, the number of generations after the initial fit.
+        Number of generations T after the initial fit.
 
     Returns
     -------
     Conditional
-        ``map`` (T+1, K, K+1, d, d), ``covariance`` (T+1, K, K, d, d) and ``human_map``
-        (T+1, K, d, d). Float64. These are large; :func:`trajectory` does not form them.
+        Law of the estimates: ``map`` (T+1, K, K+1, d, d), ``covariance`` (T+1, K, K, d, d) and
+        ``human_map`` (T+1, K, d, d), float64. These are large; :func:`trajectory` does not form
+        them.
 
     Raises
     ------
     ValueError
-        As :func:`trajectory`.
+        Under the conditions of :func:`trajectory`.
 
     Notes
     -----
     `interactive`, Theorem 1: M_t = P_t + Q_t M_{t-1} and C_t = Q_t (σ² S_t⁺ + C_{t-1}) Q_tᵀ.
-    C_t has rank at most d, because all entities read the same web.
+    C_t has rank at most d, because all models read the same web.
 
     Examples
     --------
     >>> import numpy as np
-    >>> w = Workflow(np.eye(1)[None], np.eye(1), np.eye(1)[None], alpha=0.5, beta=0.5)
+    >>> w = RegressionWorkflow(np.eye(1)[None], np.eye(1), np.eye(1)[None], alpha=0.5, beta=0.5)
     >>> conditional(w, 2).map[:, 0, :, 0, 0]
     array([[0.5, 0.5],
            [0.5, 0.5],
            [0.5, 0.5]])
     """
-    return _conditional(w, _check_generations(w, generations))
+    law, rounding = _conditional(w, _check_generations(w, generations))
+    _raise_if_untrusted(rounding)
+    return law
 
 
 @float64
-def _conditional(w: Workflow, generations: int) -> Conditional:
-    return _conditional_jit(w, generations=generations)
+def _conditional(w: RegressionWorkflow, generations: int) -> tuple[Conditional, AnyArray]:
+    return _conditional_jit(*_system(w), generations=generations)
 
 
-def _conditional_impl(w: Workflow, generations: int) -> Conditional:
-    def read(state: _state.State) -> Conditional:
+def _conditional_impl(
+    system: _state.FactoredWorkflow, unit: Array, generations: int
+) -> tuple[Conditional, Array]:
+    def read(state: _state.RegressionState) -> Conditional:
+        fit = state.fit
         return Conditional(
-            _state.conditional_map(w, state),
-            _state.conditional_covariance(state),
-            state.gain @ (state.generation.web_weight * state.from_human),
+            _state.conditional_map(system, state),
+            unit**2 * _state.conditional_covariance(state),
+            fit.heard @ state.from_human + fit.told @ fit.human,
         )
 
-    return _state.propagate(w, generations, read)
+    found = _state.propagate(system, generations, read)
+    return _nan_unless(system.rounding() < _factors.TRUSTED, found), system.rounding()
 
 
-_conditional_jit = jax.jit(_conditional_impl, static_argnames="generations")
+_conditional_jit = compiled(_conditional_impl, static_argnames="generations")
 
 
-def consensus_distance(w: Workflow, generations: int | None = None) -> Float[AnyArray, "*T"]:
-    r"""How far the entities are from having one and the same mean: 0 is consensus.
+def consensus_distance(
+    w: RegressionWorkflow, generations: int | None = None
+) -> Float[AnyArray, "*T"]:
+    r"""Relative distance of the models' mean estimates from each other; 0 is consensus.
 
     .. math::
         \left( \sum_k \lVert M_{tk} - \bar M_t \rVert_F^2 \Big/ \sum_k \lVert M_{tk} \rVert_F^2
@@ -245,23 +290,25 @@ def consensus_distance(w: Workflow, generations: int | None = None) -> Float[Any
 
     Parameters
     ----------
-    w : Workflow
+    w : RegressionWorkflow
+        System of models.
     generations : int or None
-        T; ``None`` for the limit.
+        Number of generations T; None for the limit.
 
     Returns
     -------
     Float[Array, "T+1"] or Float[Array, ""]
-        Distance per generation t = 0..T, or in the limit. Float64, dimensionless. It is a square
-        root: what is exactly 0 comes out as up to 1e-8, or 1e-6 where a model hardly listens (α
-        near 0) and its own data leave directions unseen.
+        Distance per generation t = 0..T, or in the limit. Float64, dimensionless. Distances below
+        1e-15 are rounding, and come out as 0, with slope 0.
 
     Raises
     ------
     UnstableError
         For the limit where ρ(Q) ≥ 1 (NaN under jit, vmap and grad).
+    UntrustedError
+        Under the condition of :func:`trajectory`.
     ValueError
-        As :func:`trajectory`.
+        Under the conditions of :func:`trajectory`.
 
     Examples
     --------
@@ -269,38 +316,48 @@ def consensus_distance(w: Workflow, generations: int | None = None) -> Float[Any
 
     >>> import numpy as np
     >>> gram = np.stack([np.diag([2.0, 1.0]), np.diag([1.0, 2.0])])
-    >>> w = Workflow(gram, np.eye(2), gram, alpha=1.0, beta=0.5)
+    >>> w = RegressionWorkflow(gram, np.eye(2), gram, alpha=1.0, beta=0.5)
     >>> np.round(consensus_distance(w, 2), 3)
     array([0.585, 0.   , 0.   ])
     """
     if generations is not None:
-        return _consensus_distance(w, _check_generations(w, generations))
+        distances, rounding = _consensus_distance(w, _check_generations(w, generations))
+        _raise_if_untrusted(rounding)
+        return distances
     _require_constant(w)
-    distance, radius = _consensus_limit(w)
-    _raise_if_unstable(radius)
+    distance, radius, rounding = _consensus_limit(w)
+    _raise_if_no_limit(radius, rounding)
     return distance
 
 
 @float64
-def _consensus_distance(w: Workflow, generations: int) -> Array:
-    return _consensus_jit(w, generations=generations)
+def _consensus_distance(w: RegressionWorkflow, generations: int) -> tuple[AnyArray, AnyArray]:
+    return _consensus_jit(_system(w)[0], generations=generations)
 
 
-def _consensus_impl(w: Workflow, generations: int) -> Array:
-    return _state.propagate(w, generations, lambda state: _state.row_distance(w, state))
+def _consensus_impl(system: _state.FactoredWorkflow, generations: int) -> tuple[Array, Array]:
+    found = _state.propagate(system, generations, lambda state: _state.row_distance(system, state))
+    return _nan_unless(system.rounding() < _factors.TRUSTED, found), system.rounding()
 
 
-_consensus_jit = jax.jit(_consensus_impl, static_argnames="generations")
+_consensus_jit = compiled(_consensus_impl, static_argnames="generations")
 
 
 @float64
-@jax.jit
-def _consensus_limit(w: Workflow) -> tuple[Array, Array]:
-    state, radius = limit_state(w)
-    return _nan_unless_stable(radius, _state.row_distance(w, state)), radius
+def _consensus_limit(w: RegressionWorkflow) -> tuple[AnyArray, AnyArray, AnyArray]:
+    return _consensus_limit_jit(*_system(w))
 
 
-def spectral_radius(w: Workflow) -> Float[AnyArray, ""]:
+@compiled
+def _consensus_limit_jit(
+    system: _state.FactoredWorkflow, unit: Array
+) -> tuple[Array, Array, Array]:
+    s = _settled(system, unit)
+    distance = _state.row_distance(s.system, s.state)
+    return _nan_unless(s.exists, distance), s.radius, s.rounding
+
+
+def spectral_radius(w: RegressionWorkflow) -> Float[AnyArray, ""]:
     r"""ρ(Q), the factor by which a disturbance grows per generation in the long run.
 
     Computed as the spectral radius of the d × d matrix
@@ -308,63 +365,72 @@ def spectral_radius(w: Workflow) -> Float[AnyArray, ""]:
 
     Parameters
     ----------
-    w : Workflow
-        Constant in time.
+    w : RegressionWorkflow
+        System of models, constant in time.
 
     Returns
     -------
     Float[Array, ""]
-        ρ(Q) ≥ 0. Below 1 the system settles; above, errors grow like ρ(Q)^t, and their variances
-        like ρ(Q)^{2t}. Relative error about 1e-9. Float64.
+        Spectral radius ρ(Q) ≥ 0. Below 1 the system settles; above, errors grow like ρ(Q)^t, and
+        their variances like ρ(Q)^{2t}. Absolute error below 1e-9 times max(1, ρ). Float64.
 
     Raises
     ------
+    UntrustedError
+        Under the condition of :func:`trajectory`.
     ValueError
         If the workflow varies in time.
 
     Notes
     -----
-    `interactive`, Theorem 3; reduction: THEORY 1.2. Differentiable where the dominant
-    eigenvalue is simple.
+    `interactive`, Theorem 3; the reduction to d × d matrices is new here (claim
+    ``commensal.reduction_spectrum``). Differentiable where the dominant eigenvalue is simple.
 
     Examples
     --------
     >>> import numpy as np
     >>> gram = np.stack([np.eye(2), np.eye(2)])
-    >>> w = Workflow(gram, np.eye(2), gram, alpha=0.25, beta=0.5)
+    >>> w = RegressionWorkflow(gram, np.eye(2), gram, alpha=0.25, beta=0.5)
     >>> print(round(float(spectral_radius(w)), 9))
     0.25
     """
     _require_constant(w)
-    return _spectral_radius(w)
+    radius, rounding = _spectral_radius(w)
+    _raise_if_untrusted(rounding)
+    return radius
 
 
 @float64
-@jax.jit
-def _spectral_radius(w: Workflow) -> Array:
-    g = constant_generation(w)
-    gain, _ = _linalg.pinv_and_rank(gram(w, g))
-    return _linalg.spectral_radius(_state.coupling(g, gain, g.human_share))
+def _spectral_radius(w: RegressionWorkflow) -> tuple[AnyArray, AnyArray]:
+    return _spectral_radius_jit(_system(w)[0])
 
 
-def limit(w: Workflow) -> Limit:
+@compiled
+def _spectral_radius_jit(system: _state.FactoredWorkflow) -> tuple[Array, Array]:
+    radius = _state.growth(_state.constant_fit(system))
+    return _nan_unless(system.rounding() < _factors.TRUSTED, radius), system.rounding()
+
+
+def limit(w: RegressionWorkflow) -> Limit:
     """Moments of the estimates as t → ∞ (Theorem 3, for G of any rank).
 
     Parameters
     ----------
-    w : Workflow
-        Constant in time. ``initial_beta`` has no influence on the limit.
+    w : RegressionWorkflow
+        System of models, constant in time. ``initial_beta`` has no influence on the limit.
 
     Returns
     -------
     Limit
-        ``covariance`` (K, d, d), ``mean_map`` (K, d, d) and ``spectral_radius`` (). Float64. Under
-        jit, vmap and grad everything but the spectral radius is NaN where ρ(Q) ≥ 1.
+        Moments: ``covariance`` (K, d, d), ``mean_map`` (K, d, d) and ``spectral_radius`` (),
+        float64. Under jit, vmap and grad everything but the spectral radius is NaN where ρ(Q) ≥ 1.
 
     Raises
     ------
     UnstableError
         If ρ(Q) is not below 1 by more than 1e-9 (outside of transformations).
+    UntrustedError
+        Under the condition of :func:`trajectory`.
     ValueError
         If the workflow varies in time.
 
@@ -375,56 +441,93 @@ def limit(w: Workflow) -> Limit:
 
     Examples
     --------
-    One entity, d = 1, unit Gram matrices: half of the weight stays on the real data.
+    One model, d = 1, unit Gram matrices: half of the weight stays on the real data.
 
     >>> import numpy as np
     >>> one = np.eye(1)
-    >>> w = Workflow(one[None], one, one[None], alpha=0.5, beta=1.0)
+    >>> w = RegressionWorkflow(one[None], one, one[None], alpha=0.5, beta=1.0)
     >>> limit(w).covariance          # 1 from the real data + (1/4) / (1 - 1/4)
     array([[[1.33333333]]])
     """
     _require_constant(w)
-    result = _limit(w)
-    _raise_if_unstable(result.spectral_radius)
+    result, rounding = _limit(w)
+    _raise_if_no_limit(result.spectral_radius, rounding)
     return result
 
 
 @float64
-@jax.jit
-def _limit(w: Workflow) -> Limit:
-    state, radius = limit_state(w)
-    found = (_state.covariance(w, state), state.gain @ gram(w, state.generation))
-    covariance, mean_map = (_nan_unless_stable(radius, x) for x in found)
-    return Limit(covariance, mean_map, radius)
+def _limit(w: RegressionWorkflow) -> tuple[Limit, AnyArray]:
+    return _limit_jit(*_system(w))
+
+
+@compiled
+def _limit_jit(system: _state.FactoredWorkflow, unit: Array) -> tuple[Limit, Array]:
+    s = _settled(system, unit)
+    covariance = s.unit**2 * _state.covariance(s.state)
+    mean_map = _state.projection(s.system, s.state.fit)
+    covariance, mean_map = _nan_unless(s.exists, (covariance, mean_map))
+    return Limit(covariance, mean_map, s.radius), s.rounding
 
 
 @float64
-def _limit_moments(limit: Limit, theta: AnyArray) -> Moments:
-    return Moments(limit.mean_map @ theta, limit.covariance)
+def _limit_moments(limit: Limit, theta: AnyArray) -> RegressionMoments:
+    return RegressionMoments(limit.mean_map @ theta, limit.covariance)
 
 
-def limit_state(w: Workflow) -> tuple[_state.State, Float[Array, ""]]:
-    """Fixed point and ρ(Q); the state is meaningless where ρ(Q) ≥ 1."""
-    g = constant_generation(w)
-    gain, rank = _linalg.pinv_and_rank(gram(w, g))
-    state = _state.fixed_point(w, g, gain, rank)
-    return state, _linalg.spectral_radius(_state.coupling(g, gain, g.human_share))
+class _Settled(NamedTuple):
+    """Fixed point of a system, with its radius, its rounding, and whether it exists."""
+
+    system: _state.FactoredWorkflow
+    unit: Float[Array, ""]  # standard deviation of one response, in the system's units
+    state: _state.RegressionState  # meaningless unless `exists`
+    radius: Float[Array, ""]
+    rounding: Float[Array, ""]  # estimated relative error of variances
+    exists: Bool[Array, ""]
 
 
-def mse(moments: Moments | Limit, theta: Any) -> Float[AnyArray, "*T K"]:
-    """Mean squared error E‖θ̂_k - θ‖² of each entity: squared bias plus total variance.
+def _settled(system: _state.FactoredWorkflow, unit: Array) -> _Settled:
+    fit = _state.constant_fit(system)
+    known = system.rounding() < _factors.TRUSTED
+    radius = _nan_unless(known, _state.growth(fit))
+    stable = radius < 1 - _linalg.STABILITY_MARGIN
+    rounding = system.rounding(jnp.where(stable, 1 - radius, 1))
+    exists = stable & (rounding < _factors.TRUSTED)
+    return _Settled(system, unit, _state.fixed_point(fit), radius, rounding, exists)
+
+
+@float64
+def cell(w: RegressionWorkflow, tasks: Any) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Return ρ(Q), traces (K, M) of the limit's covariance with ``tasks``, and consensus distance.
+
+    For responses of unit variance, in units in which the data are of order one.
+    """
+    return _cell_jit(*_system(w), tasks)
+
+
+@compiled
+def _cell_jit(
+    system: _state.FactoredWorkflow, unit: Array, tasks: Array
+) -> tuple[Array, Array, Array]:
+    s = _settled(system, unit)
+    traces = jnp.einsum("kij,mij->km", _state.covariance(s.state), tasks)
+    return s.radius, traces, _state.row_distance(system, s.state)
+
+
+def mse(moments: RegressionMoments | Limit, theta: Any) -> Float[AnyArray, "*T K"]:
+    """Mean squared error E‖θ̂_k - θ‖² of each model: squared bias plus total variance.
 
     Parameters
     ----------
-    moments : Moments
-        From :func:`trajectory` or ``limit(w).moments(theta)``; a :class:`Limit` is also taken.
+    moments : RegressionMoments
+        Moments from :func:`trajectory` or ``limit(w).moments(theta)``; a :class:`Limit` is also
+        taken.
     theta : Float[Array, "d"]
         True parameter.
 
     Returns
     -------
     Float[Array, "*T K"]
-        In squared units of θ. Float64.
+        Mean squared errors, in squared units of θ, float64.
 
     Notes
     -----
@@ -434,7 +537,7 @@ def mse(moments: Moments | Limit, theta: Any) -> Float[AnyArray, "*T K"]:
     --------
     >>> import numpy as np
     >>> one = np.eye(1)
-    >>> w = Workflow(one[None], one, one[None], alpha=0.5, beta=1.0)
+    >>> w = RegressionWorkflow(one[None], one, one[None], alpha=0.5, beta=1.0)
     >>> mse(limit(w), np.ones(1))
     array([1.33333333])
     """
@@ -442,20 +545,21 @@ def mse(moments: Moments | Limit, theta: Any) -> Float[AnyArray, "*T K"]:
 
 
 @float64
-@jax.jit
-def _mse(moments: Moments | Limit, theta: Array) -> Array:
+@compiled
+def _mse(moments: RegressionMoments | Limit, theta: Array) -> Array:
     moments = _moments(moments, theta)
     bias = moments.mean - theta
     return jnp.sum(bias**2, axis=-1) + jnp.trace(moments.covariance, axis1=-2, axis2=-1)
 
 
-def mspe(moments: Moments | Limit, theta: Any, private: Any) -> Float[AnyArray, "*T K M"]:
+def mspe(moments: RegressionMoments | Limit, theta: Any, private: Any) -> Float[AnyArray, "*T K M"]:
     """Mean squared prediction error E‖X̃_m (θ̂_k - θ)‖² of model k on task m.
 
     Parameters
     ----------
-    moments : Moments
-        From :func:`trajectory` or ``limit(w).moments(theta)``; a :class:`Limit` is also taken.
+    moments : RegressionMoments
+        Moments from :func:`trajectory` or ``limit(w).moments(theta)``; a :class:`Limit` is also
+        taken.
     theta : Float[Array, "d"]
         True parameter.
     private : Float[Array, "M d d"]
@@ -464,8 +568,8 @@ def mspe(moments: Moments | Limit, theta: Any, private: Any) -> Float[AnyArray, 
     Returns
     -------
     Float[Array, "*T K M"]
-        Model along the last axis but one, task along the last; squared units of the responses,
-        summed (not averaged) over the rows of X̃_m. Float64.
+        Errors, with the model along the last axis but one and the task along the last; in squared
+        units of the responses, summed (not averaged) over the rows of X̃_m. Float64.
 
     Notes
     -----
@@ -475,7 +579,7 @@ def mspe(moments: Moments | Limit, theta: Any, private: Any) -> Float[AnyArray, 
     --------
     >>> import numpy as np
     >>> gram = np.stack([np.diag([1.0, 0.0]), np.diag([0.0, 1.0])])
-    >>> w = Workflow(gram, np.zeros((2, 2)), gram, alpha=0.5, beta=1.0)
+    >>> w = RegressionWorkflow(gram, np.zeros((2, 2)), gram, alpha=0.5, beta=1.0)
     >>> np.round(mspe(trajectory(w, np.ones(2), 1), np.ones(2), w.private), 3)[0]
     array([[1., 1.],
            [1., 1.]])
@@ -484,37 +588,39 @@ def mspe(moments: Moments | Limit, theta: Any, private: Any) -> Float[AnyArray, 
 
 
 @float64
-@jax.jit
-def _mspe(moments: Moments | Limit, theta: Array, private: Array) -> Array:
+@compiled
+def _mspe(moments: RegressionMoments | Limit, theta: Array, private: Array) -> Array:
     moments = _moments(moments, theta)
     bias = moments.mean - theta
     second = moments.covariance + bias[..., :, None] * bias[..., None, :]
     return jnp.einsum("...kab,mab->...km", second, private)
 
 
-def relative_efficiency(w: Workflow) -> Float[AnyArray, "K"]:
-    r"""Smallest MSE that any unbiased estimator can have, over the entity's MSE (fig. 2).
+def relative_efficiency(w: RegressionWorkflow) -> Float[AnyArray, "K"]:
+    r"""Smallest MSE that any unbiased estimator can have, over the model's MSE (fig. 2).
 
     The numerator is :math:`σ^2 \operatorname{tr} (\sum_k \tilde S_k + S_*)^{-1}`: one party with
-    all real data of all entities. The denominator is the limit of :func:`trajectory`.
+    all real data of all models. The denominator is the limit of :func:`trajectory`.
 
     Parameters
     ----------
-    w : Workflow
-        Constant in time.
+    w : RegressionWorkflow
+        System of models, constant in time.
 
     Returns
     -------
     Float[Array, "K"]
-        In (0, 1], 1 is optimal, for ``human_share`` = 0. (Fresh human data at every generation
-        are not in the numerator, so with them the ratio may pass 1.) NaN where the limit is biased
-        (some G_k is rank-deficient) or all real data together do not determine θ; and under
-        jit, vmap and grad where ρ(Q) ≥ 1. Float64.
+        Efficiency of each model in (0, 1], where 1 is optimal, for ``human_share`` = 0. (Fresh
+        human data at every generation are not in the numerator, so with them the ratio may pass 1.)
+        NaN where the limit is biased (some G_k is rank-deficient) or all real data together do not
+        determine θ; and under jit, vmap and grad where ρ(Q) ≥ 1. Float64.
 
     Raises
     ------
     UnstableError
         If ρ(Q) is not below 1 (outside of transformations).
+    UntrustedError
+        Under the condition of :func:`trajectory`.
     ValueError
         If the workflow varies in time.
 
@@ -526,56 +632,63 @@ def relative_efficiency(w: Workflow) -> Float[AnyArray, "K"]:
     --------
     >>> import numpy as np
     >>> one = np.eye(1)
-    >>> w = Workflow(one[None], one, one[None], alpha=0.5, beta=0.5)
+    >>> w = RegressionWorkflow(one[None], one, one[None], alpha=0.5, beta=0.5)
     >>> relative_efficiency(w)       # (1/2) / (1/2 + 1/3)
     array([0.6])
     """
     _require_constant(w)
-    efficiency, radius = _relative_efficiency(w)
-    _raise_if_unstable(radius)
+    efficiency, radius, rounding = _relative_efficiency(w)
+    _raise_if_no_limit(radius, rounding)
     return efficiency
 
 
 @float64
-@jax.jit
-def _relative_efficiency(w: Workflow) -> tuple[Array, Array]:
-    g = constant_generation(w)
-    pooled = w.private.sum(axis=0) + w.public
-    pinvs, ranks = _linalg.pinv_and_rank(jnp.concatenate([gram(w, g), pooled[None]]))
-    state = _state.fixed_point(w, g, pinvs[:-1], ranks[:-1])
-    radius = _linalg.spectral_radius(_state.coupling(g, pinvs[:-1], g.human_share))
-    achieved = jnp.trace(_state.covariance(w, state), axis1=-2, axis2=-1)
-    best = w.noise**2 * jnp.trace(pinvs[-1])
-    unbiased = (ranks[:-1] == w.dim).all() & (ranks[-1] == w.dim)
-    return jnp.where(unbiased, _nan_unless_stable(radius, best / achieved), jnp.nan), radius
+def _relative_efficiency(w: RegressionWorkflow) -> tuple[AnyArray, AnyArray, AnyArray]:
+    return _relative_efficiency_jit(*_system(w))
 
 
-def constant_generation(w: Workflow) -> Generation:
-    """The generation that a time-constant workflow repeats."""
-    return jax.tree.map(lambda x: x[0], generations_of(w))
+@compiled
+def _relative_efficiency_jit(
+    system: _state.FactoredWorkflow, unit: Array
+) -> tuple[Array, Array, Array]:
+    s = _settled(system, unit)
+    achieved = jnp.trace(_state.covariance(s.state), axis1=-2, axis2=-1)
+    coroot = s.system.pooled.coroot
+    determined = (jnp.abs(coroot).max(axis=-1) > 0).all()
+    best = jnp.sum(coroot**2)  # the trace of the inverse
+    unbiased = s.state.fit.unbiased.all() & determined
+    return _nan_unless(s.exists & unbiased, best / achieved), s.radius, s.rounding
 
 
-def _nan_unless_stable(radius: Array, value: Array) -> Array:
-    return jnp.where(radius < 1 - _linalg.STABILITY_MARGIN, value, jnp.nan)
+def _nan_unless(known: Array, values: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.where(known, x, jnp.nan), values)
 
 
-def _moments(moments: Moments | Limit, theta: Array) -> Moments:
+def _moments(moments: RegressionMoments | Limit, theta: Array) -> RegressionMoments:
     return _limit_moments(moments, theta) if isinstance(moments, Limit) else moments
 
 
-def _raise_if_unstable(radius: AnyArray) -> None:
-    if is_concrete(radius) and not np.all(np.asarray(radius) < 1 - _linalg.STABILITY_MARGIN):
+def _raise_if_untrusted(rounding: AnyArray) -> None:
+    if is_concrete(rounding) and not np.all(np.asarray(rounding) < _factors.TRUSTED):
+        raise UntrustedError(float(np.asarray(rounding)))
+
+
+def _raise_if_no_limit(radius: AnyArray, rounding: AnyArray) -> None:
+    if not is_concrete((radius, rounding)):
+        return
+    if np.asarray(radius) >= 1 - _linalg.STABILITY_MARGIN:
         raise UnstableError(float(np.asarray(radius)))
+    _raise_if_untrusted(rounding)
 
 
-def _require_constant(w: Workflow) -> None:
+def _require_constant(w: RegressionWorkflow) -> None:
     if w.schedule_length is not None:
         raise ValueError(
             "this needs a workflow that is constant in time; use trajectory() for a schedule"
         )
 
 
-def _check_generations(w: Workflow, generations: int) -> int:
+def _check_generations(w: RegressionWorkflow, generations: int) -> int:
     if generations < 0:
         raise ValueError(f"generations must be >= 0, got {generations}")
     if w.schedule_length not in (None, generations):

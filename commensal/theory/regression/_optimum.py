@@ -1,4 +1,4 @@
-"""The mix of data that serves the entities best."""
+"""The mix (α, β) of data that serves the models best."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import numpy as np
 from jaxtyping import Array, Float
 from scipy.optimize import minimize
 
+from commensal._compiled import compiled
 from commensal._precision import float64
 from commensal.theory.regression import _moments
 from commensal.theory.regression._grid import grid
-from commensal.theory.regression._workflow import Workflow
+from commensal.theory.regression._workflow import RegressionWorkflow
 
 # The optimum is sought where α and β are strictly inside (0, 1): on the edges some data have no
 # weight at all, ranks jump, and the error is not continuous.
@@ -23,18 +24,18 @@ _UNSTABLE = 1e6  # log error reported to the line search where there is no limit
 
 
 class Mix(NamedTuple):
-    """A best mix and what it is worth.
+    """A best mix and the errors that it gives.
 
     Attributes
     ----------
     alpha, beta : float
-        The optimum, in [1e-4, 1 - 1e-4].
+        Best weights α and β, in [1e-4, 1 - 1e-4].
     mse : Float[np.ndarray, "K"]
-        Each entity's total variance there, in squared units of θ.
+        Total variance of each model at the best mix, in squared units of θ.
     relative_efficiency : Float[np.ndarray, "K"]
-        As :func:`relative_efficiency`.
+        Relative efficiency of each model, as :func:`relative_efficiency`.
     half_mse, half_relative_efficiency : Float[np.ndarray, "K"]
-        The same at (α, β) = (0.5, 0.5), which the paper recommends; NaN if that is unstable.
+        Both at (α, β) = (0.5, 0.5), which the paper recommends; NaN if that is unstable.
     """
 
     alpha: float
@@ -45,20 +46,20 @@ class Mix(NamedTuple):
     half_relative_efficiency: Float[np.ndarray, "K"]
 
 
-def optimal_mix(w: Workflow, objective: str = "mean") -> Mix:
-    """The (α, β) with the smallest mean, or smallest worst-entity, error in the limit.
+def optimal_mix(w: RegressionWorkflow, objective: str = "mean") -> Mix:
+    """Find the (α, β) with the smallest mean, or smallest worst-model, error in the limit.
 
     Parameters
     ----------
-    w : Workflow
-        Constant in time; its own ``alpha`` and ``beta`` are not used.
+    w : RegressionWorkflow
+        System of models, constant in time; its own ``alpha`` and ``beta`` are not used.
     objective : {"mean", "worst"}
-        Mean over entities of the limiting MSE, or its maximum.
+        Error to minimise: the mean over models of the limiting MSE, or its maximum.
 
     Returns
     -------
     Mix
-        Float64, on the host.
+        Best mix and its errors, float64, on the host.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def optimal_mix(w: Workflow, objective: str = "mean") -> Mix:
     Examples
     --------
     >>> from commensal import designs
-    >>> w = Workflow(**designs.gaussian(4, 15, 5, seed=0).grams(), alpha=0.5, beta=0.5)
+    >>> w = RegressionWorkflow(**designs.gaussian(4, 15, 5, seed=0).grams(), alpha=0.5, beta=0.5)
     >>> best = optimal_mix(w)
     >>> print(f"alpha = {best.alpha:.2f}, beta = {best.beta:.2f}")
     alpha = 0.37, beta = 0.75
@@ -98,7 +99,7 @@ def optimal_mix(w: Workflow, objective: str = "mean") -> Mix:
     return Mix(alpha, beta, *best, *half)
 
 
-def _minimise_mean(w: Workflow, start: np.ndarray) -> tuple[float, float]:
+def _minimise_mean(w: RegressionWorkflow, start: np.ndarray) -> tuple[float, float]:
     def fun(x):
         value, slope = (np.asarray(v) for v in _log_mean(w, x))
         if not np.isfinite(value):
@@ -116,7 +117,7 @@ def _minimise_mean(w: Workflow, start: np.ndarray) -> tuple[float, float]:
     return float(found.x[0]), float(found.x[1])
 
 
-def _minimise_worst(w: Workflow, start: np.ndarray) -> tuple[float, float]:
+def _minimise_worst(w: RegressionWorkflow, start: np.ndarray) -> tuple[float, float]:
     def errors(x):
         value = np.asarray(_log_errors(w, x[:2])[0])
         return np.where(np.isfinite(value), value, _UNSTABLE)
@@ -138,26 +139,26 @@ def _minimise_worst(w: Workflow, start: np.ndarray) -> tuple[float, float]:
     return float(x[0]), float(x[1])
 
 
-def _variances(w: Workflow, x: Array) -> Array:
+def _variances(w: RegressionWorkflow, x: Array) -> Array:
     limit = _moments.limit(w.replace(alpha=x[0], beta=x[1]))
     return jnp.trace(limit.covariance, axis1=-2, axis2=-1)
 
 
 @float64
-@jax.jit
-def _log_mean(w: Workflow, x: Array) -> tuple[Array, Array]:
+@compiled
+def _log_mean(w: RegressionWorkflow, x: Array) -> tuple[Array, Array]:
     return jax.value_and_grad(lambda x: jnp.log(_variances(w, x).mean()))(x)
 
 
 @float64
-@jax.jit
-def _log_errors(w: Workflow, x: Array) -> tuple[Array, Array]:
+@compiled
+def _log_errors(w: RegressionWorkflow, x: Array) -> tuple[Array, Array]:
     def log_variances(x):
         return jnp.log(_variances(w, x))
 
     return log_variances(x), jax.jacfwd(log_variances)(x)
 
 
-def _errors(w: Workflow, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
+def _errors(w: RegressionWorkflow, alpha: float, beta: float) -> tuple[np.ndarray, np.ndarray]:
     cell = grid(w, [alpha], [beta], tasks=False)
     return cell.variance[0, 0], cell.relative_efficiency[0, 0]

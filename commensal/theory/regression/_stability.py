@@ -1,20 +1,21 @@
-"""How far interaction can amplify errors, and how much fresh human data forbids it."""
+"""Bounds on how far interaction amplifies errors, and the human share that prevents it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from commensal._precision import AnyArray, float64
+from commensal._compiled import compiled
+from commensal._grams import checked_grams
+from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression import _linalg
 
 
 def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "*b"]:
-    r"""Upper bound on ρ(Q) for every α, β, private and public data (THEORY 1.3).
+    r"""Upper bound on ρ(Q) for every α, β, private and public data (new here).
 
     .. math::
         ρ(Q) \le (1-φ)\,\frac{1 + \lVert \frac1K \sum_k T_k^2 \rVert^{1/2}}{2}
@@ -23,10 +24,11 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
 
     Parameters
     ----------
-    synthetic : Float[Array, "K d d"]
-        Gram matrices S_k of what each entity publishes; their mean may be rank-deficient.
+    synthetic : Float[Array, "K d d"] or int or array of int
+        Gram matrices S_k of what each model publishes; their mean may be rank-deficient. Or K,
+        or a vector of them: the second bound, whatever is published.
     human_share : Float[Array, ""]
-        φ, for fresh human data whose Gram matrix is at least the mean synthetic one.
+        Share φ in [0, 1] of fresh human data whose Gram matrix is at least the mean synthetic one.
 
     Returns
     -------
@@ -34,10 +36,20 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
         The bound, float64. It is sharp: :func:`commensal.designs.misaligned` comes as close to
         (1 + √K)/2 as one likes.
 
+    Raises
+    ------
+    ValueError
+        If K is below 1, ``human_share`` outside [0, 1], or a matrix no Gram matrix.
+
     Notes
     -----
     Stability itself is not guaranteed by `interactive`'s Lemma 1 unless synthetic data follow the
     real data; this bounds what can happen when they do not.
+
+    Proof. In coordinates where S̲ = I, Q has the nonzero eigenvalues of D P with 0 ⪯ D ⪯ I and P
+    idempotent, and ρ(D P) = ρ(D^½ P D^½) is at most the numerical radius of P, (1 + ‖P‖)/2. Here
+    ‖P‖² = ‖(1/K) Σ_k T_k²‖ <= K, because T_k ⪯ K I. Claims ``commensal.stability_bound`` and
+    ``commensal.idempotent_radius`` check it.
 
     Examples
     --------
@@ -46,12 +58,50 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
     >>> import numpy as np
     >>> print(round(float(stability_bound(np.stack([np.eye(3)] * 4))), 9))
     1.0
+
+    Four models, whatever they publish:
+
+    >>> print(float(stability_bound(4)))
+    1.5
     """
-    return _stability_bound(synthetic, human_share)
+    if is_concrete(human_share):
+        share = np.asarray(human_share)
+        if not np.all((share >= 0) & (share <= 1)):
+            raise ValueError(f"human_share must lie in [0, 1], got {human_share}")
+    return _bound(_published(synthetic), human_share)
+
+
+def _published(given: Any) -> Any:
+    """Return checked Gram matrices, or numbers of models K as float64."""
+    if not is_concrete(given):
+        return given
+    if np.ndim(given) in (0, 1):
+        k = np.asarray(given, dtype=np.float64)
+        if not np.all(k >= 1):
+            raise ValueError(f"models must be at least 1, got {given}")
+        return k
+    shape = np.shape(given)
+    if len(shape) < 3 or shape[-1] != shape[-2] or 0 in shape:
+        raise ValueError(
+            "synthetic must be K, a vector of them, or Gram matrices of shape (K, d, d), "
+            f"got shape {shape}"
+        )
+    return checked_grams({"synthetic": given}, stacklevel=4)["synthetic"]
+
+
+def _bound(published: Any, human_share: Any) -> AnyArray:
+    of = _bound_of_counts if np.ndim(published) < 2 else _stability_bound
+    return of(published, human_share)
 
 
 @float64
-@jax.jit
+@compiled
+def _bound_of_counts(models: Array, human_share: Array) -> Array:
+    return (1 - human_share) * (1 + jnp.sqrt(models)) / 2
+
+
+@float64
+@compiled
 def _stability_bound(synthetic: Array, human_share: Array) -> Array:
     mean = synthetic.mean(axis=-3)
     eigenvalues, vectors = jnp.linalg.eigh(mean)
@@ -64,30 +114,34 @@ def _stability_bound(synthetic: Array, human_share: Array) -> Array:
     return (1 - human_share) * (1 + jnp.sqrt(norm)) / 2
 
 
-def safe_human_share(entities: Any, coverage: Any = 1.0) -> Any:
-    r"""Fresh human share above which the system is stable whatever the data look like.
+def safe_human_share(models: Any, coverage: Any = 1.0) -> Any:
+    r"""Share of fresh human data above which the system is stable for any data.
 
     .. math:: φ_{safe} = \frac{b - 1}{b - 1 + c}, \qquad b = \frac{1 + \sqrt K}{2}
 
-    which is :math:`(\sqrt K - 1)/(\sqrt K + 1)` for c = 1 (THEORY 1.3).
+    which is :math:`(\sqrt K - 1)/(\sqrt K + 1)` for c = 1. New here: for c = 1 it
+    solves (1 - φ)(1 + √K)/2 = 1, the bound of :func:`stability_bound`; ``commensal.human_share`` is
+    the claim that checks it.
 
     Parameters
     ----------
-    entities : int or array of int
-        K.
+    models : int or array of int or Float[Array, "K d d"]
+        Number of models K, or a vector of such numbers. Or Gram matrices of what each model
+        publishes, for which b is their own :func:`stability_bound` and the share holds whatever the
+        *real* data look like.
     coverage : float or array
-        c > 0 with F ⪰ c S̲: how well the human data (Gram matrix F) cover every direction in
-        which models publish (mean Gram matrix S̲), at full weight. 1 where they are alike.
+        Coverage c > 0 with F ⪰ c S̲: how well the human data (Gram matrix F) cover every direction
+        in which models publish (mean Gram matrix S̲), at full weight. 1 where they are alike.
 
     Returns
     -------
     float or array
-        φ in [0, 1); 0 for K = 1.
+        Share φ in [0, 1); 0 for K = 1.
 
     Raises
     ------
     ValueError
-        If ``entities`` is below 1 or ``coverage`` is not positive.
+        If ``models`` is below 1 or no Gram matrices, or ``coverage`` is not positive.
 
     Notes
     -----
@@ -100,11 +154,10 @@ def safe_human_share(entities: Any, coverage: Any = 1.0) -> Any:
     >>> [round(safe_human_share(k), 3) for k in (2, 4, 9)]
     [0.172, 0.333, 0.5]
     """
-    k, c = np.asarray(entities, dtype=np.float64), np.asarray(coverage, dtype=np.float64)
-    if np.any(k < 1):
-        raise ValueError(f"entities must be at least 1, got {entities}")
+    c = np.asarray(coverage, dtype=np.float64)
     if not np.all(c > 0):
         raise ValueError(f"coverage must be positive, got {coverage}")
-    excess = (np.sqrt(k) - 1) / 2
+    # rounding may take the bound of identical publications below one
+    excess = np.maximum(np.asarray(_bound(_published(models), 0.0)) - 1, 0)
     share = excess / (excess + c)
     return float(share) if share.ndim == 0 else share

@@ -1,8 +1,9 @@
-r"""Generations that train for a while instead of to the minimum (THEORY 1.4).
+r"""Generations that train for a limited number of steps, not to the minimum (new here).
 
-Steps of gradient descent on the same weighted loss, from where the model stood, are linear in
+With s steps of size η and θ* the minimiser, θ_t = H θ_{t-1} + (I - H) θ*, H = (I - ηG)^s (claim
+``commensal.finite_training``). Such steps, from where the model stood, are linear in
 everything that :mod:`._state` keeps, but the d-dimensional reduction is lost: a model's estimate
-depends on its own last one, not only on the web. What is carried is, for every entity, how its
+depends on its own last one, not only on the web. What is carried is, for every model, how its
 estimate depends on the sufficient statistics :math:`\tilde X_j^\top \tilde y_j` of all real data,
 and the joint covariance given these.
 """
@@ -19,10 +20,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression._workflow import (
-    Generation,
-    Workflow,
+    GenerationData,
+    RegressionWorkflow,
     generations_of,
     gram,
     initial_generation,
@@ -35,8 +37,8 @@ from commensal.theory.regression._workflow import (
     meta_fields=["steps", "initial_steps"],
 )
 @dataclass(frozen=True)
-class Training:
-    r"""How far a generation's training goes.
+class RegressionTraining:
+    r"""Settings of a generation's training: its rate, its steps and its start.
 
     From :math:`θ_{t-1,k}`, ``steps`` of gradient descent with step size ``rate`` on half the loss
     of the workflow end at
@@ -51,16 +53,16 @@ class Training:
     Attributes
     ----------
     rate : Float[Array, ""]
-        η, in the units of 1/G; below 2 over the largest eigenvalue of any G_tk, or the steps
-        diverge.
+        Learning rate η, in units of 1/G; below 2 over the largest eigenvalue of any G_tk, or the
+        steps diverge.
     steps : int
-        s; 100 is what the language models of the paper take (its Table 9).
+        Number of gradient steps s; 100 is what the language models of the paper take (its Table 9).
     initial_rate : Float[Array, ""] or None
-        η at t = 0; None for ``rate``.
+        Learning rate η at t = 0; None for ``rate``.
     initial_steps : int or None
-        s at t = 0; None for ``steps``.
+        Number of gradient steps s at t = 0; None for ``steps``.
     base : Float[Array, "d"], Float[Array, "K d"] or None
-        Where training begins at t = 0: the pretrained base; None for 0.
+        Pretrained base, where training begins at t = 0; None for 0.
 
     Raises
     ------
@@ -69,7 +71,7 @@ class Training:
 
     Examples
     --------
-    >>> Training(rate=0.01).steps
+    >>> RegressionTraining(rate=0.01).steps
     100
     """
 
@@ -92,7 +94,7 @@ class Training:
 
 
 class _Law(NamedTuple):
-    """Of all estimates of one generation."""
+    """Joint law of all estimates of one generation."""
 
     mean: Float[Array, "K d"]
     from_real: Float[Array, "K datasets d d"]  # per statistic of real data, the public last
@@ -100,9 +102,9 @@ class _Law(NamedTuple):
 
 
 @float64
-def check(training: Training, w: Workflow) -> None:
-    """A ValueError where steps diverge, or the base has the wrong shape; only of known values."""
-    shapes = ((w.dim,), (w.entities, w.dim))
+def check(training: RegressionTraining, w: RegressionWorkflow) -> None:
+    """Raise ValueError if steps diverge or the base has the wrong shape, where values are known."""
+    shapes = ((w.dim,), (w.models, w.dim))
     if training.base is not None and jnp.shape(training.base) not in shapes:
         raise ValueError(
             f"base must have shape {shapes[0]} or {shapes[1]}, got {jnp.shape(training.base)}"
@@ -123,15 +125,15 @@ def check(training: Training, w: Workflow) -> None:
 
 
 class Filters(NamedTuple):
-    """What training does to estimates: θ_t = kept θ_{t-1} + gain b_t, whatever the training was.
+    """Effect of training on estimates: θ_t = kept θ_{t-1} + gain b_t, for any kind of training.
 
     Attributes
     ----------
     kept : Float[Array, "rounds K d d"]
-        H, per entity: at t = 0, and at every t >= 1. With time-varying weights, one round for each
-        generation after the first.
+        Matrix H of each model: at t = 0, and at every t >= 1. With time-varying weights, one round
+        for each generation after the first.
     gain : Float[Array, "rounds K d d"]
-        (I - H) G⁺.
+        Matrix (I - H) G⁺ of each model.
     """
 
     kept: Float[AnyArray, "rounds K d d"]
@@ -139,42 +141,44 @@ class Filters(NamedTuple):
 
 
 class Dependence(NamedTuple):
-    """How estimates depend on data, generation by generation, whatever the true parameters.
+    """Dependence of estimates on data in each generation, for any true parameters.
 
     Attributes
     ----------
     from_real : Float[Array, "time K datasets d d"]
         E[θ̂_k | real data] = Σ_j from_real[k, j] X_j'y_j, from a base of 0; the public dataset last.
     given_real : Float[Array, "time K d d"]
-        Covariance of each estimate given the real data: of published and fresh answers.
+        Covariance of each estimate given the real data, which published and fresh answers cause.
     """
 
     from_real: Float[AnyArray, "time K datasets d d"]
     given_real: Float[AnyArray, "time K d d"]
 
 
-def dependence(w: Workflow, training: Training | Filters, generations: int) -> Dependence:
-    r"""How estimates depend on the data at t = 0..T, if datasets may disagree.
+def dependence(
+    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+) -> Dependence:
+    r"""Compute how estimates depend on the data at t = 0..T, if datasets may disagree.
 
     Theorem 2 of `interactive` has one true parameter for all data; this is what it averages
-    over: given the data, estimates are linear in them (Theorem 1, THEORY 1.4).
+    over: given the data, estimates are linear in them (Theorem 1 and :class:`RegressionTraining`).
 
     Parameters
     ----------
-    w : Workflow
-        Constant, or with as many generations as are asked for.
-    training : Training or Filters
-        Of every generation.
+    w : RegressionWorkflow
+        System of models, constant or with as many generations as are asked for.
+    training : RegressionTraining or Filters
+        Training of every generation.
     generations : int
-        T.
+        Number of generations T.
 
     Returns
     -------
     Dependence
-        Float64. With the same parameter θ for all data the mean of an estimate is
-        :math:`\sum_j M_{kj} G_j θ` and its covariance
-        :math:`σ^2 \sum_j M_{kj} G_j M_{kj}^\top` more than ``given_real``, for M = ``from_real``
-        and the datasets' Gram matrices G_j, where all new data come from the models.
+        Dependence of the estimates on the data, float64. With the same parameter θ for all data the
+        mean of an estimate is :math:`\sum_j M_{kj} G_j θ` and its covariance :math:`σ^2 \sum_j
+        M_{kj} G_j M_{kj}^\top` more than ``given_real``, for M = ``from_real`` and the datasets'
+        Gram matrices G_j, where all new data come from the models.
 
     Raises
     ------
@@ -188,7 +192,7 @@ def dependence(w: Workflow, training: Training | Filters, generations: int) -> D
 
     >>> import numpy as np
     >>> eye = np.eye(2)
-    >>> w = Workflow(2 * eye[None], eye, eye[None], alpha=0.0, beta=1.0)
+    >>> w = RegressionWorkflow(2 * eye[None], eye, eye[None], alpha=0.0, beta=1.0)
     >>> fitted = Filters(np.zeros((2, 1, 2, 2)), np.stack([eye[None] / 2] * 2))
     >>> dependence(w, fitted, generations=1).from_real[:, 0, :, 0, 0]
     array([[0.5, 0. ],
@@ -196,41 +200,45 @@ def dependence(w: Workflow, training: Training | Filters, generations: int) -> D
     """
     if generations < 0:
         raise ValueError(f"generations must not be negative, got {generations}")
-    if isinstance(training, Training):
+    if isinstance(training, RegressionTraining):
         if training.base is not None:
             raise ValueError("base must be None: estimates are counted from it")
         check(training, w)
     else:
-        rest = (w.entities, w.dim, w.dim)
+        rest = (w.models, w.dim, w.dim)
         for name, value in training._asdict().items():
             shape = jnp.shape(value)
             if shape[1:] != rest or shape[0] < 2:
-                k, d = w.entities, w.dim
+                k, d = w.models, w.dim
                 raise ValueError(f"{name} must have shape (rounds, {k}, {d}, {d}), got {shape}")
     return _dependence(w, training, generations)
 
 
 @float64
-def _dependence(w: Workflow, training: Training | Filters, generations: int) -> Dependence:
+def _dependence(
+    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+) -> Dependence:
     return Dependence(*_dependence_jit(w, training, generations))
 
 
-def _dependence_impl(w: Workflow, training: Training | Filters, generations: int) -> Dependence:
+def _dependence_impl(
+    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+) -> Dependence:
     def read(law: _Law) -> Dependence:
         return Dependence(law.from_real, jnp.einsum("kkab->kab", law.noise))
 
-    nothing = _base(w, Training(rate=0.0))
+    nothing = _base(w, RegressionTraining(rate=0.0))
     rounds = training if isinstance(training, Filters) else filters_of(w, training)
     return _each(w, rounds, jnp.zeros(w.dim), nothing, generations, read)
 
 
-_dependence_jit = jax.jit(_dependence_impl, static_argnums=2)
+_dependence_jit = compiled(_dependence_impl, static_argnums=2)
 
 
 def trajectory(
-    w: Workflow, training: Training, theta: AnyArray, generations: int
+    w: RegressionWorkflow, training: RegressionTraining, theta: AnyArray, generations: int
 ) -> tuple[Float[Array, "time K d"], Float[Array, "time K d d"]]:
-    """Means and covariances at t = 0..T."""
+    """Means and covariances of the estimates at t = 0..T."""
     start = _base(w, training)
     rounds = filters_of(w, training)
 
@@ -240,8 +248,8 @@ def trajectory(
     return _each(w, rounds, theta, start, generations, read)
 
 
-def filters_of(w: Workflow, training: Training) -> Filters:
-    """Of gradient steps: at t = 0, and with every weight that the workflow has at t >= 1."""
+def filters_of(w: RegressionWorkflow, training: RegressionTraining) -> Filters:
+    """Filters of gradient steps, at t = 0 and at the weights of each generation t >= 1."""
     first_rate = training.rate if training.initial_rate is None else training.initial_rate
     first_steps = training.initial_steps or training.steps
     first = _filters(gram(w, initial_generation(w))[None], first_rate, first_steps)
@@ -250,14 +258,14 @@ def filters_of(w: Workflow, training: Training) -> Filters:
 
 
 def _each(
-    w: Workflow,
+    w: RegressionWorkflow,
     rounds: Filters,
     theta: Any,
     base: _Law,
     generations: int,
     read: Callable[[_Law], Any],
 ) -> Any:
-    """What ``read`` tells of the law of each generation, stacked."""
+    """Stack the values of ``read`` for the law of each generation."""
     later = generations_of(w)
     length, known = later.web_weight.shape[0], jnp.shape(rounds.kept)[0] - 1
     start = _advance(w, initial_generation(w), (rounds.kept[0], rounds.gain[0]), theta, base)
@@ -272,8 +280,8 @@ def _each(
     return jax.tree.map(lambda a, b: jnp.concatenate([a[None], b]), read(start), found)
 
 
-def _base(w: Workflow, training: Training) -> _Law:
-    k, d = w.entities, w.dim
+def _base(w: RegressionWorkflow, training: RegressionTraining) -> _Law:
+    k, d = w.models, w.dim
     base = jnp.zeros(d) if training.base is None else jnp.asarray(training.base)
     nothing = jnp.zeros((k, k, d, d))
     return _Law(jnp.broadcast_to(base, (k, d)), jnp.zeros((k, k + 1, d, d)), nothing)
@@ -282,7 +290,7 @@ def _base(w: Workflow, training: Training) -> _Law:
 def _filters(
     g: Float[Array, "*T K d d"], rate: Any, steps: int
 ) -> tuple[Float[Array, "*T K d d"], Float[Array, "*T K d d"]]:
-    """H = (I - ηG)^s and L = (I - H) G⁺ = η Σ_{i<s} (I - ηG)^i, by products of matrices alone.
+    """Return H = (I - ηG)^s and L = (I - H) G⁺ = η Σ_{i<s} (I - ηG)^i, by matrix products alone.
 
     No inverse of G, so no decision on its rank; and derivatives exist where eigenvalues coincide.
     """
@@ -296,16 +304,18 @@ def _filters(
     return h, gain
 
 
-def _advance(w: Workflow, g: Generation, filters: tuple[Array, Array], theta: Any, law: _Law):
-    """One generation of answers and training."""
+def _advance(
+    w: RegressionWorkflow, g: GenerationData, filters: tuple[Array, Array], theta: Any, law: _Law
+):
+    """Advance the law of the estimates by one generation of answers and training."""
     kept, gain = filters
-    k = w.entities
+    k = w.models
     share, fresh = g.web_weight * (1 - g.human_share), g.web_weight * g.human_share
     answered = jnp.einsum("jab,j...b->...a", g.synthetic, law.mean) / k
     real = g.private_weight * w.private + g.public_weight * w.public
     told = (real + fresh * g.human) @ theta + share * answered
     mean = _apply(kept, law.mean) + _apply(gain, told)
-    # what the web says per statistic of the real data, and what each entity sees by itself
+    # what the web says per statistic of the real data, and what each model sees by itself
     heard = share * jnp.einsum("jab,jmbc->mac", g.synthetic, law.from_real) / k
     eye = jnp.eye(w.dim)
     own = g.private_weight * jnp.einsum("km,ab->kmab", jnp.eye(k, k + 1), eye)
@@ -325,7 +335,7 @@ def _apply(matrices: Float[Array, "K d d"], vectors: Float[Array, "K d"]) -> Flo
     return jnp.einsum("kab,kb->ka", matrices, vectors)
 
 
-def _covariance(w: Workflow, law: _Law) -> Float[Array, "K d d"]:
+def _covariance(w: RegressionWorkflow, law: _Law) -> Float[Array, "K d d"]:
     real = jnp.concatenate([w.private, w.public[None]])
     through = jnp.einsum("kmab,mbc,kmdc->kad", law.from_real, w.noise**2 * real, law.from_real)
     return through + jnp.einsum("kkab->kab", law.noise)

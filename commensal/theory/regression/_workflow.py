@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from commensal._grams import GRAMS, checked_grams, is_single
 from commensal._precision import is_concrete
 
 _FIELDS = (
@@ -25,10 +26,10 @@ _FIELDS = (
 
 
 @jax.tree_util.register_pytree_with_keys_class
-class Workflow:
+class RegressionWorkflow:
     r"""K linear models that train on each other's output (`interactive`, sec. 5).
 
-    At generation :math:`t \geq 1` entity k minimises
+    At generation :math:`t \geq 1` model k minimises
 
     .. math::
         \barα β\,\lVert\tilde y_k - \tilde X_k θ\rVert^2
@@ -37,15 +38,15 @@ class Workflow:
         + φ\,\lVert y^h_t - X^h θ\rVert^2\Big],
 
     where :math:`y_{tj} = X_{tj}\hat θ_{t-1,j} + w_{tj}` is what model j published and
-    :math:`y^h_t` is fresh human data, collected anew by everybody at each generation (the
-    extension of THEORY 1.3; the paper has φ = 0). At t = 0 only the first two terms are there.
+    :math:`y^h_t` is fresh human data, collected anew by everybody at each generation (new
+    here; the paper has φ = 0). At t = 0 only the first two terms are there.
 
     Attributes
     ----------
     private : Float[Array, "K d d"]
         Gram matrices :math:`\tilde S_k = \tilde X_k^\top \tilde X_k` of the private data.
     public : Float[Array, "d d"]
-        Gram matrix :math:`S_*` of the public data that all entities share.
+        Gram matrix :math:`S_*` of the public data that all models share.
     synthetic : Float[Array, "K d d"] or Float[Array, "T K d d"]
         Gram matrices :math:`S_{tk}` of the published data, the same at every generation
         or one set per generation t = 1..T.
@@ -70,6 +71,11 @@ class Workflow:
         is not symmetric positive semidefinite. Values are checked only where they are
         known: under jit, grad or vmap just the shapes are.
 
+    Warns
+    -----
+    SinglePrecisionWarning
+        If Gram matrices in float32 have eigenvalues that are rounding: these are set to zero.
+
     Notes
     -----
     A pytree of float64 JAX arrays: ``jax.vmap``, ``jax.grad`` and ``jax.jit`` take it as an
@@ -80,8 +86,8 @@ class Workflow:
     --------
     >>> import numpy as np
     >>> gram = np.stack([np.diag([1.0, 0.0]), np.diag([0.0, 1.0])])
-    >>> w = Workflow(gram, np.eye(2), gram, alpha=0.5, beta=0.5)
-    >>> w.entities, w.dim, w.schedule_length
+    >>> w = RegressionWorkflow(gram, np.eye(2), gram, alpha=0.5, beta=0.5)
+    >>> w.models, w.dim, w.schedule_length
     (2, 2, None)
     """
 
@@ -112,10 +118,11 @@ class Workflow:
             object.__setattr__(self, name, value)
         _check_shapes(self)
         if is_concrete(self):
-            _check_values(self)
+            single = {name for name, x in zip(_FIELDS, given, strict=True) if is_single(x)}
+            _check_values(self, single)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"Workflow is immutable; use replace({name}=...)")
+        raise AttributeError(f"RegressionWorkflow is immutable; use replace({name}=...)")
 
     def __repr__(self) -> str:
         parts = ", ".join(
@@ -125,18 +132,18 @@ class Workflow:
         )
         return f"Workflow({parts})"
 
-    def replace(self, **changes: Any) -> Workflow:
-        """A copy with some fields changed; everything is checked again."""
-        return Workflow(**({name: getattr(self, name) for name in _FIELDS} | changes))
+    def replace(self, **changes: Any) -> RegressionWorkflow:
+        """Return a copy with some fields changed; everything is checked again."""
+        return RegressionWorkflow(**({name: getattr(self, name) for name in _FIELDS} | changes))
 
     @property
-    def entities(self) -> int:
-        """K, the number of models."""
+    def models(self) -> int:
+        """Number of models K."""
         return self.private.shape[-3]
 
     @property
     def dim(self) -> int:
-        """d, the dimension of the parameter."""
+        """Dimension d of the parameter."""
         return self.private.shape[-1]
 
     @property
@@ -146,10 +153,12 @@ class Workflow:
         return max(lengths.values()) if lengths else None
 
     def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], None]:
+        """Return the fields as keyed leaves, as JAX asks of a pytree."""
         return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _FIELDS], None
 
     @classmethod
-    def tree_unflatten(cls, aux: None, children: Any) -> Workflow:
+    def tree_unflatten(cls, aux: None, children: Any) -> RegressionWorkflow:
+        """Make a workflow of leaves without checks, as JAX asks of a pytree."""
         # No checks: JAX rebuilds the class around tracers, shapes and placeholders.
         self = object.__new__(cls)
         for name, value in zip(_FIELDS, children, strict=True):
@@ -157,8 +166,8 @@ class Workflow:
         return self
 
 
-class Generation(NamedTuple):
-    """Everything that one generation's refit needs (t = 0 has web = 0)."""
+class GenerationData(NamedTuple):
+    """All inputs of one generation's refit (t = 0 has web weight 0)."""
 
     private_weight: Float[Array, ""]  # (1-alpha) beta
     public_weight: Float[Array, ""]  # (1-alpha)(1-beta)
@@ -168,8 +177,8 @@ class Generation(NamedTuple):
     human: Float[Array, "d d"]
 
 
-def initial_generation(w: Workflow) -> Generation:
-    """Generation t = 0: real data only, private weight ``initial_beta``."""
+def initial_generation(w: RegressionWorkflow) -> GenerationData:
+    """Inputs of generation t = 0: real data only, private weight ``initial_beta``."""
     first = generations_of(w)
     first = jax.tree.map(lambda x: x[0], first)
     if w.initial_beta is not None:
@@ -181,8 +190,8 @@ def initial_generation(w: Workflow) -> Generation:
     )
 
 
-def generations_of(w: Workflow) -> Generation:
-    """Generations t = 1..T with a leading axis: length 1 where nothing varies, else T."""
+def generations_of(w: RegressionWorkflow) -> GenerationData:
+    """Inputs of generations t = 1..T on a leading axis, of length 1 where nothing varies."""
     length = w.schedule_length or 1
     human = w.synthetic.mean(axis=-3) if w.human is None else w.human
 
@@ -190,7 +199,7 @@ def generations_of(w: Workflow) -> Generation:
         return x if x.ndim > ndim else jnp.broadcast_to(x, (length, *x.shape))
 
     alpha, beta, phi = (spread(x, 0) for x in (w.alpha, w.beta, w.human_share))
-    return Generation(
+    return GenerationData(
         private_weight=(1 - alpha) * beta,
         public_weight=(1 - alpha) * (1 - beta),
         web_weight=alpha,
@@ -200,14 +209,14 @@ def generations_of(w: Workflow) -> Generation:
     )
 
 
-def web_gram(g: Generation) -> Float[Array, "*T d d"]:
+def web_gram(g: GenerationData) -> Float[Array, "*T d d"]:
     """Gram matrix of all newly collected data, (1-φ) S̲ + φ F."""
     phi = g.human_share[..., None, None]
     return (1 - phi) * g.synthetic.mean(axis=-3) + phi * g.human
 
 
-def gram(w: Workflow, g: Generation) -> Float[Array, "*T K d d"]:
-    """Weighted Gram matrix G_tk of everything that entity k trains on."""
+def gram(w: RegressionWorkflow, g: GenerationData) -> Float[Array, "*T K d d"]:
+    """Weighted Gram matrix G_tk of all data that model k trains on."""
 
     def scale(x: Array) -> Array:
         return x[..., None, None, None]
@@ -224,7 +233,7 @@ def _as_float64(values: Any) -> tuple[Any, ...]:
         return tuple(None if v is None else jnp.asarray(v, dtype=jnp.float64) for v in values)
 
 
-def _schedule_lengths(w: Workflow) -> dict[str, int]:
+def _schedule_lengths(w: RegressionWorkflow) -> dict[str, int]:
     constant_ndim = {"synthetic": 3, "alpha": 0, "beta": 0, "human_share": 0, "human": 2}
     return {
         name: value.shape[0]
@@ -233,12 +242,12 @@ def _schedule_lengths(w: Workflow) -> dict[str, int]:
     }
 
 
-def _check_shapes(w: Workflow) -> None:
+def _check_shapes(w: RegressionWorkflow) -> None:
     if w.private.ndim != 3 or w.private.shape[-1] != w.private.shape[-2]:
         raise ValueError(f"private must have shape (K, d, d), got {w.private.shape}")
     k, d, _ = w.private.shape
     if k == 0 or d == 0:
-        raise ValueError(f"at least one entity and one dimension are needed, got K={k}, d={d}")
+        raise ValueError(f"at least one model and one dimension are needed, got K={k}, d={d}")
     if w.public.shape != (d, d):
         raise ValueError(f"public must have shape {(d, d)} to match private, got {w.public.shape}")
     if w.synthetic.ndim not in (3, 4) or w.synthetic.shape[-3:] != (k, d, d):
@@ -259,7 +268,7 @@ def _check_shapes(w: Workflow) -> None:
         raise ValueError(f"time-varying fields must describe the same generations, got {lengths}")
 
 
-def _check_values(w: Workflow) -> None:
+def _check_values(w: RegressionWorkflow, single: set[str]) -> None:
     for name in ("alpha", "beta", "human_share", "initial_beta"):
         if getattr(w, name) is None:
             continue
@@ -268,28 +277,7 @@ def _check_values(w: Workflow) -> None:
             raise ValueError(f"{name} must lie in [0, 1], got {value}")
     if not float(w.noise) >= 0:
         raise ValueError(f"noise must be a standard deviation >= 0, got {float(w.noise)}")
-    for name in ("private", "public", "synthetic", "human"):
-        value = getattr(w, name)
-        if value is not None:
-            check_gram(np.asarray(value), name)
-
-
-def check_gram(matrices: np.ndarray, name: str) -> None:
-    """Raise ValueError naming the first matrix that is not symmetric positive semidefinite."""
-    d = matrices.shape[-1]
-    stack = matrices.reshape(-1, d, d)
-    if not np.all(np.isfinite(stack)):
-        raise ValueError(f"{name}: a Gram matrix has entries that are not finite")
-    scale = np.abs(stack).max(axis=(1, 2), initial=0.0)
-    asymmetry = np.abs(stack - stack.transpose(0, 2, 1)).max(axis=(1, 2), initial=0.0)
-    crooked = asymmetry > 1e-10 * scale
-    if crooked.any():
-        raise ValueError(f"{name}: Gram matrix {int(crooked.argmax())} is not symmetric")
-    lowest = np.linalg.eigvalsh(stack)[:, 0]
-    negative = lowest < -1e-10 * d * scale
-    if negative.any():
-        at = int(negative.argmax())
-        raise ValueError(
-            f"{name}: Gram matrix {at} is not positive semidefinite "
-            f"(smallest eigenvalue {lowest[at]:.3g})"
-        )
+    grams = {name: np.asarray(x) for name in GRAMS if (x := getattr(w, name)) is not None}
+    for name, found in checked_grams(grams, single, stacklevel=4).items():
+        if found is not grams[name]:
+            object.__setattr__(w, name, *_as_float64([found]))

@@ -1,0 +1,93 @@
+"""Read texts, and divide them into training and test data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from commensal.llm.corpora._messages import Chat
+from commensal.llm.corpora._split import held_out
+from commensal.llm.corpora._templates import Row
+from commensal.llm.corpora._units import Texts, Unit, maker, paragraphs, without_blanks
+from commensal.llm.corpora._usable import Usable
+from commensal.llm.corpora._words import word_spans
+
+if TYPE_CHECKING:
+    from commensal.llm.corpora._configs import TextCorpus
+
+
+class Opened(NamedTuple):
+    """One opened place that texts are read from, with rows or lines."""
+
+    source: str
+    """Name of the place in messages."""
+    rows: Iterable[tuple[str, Row]] = ()
+    """Position of each row ("line 7"), and its columns."""
+    lines: Iterable[str] | None = None
+    """Lines of running text, in place of rows."""
+
+
+def divided(config: TextCorpus, chat: Chat) -> Texts:
+    """Read all texts of a corpus, to train on and to test on, up to its limit.
+
+    Raises
+    ------
+    ValueError
+        If data are missing, cannot be read, or are too few; the message is one line.
+    """
+    place, apart = config.places()
+    share = config.test_share if apart is None else 0.0
+    train, test, most, notes = _divided(place, config, chat, share)
+    if apart is not None:
+        test, _, (count, _), more = _divided(apart, config, chat, 0.0)
+        most, notes = (most[0], count), notes + more
+    return Texts(train, test, most, notes)
+
+
+def _divided(place: str, config: TextCorpus, chat: Chat, share: float) -> Texts:
+    """Read the units of one place, and divide them."""
+    source, table, lines = config.opened(place)
+    rows = None
+    if lines is not None:
+        units: Iterable[Unit] = paragraphs(lines)
+    else:
+        rows = Usable(table, maker(config, chat), config.max_dropped, source)
+        units = without_blanks(rows)
+    sides: tuple[list[tuple[int, Unit]], list[tuple[int, Unit]]] = ([], [])
+    words = [0, 0]
+    size = config.prompt_words + config.completion_words if config.running else 1
+    side = 0
+    for at, unit in enumerate(units):
+        side = int(held_out(unit.key, share))
+        sides[side].append((at, unit))
+        words[side] += len(word_spans(unit.content)) if isinstance(unit.content, str) else 1
+        if config.limit is not None and sum(n // size for n in words) >= config.limit:
+            break
+    counts = [n // size for n in words]
+    if config.limit is not None:
+        counts[side] -= max(sum(counts) - config.limit, 0)
+    notes = [] if rows is None else rows.notes()
+    _check_count(counts, share, len(sides[0]) + len(sides[1]), source, config)
+    return Texts(*sides, (counts[0], counts[1]), notes)
+
+
+def _check_count(
+    counts: Sequence[int], share: float, units: int, source: str, config: TextCorpus
+) -> None:
+    """Raise ValueError if there are too few examples to train on or to hold out."""
+    total, least = sum(counts), 2 if share else 1
+    size = config.prompt_words + config.completion_words
+    running = f" of {size} words" if config.running else ""
+    if total < least:
+        held = ", one to train on and one to hold out" if least == 2 else ""
+        raise ValueError(
+            f"{source} has {total} examples{running}; at least {least} "
+            f"{'is' if least == 1 else 'are'} needed{held}"
+        )
+    if share and not all(counts):
+        what = ("paragraph" if config.running else "row") + ("s" if units != 1 else "")
+        raise ValueError(
+            f"{source} has {units:,} {what}, and with test_share = {share:g} no example"
+            f"{running} is {'left to train on' if counts[1] else 'held out'}: which are is up to "
+            f"the texts themselves; change test_share, or name {config.test_setting}"
+        )

@@ -1,0 +1,188 @@
+"""Compute grid points of a run one after another in one process, and resume each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
+
+from commensal.llm.config import GridPoint, TrainedConfig
+from commensal.llm.generation import Generation, Past
+from commensal.llm.models.training import Diverged
+from commensal.llm.opening import open_resources
+from commensal.llm.records.branch import Branch, RunDirectoryError, jsonl_gz, npy, parquet
+from commensal.llm.records.directory import RunDirectory
+from commensal.llm.records.results import config_of
+from commensal.llm.records.timing import as_lines
+from commensal.llm.resources import RunResources
+from commensal.llm.workflows import workflow_of
+from commensal.saving import append
+
+
+class Lane:
+    """Worker that computes grid points one after another in this process.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+    report : callable
+        Called with a branch and how many of its generations are done.
+    """
+
+    def __init__(self, path: Path, report: Callable[[str, float | int], None]) -> None:
+        self.directory = RunDirectory(path)
+        self.config = config_of(path, TrainedConfig)
+        self.workflow = workflow_of(self.config)
+        self.report = report
+        self._resources: RunResources | None = None
+
+    @property
+    def resources(self) -> RunResources:
+        """Resources of the run, loaded when something remains to be computed."""
+        if self._resources is None:
+            self._resources = open_resources(self.directory.path, self.config)
+        return self._resources
+
+    def run(self, point: GridPoint, first: bool) -> None:
+        """Compute generation 0 of a start, or all later generations of a grid point.
+
+        Raises
+        ------
+        RunDirectoryError
+            If a file of a generation that is there is damaged.
+        """
+        start = self.directory.branch(point.start)
+        if first:
+            if start.finished(0):
+                start.check(0)
+            else:
+                self._generation(point, start, 0, self._at_base(point), _past({}))
+            self.report(point.start, 1)
+            return
+        branch = self.directory.branch(point.name)
+        last = self.config.generations
+        at, models = -1, None
+        past = _past({0: start} | dict.fromkeys(range(1, last), branch))
+        for missing in range(1, last + 1):
+            if start.diverged(0) or any(branch.diverged(t) for t in range(1, missing)):
+                break
+            if branch.finished(missing):
+                branch.check(missing)
+                continue
+            if (reached := self._reached(branch, missing)) > at:
+                source = branch if reached else start
+                at, models = reached, self._loaded(point, source, reached)
+            while at < missing and models is not None:
+                at += 1
+                self.report(point.name, at - 1)
+                models = self._generation(point, branch, at, models, past)
+                if self.config.keep == "last":
+                    branch.drop_weights_before(at)
+        if self.config.keep == "last" and branch.finished(last):
+            branch.drop_weights_before(last)  # of one in between that was computed again
+        self.report(point.name, last)
+
+    def _at_base(self, point: GridPoint) -> list[PreTrainedModel]:
+        return [deepcopy(self.resources.base) for _ in range(self.workflow.models(point))]
+
+    def _reached(self, branch: Branch, missing: int) -> int:
+        """Find the last generation before a missing one whose weights are on disk."""
+        for t in range(missing - 1, 0, -1):
+            if branch.finished(t) and branch.weights(t, 0).exists():
+                return t
+        return 0
+
+    def _loaded(self, point: GridPoint, source: Branch, generation: int) -> list[PreTrainedModel]:
+        source.check(generation)
+        models = self._at_base(point)
+        for model, network in enumerate(models):
+            path = source.weights(generation, model)
+            try:
+                weights = load_file(path)
+            except Exception as error:
+                raise RunDirectoryError(
+                    f"{str(path)!r} is missing or damaged; {source.repair(generation)}"
+                ) from error
+            with torch.no_grad():
+                for name, parameter in network.named_parameters():
+                    parameter.copy_(weights[name])
+        return models
+
+    def _generation(
+        self,
+        point: GridPoint,
+        branch: Branch,
+        generation: int,
+        models: list[PreTrainedModel],
+        past: Past,
+    ) -> list[PreTrainedModel] | None:
+        """Compute and write one generation; return None if its training diverges."""
+        last = self.config.generations
+        made = Generation(
+            self.resources,
+            point,
+            generation,
+            models,
+            past,
+            writes_web=generation < last and self._read_later(point, generation),
+            progress=lambda share: self.report(
+                branch.path.name, max(generation - 1, 0) + 0.99 * share
+            ),
+        )
+        why = ""
+        try:
+            self.workflow.make(made)
+        except Diverged as error:
+            why = str(error)
+            made.measured("diverged", 1, model=error.model)
+        if branch.finished(generation):  # computed again, to reach weights that were not kept
+            self._same(branch, generation, parquet(made.metrics))
+            return made.models
+        with branch.writing(generation) as folder:
+            (folder / "metrics.parquet").write_bytes(parquet(made.metrics))
+            (folder / "samples.jsonl.gz").write_bytes(jsonl_gz(made.samples))
+            for name, values in made.arrays.items():
+                (folder / f"{name}.npy").write_bytes(npy(values))
+            if why:
+                (folder / "diverged.txt").write_text(why, encoding="utf-8")
+            # generation 0 is where every grid point starts, so it stays
+            elif self.config.keep != "none" or generation == 0:
+                for model, network in enumerate(made.models):
+                    weights = {n: p.detach().contiguous() for n, p in network.named_parameters()}
+                    save_file(weights, folder / f"model-{model}.safetensors")
+        append(
+            self.directory.path / "timings.jsonl", as_lines(made.clock.entries, branch.path.name)
+        )
+        return None if why else made.models
+
+    def _same(self, branch: Branch, generation: int, metrics: bytes) -> None:
+        path = branch.folder(generation) / "metrics.parquet"
+        if path.read_bytes() != metrics:
+            raise RunDirectoryError(
+                f"computed again, {str(path)!r} comes out otherwise: other versions or another "
+                "device than when it was made (environment.json); start a new run"
+            )
+
+    def _read_later(self, point: GridPoint, generation: int) -> bool:
+        if generation > 0:
+            return self.workflow.reads_web(point)
+        sharing = [s for s in self.config.grid() if s.start == point.start]
+        return any(self.workflow.reads_web(s) for s in sharing)
+
+
+def _past(folders: dict[int, Branch]) -> Past:
+    """Return the results of past generations, each read from disk once."""
+    samples: dict[int, list[dict[str, Any]]] = {}
+
+    def written(generation: int) -> list[dict[str, Any]]:
+        if generation not in samples:
+            samples[generation] = folders[generation].samples(generation)
+        return samples[generation]
+
+    return Past(written, lambda generation: folders[generation].metrics(generation))

@@ -1,0 +1,1 @@
+"""Language models: loaded or made, trained, and sampled from."""

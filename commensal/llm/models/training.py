@@ -1,0 +1,185 @@
+"""Training for one generation, as one plain loop that reads from top to bottom."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from transformers import (
+    PreTrainedModel,
+    get_constant_schedule_with_warmup,
+    get_cosine_schedule_with_warmup,
+)
+
+from commensal.llm.config import OptimisationConfig
+from commensal.llm.models.tokens import UNCOUNTED, Encoded, pad
+
+
+class Diverged(ValueError):
+    """A loss is no longer finite, so that further training would mean nothing.
+
+    Attributes
+    ----------
+    model : int or None
+        Whose, counted from 0, where that is known.
+    """
+
+    def __init__(self, message: str, model: int | None = None) -> None:
+        super().__init__(message)
+        self.model = model
+
+
+def train(
+    model: PreTrainedModel,
+    examples: Sequence[Encoded],
+    optimisation: OptimisationConfig,
+    *,
+    loss_on: str,
+    precision: str,
+    seed: int,
+    padding: int,
+    validate: Callable[[PreTrainedModel], float] | None = None,
+    every: int | None = None,
+    progress: Callable[[float | int, float | int], None] | None = None,
+) -> list[float]:
+    """Train ``model`` in place with AdamW, whose state starts afresh.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    examples : sequence of Encoded
+        Seen in a random order; again, in another one, where the steps need more.
+    optimisation : OptimisationConfig
+    loss_on : str
+        ``"text"`` or ``"completion"``.
+    precision : str
+        ``"auto"``, ``"float32"`` or ``"bfloat16"``.
+    seed : int
+        Of the order of the examples and of dropout.
+    padding : int
+        The token that fills batches.
+    validate : callable, optional
+        A loss; of the weights after every ``every`` steps and after the last, those with the
+        lowest stay in the model.
+    every : int, optional
+        By default only the last weights are there to choose from.
+    progress : callable, optional
+        Called with the steps done and their number.
+
+    Returns
+    -------
+    list of float
+        Mean loss per token, in nats, of each step.
+
+    Raises
+    ------
+    Diverged
+        At the first step whose loss is not finite.
+    """
+    torch.manual_seed(seed)
+    model.train()
+    optimiser, schedule = optimiser_for(model.parameters(), optimisation)
+    losses = []
+    best: tuple[float, list[torch.Tensor]] | None = None
+    for step, batches in enumerate(in_batches(examples, optimisation, seed), start=1):
+        padded = [pad(batch, padding, loss_on, model.device) for batch in batches]
+        # over all accumulated tokens, so that the loss does not depend on how they are split
+        counted = sum(int((batch.targets[:, 1:] != UNCOUNTED).sum()) for batch in padded)
+        total = 0.0
+        for batch in padded:
+            with autocast(model.device, precision):
+                logits = model(input_ids=batch.tokens, use_cache=False).logits
+            loss = cross_entropy(logits, batch.targets).sum() / max(counted, 1)
+            loss.backward()
+            total += loss.item()
+        require_finite(total, step, optimisation)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
+        optimiser.step()
+        schedule.step()
+        optimiser.zero_grad()
+        losses.append(total)
+        last = step == optimisation.steps
+        if validate is not None and (last or (every and step % every == 0)):
+            found = validate(model)
+            require_finite(found, step, optimisation)
+            if best is None or found < best[0]:
+                best = found, [p.detach().clone() for p in model.parameters()]
+            model.train()
+        if progress is not None:
+            progress(step, optimisation.steps)
+    if best is not None:
+        with torch.no_grad():
+            for parameter, kept in zip(model.parameters(), best[1], strict=True):
+                parameter.copy_(kept)
+    model.eval()
+    return losses
+
+
+def require_finite(
+    loss: float, step: int, optimisation: OptimisationConfig, model: int | None = None
+) -> None:
+    """Raise Diverged, with its remedy in words, if the loss of a step is not finite."""
+    if not math.isfinite(loss):
+        raise Diverged(
+            f"the loss of training step {step} of {optimisation.steps} is {loss}: the training "
+            f"diverges at a learning rate of {optimisation.learning_rate:g}; lower it",
+            model,
+        )
+
+
+def optimiser_for(
+    parameters: Iterable[torch.Tensor], optimisation: OptimisationConfig
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Make AdamW and the schedule of its learning rate."""
+    optimiser = torch.optim.AdamW(
+        list(parameters),
+        optimisation.learning_rate,
+        betas=(0.9, optimisation.second_moment),
+        weight_decay=optimisation.weight_decay,
+    )
+    warmup = round(optimisation.warmup_ratio * optimisation.steps)
+    if optimisation.schedule == "cosine":
+        return optimiser, get_cosine_schedule_with_warmup(optimiser, warmup, optimisation.steps)
+    return optimiser, get_constant_schedule_with_warmup(optimiser, warmup)
+
+
+def in_batches(
+    examples: Sequence[Encoded], optimisation: OptimisationConfig, seed: int
+) -> Iterator[list[list[Encoded]]]:
+    """Yield the accumulated batches of each step."""
+    rng = np.random.default_rng(seed)
+    order: list[int] = []
+    size = optimisation.batch_size
+    for _ in range(optimisation.steps):
+        batches = []
+        for _ in range(optimisation.accumulation):
+            while len(order) < size:
+                order += rng.permutation(len(examples)).tolist()
+            batches.append([examples[i] for i in order[:size]])
+            del order[:size]
+        yield batches
+
+
+def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Cross entropy of each next token in nats, (N, L-1); 0 where the target does not count."""
+    flat = F.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(),
+        targets[:, 1:].flatten(),
+        ignore_index=UNCOUNTED,
+        reduction="none",
+    )
+    return flat.view(targets.shape[0], -1)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Return a context for bfloat16, if it is asked for or "auto" finds that the device has it."""
+    if precision == "auto":
+        able = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        precision = "bfloat16" if able else "float32"
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)

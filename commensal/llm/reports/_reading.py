@@ -1,0 +1,211 @@
+"""A run on disk: its settings, its measurements, and how far it has come. Needs no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+from safetensors import safe_open
+
+from commensal.llm.config import ExperimentConfig, GridPoint
+from commensal.llm.records import results
+from commensal.llm.records.directory import RunDirectory
+from commensal.llm.records.results import Stop, diverged
+from commensal.llm.reports._learning import Lesson, lessons, warnings
+from commensal.llm.reports._populations import kind_of
+
+Kind = TypeVar("Kind", bound=ExperimentConfig, covariant=True)
+
+
+@dataclass(frozen=True)
+class Reading(Generic[Kind]):
+    """A run as far as it has come; ``Reading[SegmentedConfig]`` is one of that workflow."""
+
+    directory: RunDirectory
+    config: Kind
+    points: list[GridPoint]
+    metrics: pd.DataFrame
+    reached: dict[str, int]
+    """Last finished generation of each grid point that has one, before it diverged."""
+    stops: dict[str, Stop] = field(default_factory=dict)
+    """Points of the grid that diverged, by name."""
+
+    @property
+    def lessons(self) -> list[Lesson]:
+        """Names of what the models of each grid point have learnt; empty if none is trained."""
+        learnt = self.config.learnt
+        return lessons(self.metrics, self.points, learnt) if learnt else []
+
+    @property
+    def warnings(self) -> list[tuple[str, str]]:
+        """Warnings that a reader must know before any finding."""
+        return list(warnings(self.lessons, self.stops, {s.name: title(s) for s in self.points}))
+
+    @property
+    def measured(self) -> pd.DataFrame:
+        """Measurements for figures: those with a finite loss, before a grid point diverged."""
+        if self.metrics.empty:
+            return self.metrics
+        return self.metrics.loc[~self.metrics["diverged"]]
+
+    @property
+    def left_out(self) -> list[GridPoint]:
+        """Return the grid points that diverged, or whose models have learnt nothing."""
+        blank = {one.point.name for one in self.lessons if one.nothing}
+        return [s for s in self.points if s.name in blank or s.name in self.stops]
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """Measurements for findings: those of all grid points but the ones left out."""
+        metrics = self.metrics
+        for point in self.left_out:
+            of_it = pd.Series(True, index=metrics.index)
+            for name, value in point.coordinates.items():
+                of_it &= metrics[name] == value
+            metrics = metrics.loc[~of_it]
+        return metrics
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the models' own tasks, and of the public dataset last."""
+        return [corpus.name for corpus in self.config.corpora]
+
+    @property
+    def complete(self) -> int:
+        """Number of grid points that have come to the last generation."""
+        return sum(t == self.config.generations for t in self.reached.values())
+
+    @property
+    def chosen(self) -> list[GridPoint]:
+        """Grid points to show more of, of those with results."""
+        return self.config.featured([s for s in self.points if s.name in self.reached])
+
+    @property
+    def betas(self) -> list[float]:
+        """Return the β with results, the one nearest to 0.5 first, the others in order."""
+        if self.metrics.empty or "beta" not in self.metrics:
+            return []
+        known = sorted(float(b) for b in self.metrics["beta"].unique())
+        first = min(known, key=lambda b: (abs(b - 0.5), -b))
+        return [first, *(b for b in known if b != first)]
+
+
+def read_run(folder: Path) -> Reading:
+    """Read a run's grid points, and what is finished of it.
+
+    Raises
+    ------
+    RunDirectoryError
+        If the folder is no run.
+    """
+    config = results.config_of(folder)
+    directory = RunDirectory(folder)
+    points = config.grid()
+    # before what is finished is counted: of a run that goes on, all that was read counts
+    metrics, stops = results.metrics(folder), diverged(folder)
+    reached: dict[str, int] = {}
+    for point in points:
+        branch = directory.branch(point.name)
+        stop = stops[point.name].generation if point.name in stops else config.generations + 1
+        known = [t for t in range(1, stop) if branch.finished(t)]
+        if known:
+            reached[point.name] = max(known)
+        elif stop and directory.branch(point.start).finished(0):
+            reached[point.name] = 0
+    return Reading(directory, config, points, metrics, reached, stops)
+
+
+def title(point: GridPoint) -> str:
+    """Display name of a grid point.
+
+    Examples
+    --------
+    >>> title(GridPoint("", {"alpha": 0.5, "beta": 1.0}, "", 0))
+    'α = 0.5, β = 1'
+    """
+    if "population" in point.coordinates:
+        replicate = int(point.coordinates["replicate"])
+        more = f", replicate {replicate + 1}" if replicate else ""
+        return kind_of(point.coordinates).label + more
+    signs = {"alpha": "α = ", "beta": "β = ", "read_share": "β = ", "memory": "", "ecosystem": ""}
+    return ", ".join(
+        signs.get(name, f"{name} = ") + (value if isinstance(value, str) else f"{value:g}")
+        for name, value in point.coordinates.items()
+    )
+
+
+def facts(run: Reading) -> list[tuple[str, str]]:
+    """List the facts of a run, each with its name."""
+    config = run.config
+    sessions = _sessions(run.directory.path)
+    found = [("workflow", str(config.workflow_name()))]
+    found += config.facts()
+    found.append(("generations", str(config.generations)))
+    found += config.training_facts(_parameters(run))
+    found.append(("seed", str(config.seed)))
+    devices = dict.fromkeys(str(entry.get("device")) for entry in sessions)
+    if sessions:
+        last = sessions[-1]
+        names = ("commensal", "torch", "transformers", "python")
+        found.append(("device", ", ".join(devices)))
+        found.append(("versions", ", ".join(f"{n} {last[n]}" for n in names if last.get(n))))
+    if sessions and sessions[-1].get("commit"):
+        found.append(("commit", sessions[-1]["commit"][:12]))
+    return found
+
+
+def _sessions(folder: Path) -> list[dict[str, Any]]:
+    try:
+        return json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+
+
+def _parameters(run: Reading) -> int | None:
+    start = run.directory.branch(run.points[0].start)
+    for path in (start.weights(0, 0), run.directory.path / "base" / "model.safetensors"):
+        if path.is_file():
+            with safe_open(path, "numpy") as weights:
+                shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+            return sum(math.prod(shape) for shape in shapes)
+    return None
+
+
+def floors(run: Reading) -> dict[str, float]:
+    """Entropy of the known laws in nats per token, where tokens are words.
+
+    The end of a text is a token too, and certain.
+    """
+    if run.metrics.empty:
+        return {}
+    known = set(run.metrics.loc[run.metrics["metric"] == "kl", "dataset"])
+    found = {}
+    for corpus in run.config.corpora:
+        if corpus.name in known and (law := corpus.law()) is not None:
+            words = corpus.completion_words
+            entropy = law.entropy(corpus.prompt_words, corpus.prompt_words + words)
+            found[corpus.name] = entropy * words / (words + 1)
+    return found
+
+
+def corpora(run: Reading) -> list[dict[str, str]]:
+    """Describe the datasets with sizes and known entropies; empty if no model is trained."""
+    entropy, known = floors(run), run.directory.note()["corpora"]
+    found = []
+    for at, corpus in enumerate(run.config.corpora):
+        sizes = [f"{known[corpus.name][part]:,}" for part in ("train", "test")]
+        found.append(
+            {
+                "name": corpus.name,
+                "whose": run.config.whose(at),
+                "what": "; ".join([corpus.described(), *known[corpus.name].get("notes", [])]),
+                "train": sizes[0],
+                "test": sizes[1],
+                "entropy": f"{entropy[corpus.name]:.2f}" if corpus.name in entropy else "—",
+            }
+        )
+    return found

@@ -1,0 +1,97 @@
+"""Settings of a sweep: its grids, and the data of the systems on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from pydantic import Field, field_validator, model_validator
+
+from commensal._config import MIX, OUTPUT
+from commensal.designs import Amount, DesignConfig
+
+if TYPE_CHECKING:
+    from commensal.theory.regression import RegressionWorkflow
+
+Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+def _axis(count: int) -> tuple[float, ...]:
+    # the double that is nearest to the fraction: 0.3, not 3 × 0.1
+    return tuple(i / (count - 1) for i in range(count))
+
+
+class RegressionSweep(DesignConfig):
+    """Settings of a sweep; a number stands for a grid of one point.
+
+    Which data the systems have is said as in :class:`commensal.designs.DesignConfig`.
+
+    Examples
+    --------
+    >>> RegressionSweep(alpha=(0.2, 0.4), beta=0.5, models=(2, 4)).cells
+    4
+    """
+
+    alpha: tuple[Weight, ...] = Field(default=_axis(51), min_length=1, json_schema_extra=MIX)
+    """Weights α of newly collected data, a grid in [0, 1] without repetition."""
+    beta: tuple[Weight, ...] = Field(default=_axis(51), min_length=1, json_schema_extra=MIX)
+    """Weights β of private data within the real data, a grid in [0, 1] without repetition."""
+    models: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(2, 4, 8), min_length=1)
+    """Numbers of models K, each at least 1, without repetition."""
+    noise: Amount = 1.0
+    """Standard deviation σ ≥ 0 of all responses."""
+    human_share: Weight = Field(default=0.0, json_schema_extra=MIX)
+    """Share φ of fresh human data in what is newly collected, in [0, 1]."""
+    tasks: bool = Field(default=True, json_schema_extra=OUTPUT)
+    """Whether to keep ``mspe``, the error of each model on each task."""
+
+    @field_validator("alpha", "beta", "models", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        value = value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+        plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return (value,) if plain else value
+
+    @field_validator("alpha", "beta", "models")
+    @classmethod
+    def _no_repetition(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError("the same value appears twice")
+        return value
+
+    @classmethod
+    def _of_models(cls, count: int) -> dict[str, Any]:
+        return {"models": (count,)}
+
+    def _share_of_humans(self) -> Any:
+        return self.human_share
+
+    @model_validator(mode="after")
+    def _misaligned_dim(self) -> RegressionSweep:
+        given = self.dim if "dim" in self.model_fields_set else None
+        if self.design == "misaligned" and given and set(self.models) != {given}:
+            raise ValueError(
+                f"design 'misaligned' has dim = models = {', '.join(map(str, self.models))}, "
+                f"got dim = {given}"
+            )
+        return self
+
+    @property
+    def cells(self) -> int:
+        """Number of (K, α, β) cells."""
+        return len(self.alpha) * len(self.beta) * len(self.models)
+
+    def workflow(self, models: int) -> RegressionWorkflow:
+        """Return the system of ``models`` models that this sweep looks at (at α = β = 1/2).
+
+        Raises
+        ------
+        ValueError
+            If the file of Gram matrices is missing, malformed, or for another K.
+        """
+        from commensal.theory.regression import RegressionWorkflow  # which waits for JAX
+
+        grams = self.gram_matrices(models)
+        return RegressionWorkflow(
+            **grams, alpha=0.5, beta=0.5, noise=self.noise, human_share=self.human_share
+        )
