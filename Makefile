@@ -43,6 +43,8 @@ typecheck: $(INSTALLED) ## types: basedpyright
 	$(BIN)/basedpyright
 
 JOBS ?= 2 # processes that share the tests, a file each
+# One thread each: the threads of several processes on few cores wait for each other.
+pytest test-fast: export OMP_NUM_THREADS = 1
 pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 10
 

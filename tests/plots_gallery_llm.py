@@ -167,8 +167,10 @@ def segmented_distributions() -> Figure:
 
 
 def segmented_split() -> Figure:
-    rows = [(m, r, 0.1 * m, 0.06 * m, 0.04 * m) for m in (2, 4) for r in range(2)]
-    names = ["M", "replicate", "gain", "moving_less", "pooling"]
+    parts = {"gain": 0.1, "fewer_tokens": 0.06, "pooling": 0.04, "moving_less": 0.12}
+    parts["segmenting"] = -0.02
+    rows = [(m, r, *(m * share for share in parts.values())) for m in (2, 4) for r in range(2)]
+    names = ["M", "replicate", *parts]
     return plots_segmented.segmented_split(pd.DataFrame(rows, columns=names))
 
 
@@ -189,6 +191,16 @@ def web_pairing() -> Figure:
     ]
     names = ["point", "generation", "measured", "sampling", "mixture", "retrieval"]
     return plots_web.llm_web_pairing(pd.DataFrame(rows, columns=names))
+
+
+def web_law() -> Figure:
+    rows = [
+        (f"β = {b}", t, 2.0 / (t + 1) + b, 0.3, 2 / (t + 1) + b, 1.5 / (t + 1), 3 / (t + 1) + b)
+        for b in (0.5, 1)
+        for t in range(6)
+    ]
+    names = ["point", "generation", "measured", "noise", "law", "low", "high"]
+    return plots_web.llm_web_law(pd.DataFrame(rows, columns=names))
 
 
 MODELS = ["model A", "model B", "model C"]
@@ -254,6 +266,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "llm_similarity": lambda: plots_interactive.llm_similarity(llm(), NAMES),
     "llm_texts": llm_texts,
     "llm_web_disagreement": lambda: plots_web.llm_web_disagreement(web_table()),
+    "llm_web_law": web_law,
     "llm_web_pairing": web_pairing,
     "llm_web_paths": web_paths,
     "llm_web_responses": web_responses,

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from matplotlib.figure import Figure
 from safetensors import SafetensorError
 
 from commensal._checkpoint import Chunks
-from commensal.cli import _simulate
 from commensal.saving import Unsaved, _become, append, as_unsaved, save_figure, staged, whole
+from commensal.sims._simulate import write_netcdf
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -66,10 +67,12 @@ def test_another_process_that_was_faster(tmp_path: Path):
     assert (tmp_path / "theirs" / "file").read_text() == "theirs"
 
 
-class _Runs:
+class _Runs(xr.Dataset):
     """A dataset that fills the disk half-way."""
 
-    def to_netcdf(self, path: Path, engine: str) -> None:
+    __slots__ = ()
+
+    def to_netcdf(self, path: Path, **_: object) -> None:  # pyright: ignore
         Path(path).write_text("half")
         raise FULL
 
@@ -78,7 +81,7 @@ def test_simulations_figures_and_chunks_of_sweeps(tmp_path: Path, monkeypatch):
     out = tmp_path / "runs.nc"
     out.write_text("old")
     with pytest.raises(Unsaved, match="the disk is full"):
-        _simulate.write(_Runs(), out)
+        write_netcdf(_Runs(), out)
     figure = Figure()
     save_figure(figure, tmp_path / "runs.png")
     drawn = (tmp_path / "runs.png").read_bytes()

@@ -121,6 +121,25 @@ def llm_report(
     say_next(*(("pair", folder) if _can_be_paired(folder) else ("llm", "presets")))
 
 
+@llm_app.command("power", cls=Command)
+def llm_power(
+    folder: Folder,
+    replicates: Annotated[
+        int, typer.Option(min=2, help="Number of replicates of the run that is planned.")
+    ] = 5,
+) -> None:
+    """Say what a run would see with so many replicates, by the scatter of a pilot.
+
+    commensal llm run segmented --set replicates=3 --out runs/pilot
+    commensal llm power runs/pilot --replicates 12
+    """
+    from commensal.llm.reports.power import power_of, power_text
+
+    text = power_text(power_of(folder, replicates), replicates)
+    out_console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+    say_next("llm", "presets")
+
+
 def _can_be_paired(folder: Path) -> bool:
     from commensal.llm.records.results import config_of
 

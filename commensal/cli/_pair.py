@@ -10,6 +10,7 @@ import typer
 from commensal.cli._console import out_console, progress_bar, say_next, wrote
 from commensal.cli._places import check_folder
 from commensal.cli._torch import need_torch
+from commensal.saving import write
 
 _DESIGNS, _DIM, _LAYER, _TEXTS = 16, 16, -1, 1000
 
@@ -99,12 +100,25 @@ def _run(folder: Path, out: Path | None, seed: int, dim: int, layer: int, texts:
         return
     config_of(folder, TrainedConfig)  # a line about the folder comes before one about torch
     need_torch()
-    from commensal.pairing import pair_run
+    from commensal.pairing import pair_replicates, pair_run
 
+    options = {"dim": dim, "layer": layer, "texts": texts, "seed": seed}
+    out, name = out or folder / "pair", folder.resolve().name
+    if config_of(folder, TrainedConfig).replicates > 1:
+        with progress_bar("pairing") as update:
+            found = pair_replicates(folder, progress=update, **options)
+        _say(found.text)
+        for replicate, one in found.pairings.items():
+            _write(one, out / f"replicate-{replicate + 1}", f"{name}, replicate {replicate + 1}")
+        for file, table in (("scores.csv", found.scores), ("beside.csv", found.beside)):
+            write(out / file, table.to_csv(index=False).encode())
+        write(out / "findings.txt", found.text.encode())
+        wrote(out / "findings.txt")
+        return
     with progress_bar("pairing") as update:
-        found = pair_run(folder, dim=dim, layer=layer, texts=texts, seed=seed, progress=update)
+        found = pair_run(folder, progress=update, **options)
     _say(found.text)
-    _write(found, out or folder / "pair", folder.resolve().name)
+    _write(found, out, name)
 
 
 def _say(text: str) -> None:

@@ -17,8 +17,8 @@ from commensal.llm.measures import ngrams
 from commensal.llm.measures.embeddings import similarity
 from commensal.llm.measures.scoring import score
 from commensal.llm.models.sampling import sample
-from commensal.llm.models.tokens import Encoded, written_in
-from commensal.llm.models.training import Diverged, train
+from commensal.llm.models.tokens import Encoded, human_share, written_in
+from commensal.llm.models.training import Diverged, steps_of, train
 from commensal.llm.models.training_vmapped import train_together
 from commensal.llm.records.timing import Clock
 from commensal.llm.resources import RunResources, Test
@@ -112,8 +112,9 @@ class Generation:
         training: TrainingConfig | Sequence[TrainingConfig],
         *,
         passes: Sequence[int] | None = None,
+        epochs: int | None = None,
+        epoch: Sequence[int] | None = None,
         validate: Callable[[PreTrainedModel], float] | None = None,
-        every: int | Sequence[int] | None = None,
     ) -> None:
         """Train every model on its own examples, in place.
 
@@ -125,11 +126,12 @@ class Generation:
             The same for all models, or one for each.
         passes : sequence of int, optional
             For each model, a multiplier on the configured number of steps.
+        epochs : int, optional
+            Number of epochs, which takes the place of the configured number of steps.
+        epoch : sequence of int, optional
+            For each model, the number of examples of an epoch; by default all of its own.
         validate : callable, optional
-            The loss that decides which weights are kept: the best ones of those after every
-            ``every`` steps.
-        every : int or sequence of int, optional
-            By default once, at the end.
+            The loss that decides which weights are kept: the best ones of those after each epoch.
 
         Raises
         ------
@@ -138,21 +140,28 @@ class Generation:
         """
         times = passes or [1] * len(data)
         each = list(training) if isinstance(training, Sequence) else [training] * len(data)
-        plans = [
-            plan.model_copy(update={"steps": plan.steps * n})
-            for plan, n in zip(each, times, strict=True)
+        lengths: Sequence[int | None] = [None] * len(data)
+        steps = [plan.steps * n for plan, n in zip(each, times, strict=True)]
+        if epochs is not None:
+            lengths = epoch or [len(examples) for examples in data]
+            steps = [epochs * steps_of(n, plan) for n, plan in zip(lengths, each, strict=True)]
+        plans = [p.model_copy(update={"steps": n}) for p, n in zip(each, steps, strict=True)]
+        seen = [
+            _tokens(examples, plan.examples if n is None else (epochs or 0) * n)
+            for examples, plan, n in zip(data, plans, lengths, strict=True)
         ]
-        intervals = [every] * len(data) if every is None or isinstance(every, int) else every
         seeds = [seed_of(self.point.seed, "train", self.index, k) for k in range(len(data))]
         options: dict[str, Any] = {
             "loss_on": plans[0].loss_on,
             "precision": plans[0].precision,
             "padding": self.resources.padding,
         }
-        together = plans[0].together and len(data) > 1 and validate is None
+        for model, examples in enumerate(data):
+            share = human_share(examples, options["loss_on"])
+            self.measured("human_share", share, model=model)
+        together = plans[0].together and len(data) > 1 and epochs is None
         if together and all(plan == plans[0] for plan in plans):
-            tokens = sum(_seen(e, p) for e, p in zip(data, plans, strict=True))
-            with self.clock("train", None, tokens):
+            with self.clock("train", None, sum(seen)):
                 losses = train_together(
                     self.models,
                     data,
@@ -168,15 +177,15 @@ class Generation:
                 def report(step: float | int, steps: float | int, model: int = model) -> None:
                     self.progress(0.75 * (model + step / steps) / len(self.models))
 
-                with self.clock("train", model, _seen(data[model], plans[model])):
+                with self.clock("train", model, seen[model]):
                     try:
                         found = train(
                             network,
                             data[model],
                             plans[model],
                             seed=seeds[model],
+                            epoch=lengths[model],
                             validate=validate,
-                            every=intervals[model],
                             progress=report,
                             **options,
                         )
@@ -331,7 +340,6 @@ class Generation:
                 self.measured("similarity", value, model=a, other=b, dataset=test.name)
 
 
-def _seen(examples: Sequence[Encoded], plan: TrainingConfig) -> int:
-    """Estimate how many tokens the steps see."""
-    mean = sum(len(e.tokens) for e in examples) / len(examples)
-    return round(mean * plan.examples)
+def _tokens(examples: Sequence[Encoded], count: int) -> int:
+    """Estimate the number of tokens of so many of these examples."""
+    return round(count * sum(len(e.tokens) for e in examples) / len(examples))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -38,15 +37,20 @@ class Lane:
     def __init__(self, path: Path, report: Callable[[str, float | int], None]) -> None:
         self.directory = RunDirectory(path)
         self.config = config_of(path, TrainedConfig)
-        self.workflow = workflow_of(self.config)
         self.report = report
+        self._turn_to(0)
+
+    def _turn_to(self, replicate: int) -> None:
+        """Use a replicate's texts and base from here on."""
+        self._replicate = replicate
+        self.workflow = workflow_of(self.config.of_replicate(replicate))
         self._resources: RunResources | None = None
 
     @property
     def resources(self) -> RunResources:
-        """Resources of the run, loaded when something remains to be computed."""
+        """Resources of the replicate, loaded when something remains to be computed."""
         if self._resources is None:
-            self._resources = open_resources(self.directory.path, self.config)
+            self._resources = open_resources(self.directory.path, self.config, self._replicate)
         return self._resources
 
     def run(self, point: GridPoint, first: bool) -> None:
@@ -57,6 +61,8 @@ class Lane:
         RunDirectoryError
             If a file of a generation that is there is damaged.
         """
+        if (replicate := self.config.resources_of(point)) != self._replicate:
+            self._turn_to(replicate)
         start = self.directory.branch(point.start)
         if first:
             if start.finished(0):
@@ -89,7 +95,7 @@ class Lane:
         self.report(point.name, last)
 
     def _at_base(self, point: GridPoint) -> list[PreTrainedModel]:
-        return [deepcopy(self.resources.base) for _ in range(self.workflow.models(point))]
+        return [self.resources.start(k) for k in range(self.workflow.models(point))]
 
     def _reached(self, branch: Branch, missing: int) -> int:
         """Find the last generation before a missing one whose weights are on disk."""

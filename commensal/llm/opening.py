@@ -22,8 +22,17 @@ from commensal.llm.session import device_of, quiet
 from commensal.saving import staged
 
 
-def open_resources(path: Path, config: TrainedConfig) -> RunResources:
+def open_resources(path: Path, config: TrainedConfig, replicate: int = 0) -> RunResources:
     """Open the resources of a run's generations from its folder.
+
+    Parameters
+    ----------
+    path : Path
+        The run's folder.
+    config : TrainedConfig
+        Settings of the whole run.
+    replicate : int
+        Replicate whose texts and base are opened; see ``TrainedConfig.resources_of``.
 
     Raises
     ------
@@ -33,17 +42,22 @@ def open_resources(path: Path, config: TrainedConfig) -> RunResources:
         If the tokenizer or the base model is damaged.
     """
     device = device_of(config)
-    public, *tasks = corpora_of(config)
-    RunDirectory(path).check_corpora(described([public, *tasks]))
+    config = config.of_replicate(replicate)
+    corpora = corpora_of(config)
+    public, *tasks = corpora[: 1 + len(config.tasks)]
+    directory = RunDirectory(path)
+    directory.check_corpora(described(corpora, replicate))
     with quiet():
         if config.model.pretrained:
-            tokenizer = tokenizer_for(config, [public, *tasks])
-            base = base_model(config, tokenizer, public, device)
+            tokenizer = tokenizer_for(config, corpora)
+            bases = [base_model(config, tokenizer, public, device)]
         else:
-            tokenizer = loaded(AutoTokenizer.from_pretrained, str(path / "tokenizer"))
-            base = load_folder(path / "base", device)
-    base.eval()
-    return RunResources(config, public, tasks, tokenizer, base)
+            tokenizer = loaded(AutoTokenizer.from_pretrained, str(directory.tokenizer(replicate)))
+            bases = [load_folder(folder, device) for folder in directory.bases(replicate)]
+    for base in bases:
+        base.eval()
+    prompts = corpora[-1] if config.prompts is not None else None
+    return RunResources(config, public, tasks, tokenizer, bases, prompts)
 
 
 def corpora_of(
@@ -58,7 +72,7 @@ def corpora_of(
     ValueError
         If data cannot be read, or the chat template refuses messages.
     """
-    chosen = (config.public, *config.tasks) if corpora is None else corpora
+    chosen = config.read if corpora is None else corpora
     chat = None
     if config.model.pretrained and any(corpus.chat for corpus in chosen):
         chat = chat_of(tokenizer_for(config, ()))
@@ -68,35 +82,57 @@ def corpora_of(
 def prepare(
     directory: RunDirectory,
     config: TrainedConfig,
-    public: Corpus,
-    tasks: Sequence[Corpus],
+    corpora: Sequence[Corpus],
     device: torch.device,
-    report: Callable[[str, float | int], None],
+    report: Callable[[float | int], None],
+    *,
+    replicate: int = 0,
+    bases: int = 1,
 ) -> None:
-    """Write the tokenizer and the base model to disk, once."""
-    if config.model.pretrained or (directory.path / "base").exists():
-        report("base", 1)
-        return
-    tokenizer = tokenizer_for(config, [public, *tasks])
-    base = base_model(
-        config, tokenizer, public, device, lambda step, steps: report("base", step / steps)
-    )
-    report("base", 1)
-    if not (directory.path / "tokenizer").exists():
-        with staged(directory.path / "tokenizer") as folder:
-            tokenizer.save_pretrained(folder)
-    with staged(directory.path / "base") as folder:
-        base.save_pretrained(folder)
+    """Write the tokenizer and the base models of one replicate to disk, once.
+
+    Parameters
+    ----------
+    directory : RunDirectory
+    config : TrainedConfig
+        Settings of the replicate.
+    corpora : sequence of Corpus
+        The public one first.
+    device : torch.device
+    report : callable
+        Called with the share that is done.
+    replicate : int
+    bases : int
+        Number of base models, one for each model where these have their own.
+    """
+    if not config.model.pretrained:
+        tokenizer = None
+        for at in range(bases):
+            folder = directory.base(replicate, at)
+            if not folder.exists():
+                tokenizer = tokenizer or tokenizer_for(config, corpora)
+
+                def advance(step: float | int, steps: float | int, at: int = at) -> None:
+                    report((at + step / steps) / bases)
+
+                base = base_model(config.of_model(at), tokenizer, corpora[0], device, advance)
+                if not directory.tokenizer(replicate).exists():
+                    with staged(directory.tokenizer(replicate)) as temporary:
+                        tokenizer.save_pretrained(temporary)
+                with staged(folder) as temporary:
+                    base.save_pretrained(temporary)
+    report(1)
 
 
-def described(corpora: Sequence[Corpus]) -> dict[str, dict[str, Any]]:
+def described(corpora: Sequence[Corpus], replicate: int = 0) -> dict[str, dict[str, Any]]:
     """Return hash and sizes of each corpus by name, to notice when its texts change."""
+    whose = f", replicate {replicate + 1}" if replicate else ""
     found = {}
     for corpus in corpora:
         text = json.dumps([list(corpus.train), list(corpus.test)], ensure_ascii=False)
         content = hashlib.sha256(text.encode()).hexdigest()[:16]
         sizes = {"train": len(corpus.train), "test": len(corpus.test)}
-        found[corpus.name] = {"hash": content, **sizes}
+        found[corpus.name + whose] = {"hash": content, **sizes}
         if corpus.notes:
-            found[corpus.name]["notes"] = list(corpus.notes)
+            found[corpus.name + whose]["notes"] = list(corpus.notes)
     return found

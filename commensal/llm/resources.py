@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import cached_property
 from typing import NamedTuple
 
@@ -50,8 +51,10 @@ class RunResources:
     public : Corpus
     tasks : sequence of Corpus
     tokenizer : PreTrainedTokenizerBase
-    base : PreTrainedModel
-        What all models start from.
+    bases : sequence of PreTrainedModel
+        What the models start from: one for all, or one for each.
+    prompts : Corpus, optional
+        Texts whose prompts models complete; by default those of their tasks.
     """
 
     def __init__(
@@ -60,16 +63,30 @@ class RunResources:
         public: Corpus,
         tasks: Sequence[Corpus],
         tokenizer: PreTrainedTokenizerBase,
-        base: PreTrainedModel,
+        bases: Sequence[PreTrainedModel],
+        prompts: Corpus | None = None,
     ) -> None:
         self.config = config
         self.public = public
         self.tasks = tasks
         self.tokenizer = tokenizer
-        self.base = base
+        self.prompts = prompts
+        self.bases = bases
+        self.base = bases[0]
         self.padding = marks_of(tokenizer).padding
-        self.context = min(config.training.max_tokens or math.inf, context_of(base))
+        self.context = min(config.training.max_tokens or math.inf, context_of(self.base))
         self.tests = [self._test(corpus) for corpus in (*tasks, public)]
+
+    def prompts_of(
+        self, texts: Sequence[Example], count: int, rng: np.random.Generator
+    ) -> list[str]:
+        """Draw prompts of one's own texts, or of the run's prompts where it has some."""
+        known = texts if self.prompts is None else self.prompts.train
+        return [known[i].prompt for i in rng.integers(len(known), size=count)]
+
+    def start(self, model: int) -> PreTrainedModel:
+        """Return a copy of what one of the models starts from."""
+        return deepcopy(self.bases[model if len(self.bases) > 1 else 0])
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
         """Encode examples as tokens, cut at the model's context."""

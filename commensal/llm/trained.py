@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -41,34 +42,38 @@ class TrainedExperiment:
 
     def __init__(self, config: TrainedConfig) -> None:
         self.config = config
-        self._corpora: list[Corpus] = []  # the public one first
+        self._corpora: dict[int, list[Corpus]] = {}  # of each replicate, the public one first
         self._workflow: Workflow | None = None  # opened where all that it reads is here
 
     def read(self, *, download: bool = True) -> list[str]:
         """Read the corpora, and what the workflow reads beside them."""
         config = self.config
-        asked = (config.public, *config.tasks)
-        here = [corpus for corpus in asked if download or corpus.remote is None]
-        missed = [] if download else [c.remote for c in asked if c.remote is not None]
-        self._corpora = corpora_of(config, here)
+        missed = [] if download else [c.remote for c in config.read if c.remote is not None]
+        for replicate in sorted({config.resources_of(point) for point in config.grid()}):
+            its = config.of_replicate(replicate)
+            here = [c for c in its.read if download or c.remote is None]
+            self._corpora[replicate] = corpora_of(its, here)
         far = [] if download else config.downloads()
         if not far:
             self._workflow = workflow_of(config)
         if not download and not missed + far and not config.model.pretrained:
             with quiet():
-                tokenizer_for(config, self._corpora)
+                tokenizer_for(config, self._corpora[0])
         return missed + far
 
     def check(self, out: Path) -> None:
         """Check that the base is available, texts fit into it, and the disk is large enough."""
         base = base_of(self.config)
-        base.check(self._corpora)
+        base.check(self._corpora[0])
         if self._workflow is not None:
             _check_disk(self.config, self._workflow, out, base.shape())
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return hash and sizes of each corpus."""
-        return described(self._corpora)
+        found = {}
+        for replicate, corpora in self._corpora.items():
+            found |= described(corpora, replicate)
+        return found
 
     def compute(
         self,
@@ -77,21 +82,33 @@ class TrainedExperiment:
         workers: int | None,
         progress: Progress,
     ) -> None:
-        """Compute the base, then generation 0 of each start, then the grid points."""
-        config, points = self.config, self.config.grid()
+        """Compute the bases, then generation 0 of each start, then the grid points."""
+        config = self.config
+        # those that share texts and base one after another, as a worker holds one set of them
+        points = sorted(config.grid(), key=config.resources_of)
         starts: dict[str, GridPoint] = {}
         for point in points:
             starts.setdefault(point.start, point)
-        # the base counts as one generation more
-        total = 1 + len(starts) + len(points) * config.generations
+        # the base of a replicate counts as one generation more
+        total = len(self._corpora) + len(starts) + len(points) * config.generations
         done: dict[str, float | int] = {}
 
         def report(branch: str, generations: float | int) -> None:
             done[branch] = generations
             progress(sum(done.values()), total)
 
-        public, *tasks = self._corpora
-        prepare(directory, config, public, tasks, device, report)
+        assert self._workflow is not None
+        most = max(map(self._workflow.models, points)) if config.own_bases else 1
+        for replicate, corpora in self._corpora.items():
+            prepare(
+                directory,
+                config.of_replicate(replicate),
+                corpora,
+                device,
+                functools.partial(report, f"base {replicate}"),
+                replicate=replicate,
+                bases=most,
+            )
         count = workers or _workers(config, device, len(points))
         _run_jobs(directory, [list(starts.values()), points], count, report)
 

@@ -5,7 +5,8 @@ linear regression with finite training says of them, :func:`fit` finds its four 
 :func:`agreement` says how good a prediction is against predicting nothing, :func:`ceilings` how
 good any could be, :func:`table_of_means` and :func:`rule` what can be said without any theory,
 and :func:`pair_published` does all of it. :func:`pair_run` lays the theory over
-a run of language models, whose own features it takes for the datasets.
+a run of language models, whose own features it takes for the datasets, and
+:func:`pair_replicates` over every replicate of one.
 """
 
 from commensal.pairing._agreement import (
@@ -23,6 +24,7 @@ from commensal.pairing._fit import Fit, fit, fitted
 from commensal.pairing._fit_run import RunFit, RunScalars
 from commensal.pairing._judge_run import RunScores
 from commensal.pairing._pair_published import Judged, PublishedPairing, pair_published
+from commensal.pairing._pair_replicates import ReplicatesPairing, pair_replicates
 from commensal.pairing._pair_run import RunPairing, pair_losses, pair_run
 from commensal.pairing._pair_web import WebPairing, pair_web
 from commensal.pairing._prediction import Scalars, predict
@@ -38,6 +40,7 @@ __all__ = [
     "Fit",
     "Judged",
     "PublishedPairing",
+    "ReplicatesPairing",
     "RunFit",
     "RunPairing",
     "RunScalars",
@@ -54,6 +57,7 @@ __all__ = [
     "fitted",
     "pair_losses",
     "pair_published",
+    "pair_replicates",
     "pair_run",
     "pair_web",
     "predict",

@@ -122,7 +122,7 @@ def system_of(
     from commensal.llm.opening import open_resources
     from commensal.llm.records.directory import RunDirectory
 
-    resources = open_resources(folder, config)
+    resources = open_resources(folder, config, config.resources_of(points[0]))
     models = range(len(resources.tasks))
     parts: list[Sequence[Example]] = [c.train[:texts] for c in (*resources.tasks, resources.public)]
     # what each start's models wrote; real texts of the task where nobody has to read it

@@ -69,6 +69,7 @@ class RunPairing(NamedTuple):
 def pair_run(
     folder: str | Path,
     *,
+    replicate: int = 0,
     dim: int = 16,
     layer: int = -1,
     texts: int = 1000,
@@ -83,6 +84,8 @@ def pair_run(
     folder : str or Path
         Of a run of the ``interactive`` workflow. Of an unfinished one, the grid points that have
         come to the last generation are read.
+    replicate : int
+        Replicate of the run; :func:`pair_replicates` pairs all of them.
     dim : int
         d, how many principal directions of the base model's hidden states are kept.
     layer : int
@@ -123,9 +126,10 @@ def pair_run(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if min(resamples, seed) < 0:
         raise ValueError("resamples and seed must not be negative")
-    config, points, complete = _finished(folder)
+    config, points, complete = _finished(folder, replicate)
     names = tuple(corpus.name for corpus in (*config.tasks, config.public))
     metrics = metrics_of(folder)
+    metrics = metrics.loc[metrics["replicate"] == replicate]
     taught = lessons(metrics, points, [task.name for task in config.tasks])
     blank = {one.point.name for one in taught if one.nothing}
     points = [s for s in points if s.name not in blank]
@@ -148,9 +152,11 @@ def pair_run(
     notes = []
     if not complete:
         notes.append(f"Unfinished run: {len(points)} grid points have come to its last generation.")
-    for what, lost in (("Diverged", diverged(folder)), ("Not trained", blank)):
+    names_here = {point.name for point in _of_replicate(config, replicate)}
+    stopped = {name for name in diverged(folder) if name in names_here}
+    for what, lost in (("Diverged", stopped), ("Not trained", blank)):
         if lost:
-            total = len(config.grid())
+            total = len(_of_replicate(config, replicate))
             notes.append(f"{what}: {len(lost)} of {total} grid points, which are left out.")
     notes.append(
         f"{dim} directions of layer {layer} hold {share:.0%} of the variance of the base model's "
@@ -237,8 +243,12 @@ def losses_of(
     return out
 
 
-def _finished(folder: Path) -> tuple[InteractiveConfig, list[GridPoint], bool]:
-    """Return a run's configuration, its finished grid points, and whether none is still to come."""
+def _of_replicate(config: InteractiveConfig, replicate: int) -> list[GridPoint]:
+    return [point for point in config.grid() if point.replicate == replicate]
+
+
+def _finished(folder: Path, replicate: int) -> tuple[InteractiveConfig, list[GridPoint], bool]:
+    """Return a run's configuration, a replicate's finished points, and whether these are all."""
     from commensal.llm.config import InteractiveConfig
     from commensal.llm.records.directory import RunDirectory
     from commensal.llm.records.results import config_of, diverged
@@ -251,8 +261,13 @@ def _finished(folder: Path) -> tuple[InteractiveConfig, list[GridPoint], bool]:
             f"{str(folder)!r} has fresh human data in its web (human_share "
             f"{config.human_share:g}), which pair does not know"
         )
-    points = config.grid()
-    run, stopped = RunDirectory(folder), diverged(folder)
+    points = _of_replicate(config, replicate)
+    if not points:
+        raise ValueError(
+            f"{str(folder)!r} has {config.replicates} replicates, from 0 on; got {replicate}"
+        )
+    run = RunDirectory(folder)
+    stopped = diverged(folder).keys() & {point.name for point in points}
     done = [
         s
         for s in points

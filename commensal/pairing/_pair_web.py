@@ -1,29 +1,8 @@
-r"""Pairing of the mixture law with a web of language models: ‖D‖_F of `webdynamics`, eq. 2 and 4.
-
-Both laws are of :math:`V_t = E‖D^{(t)}‖_F^2` without the noise of L responses, which is measured
-and added. They have two fitted scalars each, and start from the measured value at t = 0.
-
-*Mixture* (`webdynamics` Algorithm 2, without its prior; new here). A model moves by the weight w
-towards the k posts that it draws, one by one at the rate α = 1 - (1-w)^{1/k}, and keeps the rest:
-
-.. math::
-    V_{t+1} = (1-w)^2 V_t + 2n(n-1)\,S\,\frac{N}{N-1}\Big[S_2 - \frac{w^2}{N}\Big],
-    \qquad S_2 = \frac{α\,(1-(1-w)^2)}{2-α},
-
-with N posts on the web, k = ⌊βN⌋ and S the scale: Σ_b π_b(1-π_b) in the units of the embedding.
-The paper's α = 1/k is w = 1-(1-1/k)^k → 0.632.
-
-*Retrieval* (new). Nothing is trained, so nothing but the web is carried over: a model answers from
-its own opinion, worth s posts, and from the k posts before it,
-
-.. math::
-    V_t = P \Big(\frac{s}{s+k}\Big)^2
-        + 2n(n-1)\,S \Big(\frac{k}{s+k}\Big)^2 \frac{N-k}{k(N-1)}.
-"""
+"""Pairing of two laws of ‖D‖_F with a web of language models (`webdynamics`, eq. 2 and 4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,9 +13,14 @@ from scipy.optimize import least_squares
 
 from commensal.llm.config import WebConfig
 from commensal.llm.records.results import config_of
+from commensal.llm.records.results import metrics as metrics_of
+from commensal.llm.reports._web_law import WebLaw, web_laws
+from commensal.llm.reports._web_law_text import law_sentences
 from commensal.llm.web.reading import distances
+from commensal.pairing._web_curves import mixture_law, retrieval_law
 
 _LAWS = ("mixture", "retrieval")
+_ENOUGH = 0.5  # R² that a true law must reach for a comparison to tell
 _LEAST = 1e-6  # scale that is searched, over the mean of ‖D‖_F²
 
 
@@ -82,62 +66,8 @@ class WebPairing(NamedTuple):
     """Values of ‖D‖_F in columns ``measured`` (root mean square over replicates), ``sampling``,
     ``mixture`` and ``retrieval``, by ``point`` and ``generation``."""
     text: str
-
-
-def mixture_law(
-    initial: float,
-    models: int,
-    posts: Int[np.ndarray, " T"],
-    draws: Int[np.ndarray, " T"],
-    scale: float,
-    weight: float | Float[np.ndarray, " T"],
-) -> Float[np.ndarray, " T"]:
-    """Return V_t of the mixture process, in which generation t's draws move the models to t + 1.
-
-    Parameters
-    ----------
-    initial : float
-        V_0.
-    models : int
-        n.
-    posts, draws : (T,) integers
-        N_t and k_t.
-    scale : float
-        S.
-    weight : float or (T,) floats
-        w, of all that is retrieved in one generation.
-    """
-    total, k = posts.astype(float), draws.astype(float)
-    w = np.broadcast_to(np.asarray(weight, dtype=float), total.shape)
-    rate = 1 - (1 - w) ** (1 / np.maximum(k, 1))
-    second = rate * (1 - (1 - w) ** 2) / (2 - rate)
-    fresh = np.where(total > 1, total / np.maximum(total - 1, 1) * (second - w**2 / total), 0.0)
-    noise = np.where(k > 0, 2 * models * (models - 1) * scale * fresh, 0.0)
-    kept = np.where(k > 0, (1 - w) ** 2, 1.0)
-    path = [float(initial)]
-    for q, more in zip(kept[:-1], noise[:-1], strict=True):
-        path.append(q * path[-1] + more)
-    return np.array(path)
-
-
-def retrieval_law(
-    initial: float,
-    models: int,
-    posts: Int[np.ndarray, " T"],
-    draws: Int[np.ndarray, " T"],
-    scale: float,
-    strength: float,
-) -> Float[np.ndarray, " T"]:
-    """Return V_t if only the web is carried over; parameters as of :func:`mixture_law`.
-
-    ``strength`` is s, how many posts a model's own opinion counts for. P follows from V_0.
-    """
-    total, k = posts.astype(float), draws.astype(float)
-    own = strength / (strength + k)
-    spread = (total - k) / (np.maximum(k, 1) * np.maximum(total - 1, 1))
-    noise = 2 * models * (models - 1) * scale * (1 - own) ** 2 * spread
-    apart = max(float(initial) - float(noise[0]), 0.0) / own[0] ** 2
-    return apart * own**2 + noise
+    laws: Sequence[WebLaw] = ()
+    """‖D‖_F of language shares beside the known law, where the models of the run are taught."""
 
 
 def pair_web(folder: str | Path) -> WebPairing:
@@ -162,8 +92,10 @@ def pair_web(folder: str | Path) -> WebPairing:
     Notes
     -----
     ‖D‖_F of one run fluctuates, which no law of its mean can follow: with few replicates R² stays
-    well below 1 for the true law too.
+    well below 1 for the true law too. Where the models are taught their law is known, and the text
+    says how well it predicts runs of this size that it has made itself.
     """
+    config = config_of(folder, WebConfig)
     cells = measured_cells(folder)
     length = max((len(cell.posts) for cell in cells), default=0)
     if length < 6:
@@ -207,8 +139,9 @@ def pair_web(folder: str | Path) -> WebPairing:
         _r2(observed[late], start[late]),
         table,
         "",
+        web_laws(config, metrics_of(folder), distances(folder)),
     )
-    return found._replace(text=_text(found))
+    return found._replace(text=_text(found) + _beyond(config))
 
 
 def measured_cells(folder: str | Path) -> list[WebCell]:
@@ -226,8 +159,6 @@ def measured_cells(folder: str | Path) -> list[WebCell]:
         )
     if "models" not in table:
         table["models"] = float(len(config.models))
-    if "replicate" not in table:
-        table["replicate"] = 0.0
     cells = []
     for key, part in table.groupby(["models", "read_share"]):
         models, read_share = (float(value) for value in key)
@@ -309,6 +240,15 @@ def _text(found: WebPairing) -> str:
         verdict = f"Ahead of its data the {'mixture' if ahead > 0 else 'retrieval'} law does better"
     if max(mixture.later_r2, retrieval.later_r2) < 0:
         verdict += ", but neither does as well as the mean of the later half"
+    ceilings = [law.expected.r2 for law in found.laws if law.expected is not None]
+    if not ceilings:
+        verdict += "; how well a true law would do at this size is not known"
+    elif (best := max(ceilings))[0] < _ENOUGH:
+        verdict = (
+            "Which law does better ahead of its data cannot be told at this size: even the law "
+            f"that the models were taught has R² {best[0]:.2f} there ({best[1]:.2f} to "
+            f"{best[2]:.2f})"
+        )
     size = float(np.mean(found.table["measured"] ** 2))
     none = " (the least that was searched: no noise of retrieval at all)"
     edge = {law: none if law.scale < 1.01 * _LEAST * size else "" for law in (mixture, retrieval)}
@@ -323,5 +263,21 @@ def _text(found: WebPairing) -> str:
         f"Baselines: the mean has R² 0; no change since t = 0 has {found.unchanged_r2:.2f}, on the "
         f"later half {found.later_unchanged_r2:.2f}.",
         f"{verdict}.",
+        *law_sentences(found.laws),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _beyond(config: WebConfig) -> str:
+    """Say that both laws are of another process than this run's, where they are."""
+    alike = (
+        config.retrieval.known_law
+        and config.who_reads == "all"
+        and all(model.read_share is None for model in config.models)
+    )
+    if alike:
+        return ""
+    return (
+        "Both fitted laws are of models that all draw uniformly from the whole web, the same share "
+        "each; the models of this run do not.\n"
+    )

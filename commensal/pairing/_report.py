@@ -185,9 +185,14 @@ def _published_figures(found: PublishedPairing) -> dict[str, tuple[str, Figure]]
 
 
 def _web_figures(found: WebPairing) -> dict[str, tuple[str, Figure]]:
-    from commensal.llm.reports.plots_web import llm_web_pairing
+    from commensal.llm.reports._web_law_text import law_table
+    from commensal.llm.reports.plots_web import llm_web_law, llm_web_pairing
 
-    return {"Disagreement over time": ("disagreement.png", llm_web_pairing(found.table))}
+    figures = {"Disagreement over time": ("disagreement.png", llm_web_pairing(found.table))}
+    if found.laws:
+        drawn = llm_web_law(law_table(found.laws))
+        figures["Language shares beside the law that was taught"] = ("law.png", drawn)
+    return figures
 
 
 def _png(figure: Figure) -> bytes:

@@ -90,7 +90,7 @@ def _together(together: pd.DataFrame) -> list[str]:
     )
 
 
-def verdicts(together: pd.DataFrame) -> list[str]:
+def verdicts(together: pd.DataFrame, unit: str = "cells") -> list[str]:
     r"""Return what can be told of all comparisons, and each of those that can.
 
     Examples
@@ -109,7 +109,7 @@ def verdicts(together: pd.DataFrame) -> list[str]:
     said = [
         f"Of {len(together)} comparison{'s' * (len(together) > 1)} the theory is ahead in "
         f"{count.get('ahead', 0)} and behind in {count.get('behind', 0)}; the others {UNTOLD}",
-        f"(Student's 95 % over {cells} cells, corrected for all of them).",
+        f"(Student's 95 % over {cells} {unit}, corrected for all of them).",
     ]
     for row in together.loc[together["verdict"] != UNTOLD].to_dict("records"):
         where = " -> ".join(str(row[k]) for k in ("fitted_to", "judged_on", "scope") if k in row)

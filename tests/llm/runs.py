@@ -50,7 +50,11 @@ def evolution(**more: Any) -> EvolutionConfig:
         "workflow": "evolution",
         "public": language(0),
         "tasks": [language(1)],
-        "arms": [{"population": 1}, {"population": 4, "selection": ["accuracy", "none"]}],
+        "arms": [
+            {"population": 1},
+            {"population": 4},
+            {"population": 4, "selection": "none", "reads": "pooled"},
+        ],
         "questions": {"kind": "made-up", "count": 24, "wrong": "text", "words": 2},
         "least_tokens": 2,
     }

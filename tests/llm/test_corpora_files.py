@@ -288,13 +288,14 @@ def test_openbookqa() -> None:
 
 
 @real
+@pytest.mark.filterwarnings("ignore::commensal.llm.corpora.CorpusWarning")  # headings come again
 @pytest.mark.parametrize(
     ("name", "words"), [("wikitext2_train_sample.txt", 513_000), ("tinyshakespeare.txt", 202_000)]
 )
 def test_running_texts(name: str, words: int) -> None:
     corpus = load(FileCorpus(path=str(DATA / name)), seed=0)
     count = len(corpus.train) + len(corpus.test)
-    assert abs(count * 64 - words) < 1000
+    assert abs(count * 64 - words) < 2000
     assert all(len(word_spans(e.prompt + e.completion)) == 64 for e in corpus.test)
     latin = [text for e in corpus.test if not re.search("[\u3000-\u9fff]", text := "".join(e))]
     assert len(latin) > 0.98 * len(corpus.test)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from commensal.llm.corpora import CorpusConfig, MarkovCorpus, load
+from commensal.llm.corpora import CorpusConfig, MarkovCorpus, load, load_all
 
 SETTINGS = [
     {},
@@ -117,6 +117,30 @@ def test_one_law_whatever_the_name_and_the_seed() -> None:
     assert set(first.train).isdisjoint(first.test)
     assert MarkovCorpus(law_seed=1).law().words != a.law().words
     assert (MarkovCorpus(zipf=0.5).law().transition != a.law().transition).any()
+
+
+def test_a_replicate_is_another_law_over_the_same_words() -> None:
+    configs = [MarkovCorpus(language=i, train=3, test=2) for i in (0, 1)]
+    first = load_all(configs, seed=0)
+    assert [config.of_replicate(0) for config in configs] == configs
+    for replicate in (1, 2):
+        found = load_all([config.of_replicate(replicate) for config in configs], seed=0)
+        for config, old, new in zip(configs, first, found, strict=True):
+            assert old.source is not None
+            assert new.source is not None
+            assert new.name == old.name
+            assert new.source.words == old.source.words
+            assert new.source is config.of_replicate(replicate).law()
+            assert old.source.kl_rate(new.source) > 0.3
+            assert new.source.entropy_rate == pytest.approx(old.source.entropy_rate, abs=0.3)
+            assert set(new.train).isdisjoint(old.train)
+    one, two = (configs[1].of_replicate(r).law() for r in (1, 2))
+    assert one.kl_rate(two) > 0.3
+    # a seed of words is a setting too, and goes on being it
+    words = MarkovCorpus(law_seed=3, word_seed=0)
+    assert words.law().words == configs[0].law().words
+    assert (words.law().transition != MarkovCorpus(law_seed=0).law().transition).any()
+    assert words.of_replicate(1).law().words == configs[0].law().words
 
 
 def test_examples_do_not_depend_on_how_many_are_drawn() -> None:

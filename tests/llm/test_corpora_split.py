@@ -15,7 +15,7 @@ import pytest
 from pydantic import ValidationError
 
 from commensal.llm.corpora import CorpusWarning, FileCorpus, HubCorpus, load, load_all
-from commensal.llm.corpora._split import held_out, key_of
+from commensal.llm.corpora._split import held_out, key_of, stretch
 from tests.llm.test_corpora_files import DATA, other, real, write
 
 ROWS = [{"q": f"what is {i}?", "a": f"it is {i}.", "id": i} for i in range(200)]
@@ -64,23 +64,66 @@ def test_other_formats_and_orders_hold_out_the_same_rows(ending: str, tmp_path: 
     assert sides(str(path) if ending == "json" else write(tmp_path, ending, mixed)) == first
 
 
-def test_running_text_cut_otherwise_holds_out_the_same_words(tmp_path: Path) -> None:
+def test_running_text_holds_out_its_end_however_it_is_cut(tmp_path: Path) -> None:
     paragraphs = [" ".join(f"w{100 * i + j}" for j in range(5 + i % 30)) for i in range(300)]
+    words = " ".join(paragraphs).split()
     text = tmp_path / "a.txt"
     text.write_text("\n\n".join(paragraphs) + "\n")
     lines = tmp_path / "b.txt"
     lines.write_text("\n".join(paragraphs))
-    table = write(tmp_path, "jsonl", [{"text": p} for p in paragraphs])
     known: tuple[set[str], set[str]] = (set(), set())
-    for path in (str(text), str(lines), table):
+    for path in (text, lines):
         for before, after, limit in ((16, 48, None), (3, 4, None), (1, 1, 500), (5, 90, 20)):
-            config = FileCorpus(path=path, prompt_words=before, completion_words=after, limit=limit)
+            config = FileCorpus(
+                path=str(path), prompt_words=before, completion_words=after, limit=limit
+            )
             corpus = load(config, seed=0)
             assert limit is None or len(corpus.train) + len(corpus.test) == limit
-            for words, part in zip(known, (corpus.train, corpus.test), strict=True):
-                words.update(w for e in part for w in "".join(e).split())
+            if limit is not None:
+                assert len(corpus.test) == limit // 10
+            for found, part in zip(known, (corpus.train, corpus.test), strict=True):
+                found.update(w for e in part for w in "".join(e).split())
     assert known[0].isdisjoint(known[1])
-    assert len(known[1]) > 200
+    # all but what is too short for a piece: the two ends, and nothing jumps
+    at = words.index(min(known[1], key=words.index))
+    assert known[1] <= set(words[at:])
+    assert known[0] <= set(words[:at])
+    assert abs(len(words) - at - 0.1 * len(words)) <= 17  # half of the longest paragraph
+    assert any(paragraph.startswith(words[at] + " ") for paragraph in paragraphs)
+    assert len(known[0] | known[1]) > len(words) - 14
+
+
+def test_each_replicate_holds_out_another_stretch(tmp_path: Path) -> None:
+    words = [f"w{i}" for i in range(4000)]
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(" ".join(words[at : at + 10]) for at in range(0, 4000, 10)))
+    config = FileCorpus(path=str(path), prompt_words=1, completion_words=3)
+    seen: set[str] = set()
+    for replicate in range(8):
+        corpus = load(config.of_replicate(replicate), 0)
+        test = [int(word[1:]) for e in corpus.test for word in "".join(e).split()]
+        assert test == list(range(test[0], test[0] + 400))
+        assert len(corpus.train) == 900
+        words_of_test = {f"w{i}" for i in test}
+        assert words_of_test.isdisjoint(w for e in corpus.train for w in "".join(e).split())
+        assert words_of_test.isdisjoint(seen)
+        seen |= words_of_test
+    assert load(config.of_replicate(0), 0) == load(config, 0)
+
+
+def test_each_replicate_holds_out_other_rows(tmp_path: Path) -> None:
+    config = FileCorpus(path=write(tmp_path, "jsonl", ROWS), **ASKED, test_share=0.3)
+    first, second = (set(load(config.of_replicate(r), 0).test) for r in (0, 1))
+    both = len(first & second)
+    assert first == set(load(config, 0).test)
+    # 0.3 of those of the other one, within 4 standard errors
+    assert abs(both - 0.3 * len(first)) < 4 * np.sqrt(0.21 * len(first))
+    keys = [key_of([f"text {i}"]) for i in range(20_000)]
+    chosen = np.array([[held_out(key, 0.1, r) for key in keys] for r in (1, 2)])
+    assert np.abs(chosen.mean(1) - 0.1).max() < 4 * np.sqrt(0.09 / 20_000)
+    assert abs(np.corrcoef(chosen)[0, 1]) < 4 / np.sqrt(20_000)
+    apart = config.model_copy(update={"test_path": other(tmp_path)})
+    assert load(apart.of_replicate(1), 0) == load(apart, 0)
 
 
 def test_a_text_without_line_breaks_is_divided_too(tmp_path: Path) -> None:
@@ -97,24 +140,21 @@ def test_a_text_without_line_breaks_is_divided_too(tmp_path: Path) -> None:
 
 
 def test_windows_lie_in_one_stretch_and_what_is_left_is_joined(tmp_path: Path) -> None:
-    paragraphs = [f"a{i} b{i} c{i} d{i} e{i}" for i in range(100)]
+    paragraphs = [" ".join(f"{letter}{i}" for letter in "abcdefg") for i in range(100)]
     path = tmp_path / "a.txt"
     path.write_text("\n\n".join(paragraphs))
-    corpus = load(FileCorpus(path=str(path), prompt_words=1, completion_words=3), 0)
-    train = [i for i in range(100) if not held_out(key_of([paragraphs[i]]), 0.1)]
-    stretches: list[list[str]] = []
-    for i in train:
-        if i - 1 in train:
-            stretches[-1] += paragraphs[i].split()
-        else:
-            stretches.append(paragraphs[i].split())
+    config = FileCorpus(path=str(path), prompt_words=1, completion_words=3)
+    corpus = load(config.of_replicate(1), 0)
+    first, last = stretch([7] * 100, 0.1, 1)
+    assert (first, last) == (45, 55)
     expected, rest = [], []
-    for words in stretches:
+    for part in (paragraphs[:first], paragraphs[last:]):
+        words = " ".join(part).split()
         whole = len(words) // 4 * 4
         expected += [words[at : at + 4] for at in range(0, whole, 4)]
         rest += words[whole:]
-    expected += [rest[at : at + 4] for at in range(0, len(rest) // 4 * 4, 4)]
-    assert [("".join(e)).split() for e in corpus.train] == expected
+    assert len(rest) == 6
+    assert [("".join(e)).split() for e in corpus.train] == [*expected, rest[:4]]
 
 
 def test_equal_texts_are_on_one_side(tmp_path: Path) -> None:
@@ -126,9 +166,10 @@ def test_equal_texts_are_on_one_side(tmp_path: Path) -> None:
     paragraphs = tmp_path / "a.txt"
     paragraphs.write_text("\n\n".join(f"p{i % 100} and  so\u00a0on" for i in range(400)))
     config = FileCorpus(path=str(paragraphs), prompt_words=1, completion_words=3)
-    corpus = load(config, seed=0)
+    with pytest.warns(CorpusWarning, match="120 of 360 texts of corpus 'a' are also test texts"):
+        corpus = load(config, seed=0)
     assert {e.prompt for e in corpus.train}.isdisjoint({e.prompt for e in corpus.test})
-    assert len(corpus.train) + len(corpus.test) == 400
+    assert (len(corpus.train), len(corpus.test)) == (240, 40)
 
 
 def test_the_share_is_met_on_average() -> None:
@@ -233,7 +274,9 @@ def test_real_texts_cut_otherwise() -> None:
     parts = []
     for before, after, limit in ((12, 32, None), (16, 48, 1500)):
         config = FileCorpus(path=path, prompt_words=before, completion_words=after, limit=limit)
-        corpus = load(config, seed=0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CorpusWarning)  # headings come again
+            corpus = load(config, seed=0)
         texts = [["".join(e).split() for e in part] for part in (corpus.train, corpus.test)]
         runs = [{tuple(t[i : i + 20]) for t in part for i in range(len(t) - 19)} for part in texts]
         # the encyclopaedia repeats itself here and there

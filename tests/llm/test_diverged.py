@@ -97,7 +97,8 @@ def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, 
     )
     found = {one.id: one for one in contents_of(read_run(path)).found}
     assert found["half-own"].verdict == found["best"].verdict == "cannot be told here"
-    assert found["zero-own"].told
+    assert found["zero-own"].leaning
+    assert not found["half-own"].leaning
 
 
 @pytest.mark.parametrize(
@@ -207,7 +208,7 @@ def test_the_law_of_single_tokens():
 def test_what_models_have_learnt(first: float, last: float, expected: tuple[bool, ...]):
     config = interactive(alpha=[0.5])
     rows = [
-        (0.5, 0.5, t, k, f"language{m}", metric, value)
+        (0.5, 0.5, 0.0, t, k, f"language{m}", metric, value)
         for k in (0, 1)
         for m in (1, 2)
         for t, metric, value in (
@@ -218,7 +219,7 @@ def test_what_models_have_learnt(first: float, last: float, expected: tuple[bool
             (2, "loss", last if m == k + 1 else 9.0),
         )
     ]
-    columns = ["alpha", "beta", "generation", "model", "dataset", "metric", "value"]
+    columns = ["alpha", "beta", "replicate", "generation", "model", "dataset", "metric", "value"]
     table = pd.DataFrame(rows, columns=columns)
     (one,) = lessons(table, config.grid(), ["language1", "language2"])
     assert (one.nothing, one.hardly, one.lost) == expected

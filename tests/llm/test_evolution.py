@@ -31,7 +31,8 @@ from tests.llm.test_training import model_of
 ALL = {
     "arms": [
         {"population": 1, "replicates": 2},
-        {"population": 4, "selection": ["accuracy", "loss", "random", "none"]},
+        {"population": 4, "selection": ["accuracy", "oracle", "random"]},
+        {"population": 4, "selection": "none", "reads": "pooled"},
         {"population": 4, "inheritance": "data", "noise": 0.1},
     ]
 }
@@ -69,8 +70,6 @@ def test_pairs_are_ordered():
     assert pairs([2, 0, 1])[:4] == [(2, 2), (2, 0), (2, 1), (0, 2)]
     assert len(pairs([2, 0, 1])) == 9
     assert pairs([0]) == [(0, 0)]
-    assert pairs([0], pooled=True) == [(0, 0)]
-    assert pairs([0, 1, 2, 3], pooled=True) == [(0, None), (1, None), (2, None), (3, None)]
 
 
 def test_mutation_is_uniform_and_as_large_as_each_tensor_spreads():
@@ -108,7 +107,7 @@ def test_who_has_children():
     by = setting_of(config, selection="accuracy", inheritance="full")
     assert workflow.parents(by, 3, right) == [1, 3]
     far = measured([0.2, 0.9, 0.4, 0.6], "kl", "language1")
-    assert workflow.parents(setting_of(config, selection="loss"), 3, far) == [0, 2]
+    assert workflow.parents(setting_of(config, selection="oracle"), 3, far) == [0, 2]
     alone = setting_of(config, population=1, replicate=0)
     assert workflow.parents(alone, 1, right) == [0]
     everyone = setting_of(config, selection="none", population=4)
@@ -117,6 +116,54 @@ def test_who_has_children():
     assert workflow.parents(lots, 3, right) == workflow.parents(lots, 3, far)
     drawn = {tuple(workflow.parents(lots, t, right)) for t in range(40)}
     assert len(drawn) > 8
+
+
+def origins(config: EvolutionConfig, **coordinates: Any) -> list[tuple[int, tuple[int, ...]]]:
+    right = measured([0.2, 0.9, 0.4, 0.6], "accuracy", "questions")
+    found = Evolution(config).children(setting_of(config, **coordinates), 1, right)
+    return [(child.weights, child.texts) for child in found]
+
+
+def test_selecting_pooling_and_writing_are_told_apart():
+    """Models 1 and 3 are selected: by whom the others are read is a matter of its own."""
+    arm = {"population": 4, "reads": ["one", "pooled"], "writers": ["selected", "all"]}
+    config = evolution(arms=[arm, {**arm, "selection": "none"}])
+    assert len(config.grid()) == 4 + 2  # where nobody is selected all write
+    by = {"selection": "accuracy"}
+    assert origins(config, **by, reads="one", writers="selected") == [
+        (1, (1,)), (1, (3,)), (3, (1,)), (3, (3,)),
+    ]  # fmt: skip
+    pooled = origins(config, **by, reads="pooled", writers="selected")
+    assert pooled == [(1, (1, 3)), (1, (1, 3)), (3, (1, 3)), (3, (1, 3))]
+    everyone = origins(config, **by, reads="pooled", writers="all")
+    assert everyone == [(k, (0, 1, 2, 3)) for k in (1, 1, 3, 3)]
+    lots = origins(config, **by, reads="one", writers="all")
+    assert [weights for weights, _ in lots] == [1, 1, 3, 3]
+    assert sorted(texts for _, texts in lots) == [(0,), (1,), (2,), (3,)]  # each is read once
+    own = origins(config, selection="none", reads="one")
+    assert [weights for weights, _ in own] == [0, 1, 2, 3]
+    assert sorted(texts for _, texts in own) == [(0,), (1,), (2,), (3,)]
+    assert origins(config, selection="none", reads="pooled")[2] == (2, (0, 1, 2, 3))
+
+
+def test_any_number_may_be_selected_by_any_questions():
+    quiz = {"kind": "made-up", "count": 24, "wrong": "text", "words": 2}
+    config = evolution(
+        arms=[{"population": 5, "selected": 3, "questions": ["a", "a+b"]}],
+        questions=[{**quiz, "name": "a"}, {**quiz, "name": "b"}],
+    )
+    both = pd.concat(
+        [
+            measured([0.1, 0.2, 0.3, 0.4, 0.5], "accuracy", "a"),
+            measured([0.9, 0.6, 0.4, 0.2, 0.0], "accuracy", "b"),
+        ]
+    )
+    workflow = Evolution(config)
+    assert workflow.parents(setting_of(config, questions="a"), 1, both) == [4, 3, 2]
+    # sums of 1, 0.8, 0.7, 0.6, 0.5
+    assert workflow.parents(setting_of(config, questions="a+b"), 1, both) == [0, 1, 2]
+    found = workflow.children(setting_of(config, questions="a"), 1, both)
+    assert [child.weights for child in found] == [4, 4, 4, 3, 3]  # the first five of nine pairs
 
 
 def test_sizes_and_replicates_start_alike():
@@ -139,7 +186,9 @@ def test_sizes_and_replicates_start_alike():
     ("change", "message"),
     [
         ({"arms": []}, "arms: Tuple should have at least 1 item"),
-        ({"arms": [{"population": 5}]}, "only where N is a square .* got 5"),
+        ({"arms": [{"population": 4, "selected": 5}]}, "of 4 at most as many .* got 5"),
+        ({"arms": [{"population": 4, "reads": "some"}]}, "should be 'one' or 'pooled'"),
+        ({"arms": [{"population": 4, "questions": "questions+quiz"}]}, "no questions 'quiz'"),
         ({"arms": [{"population": 4, "selection": "luck"}]}, "should be 'accuracy', 'loss'"),
         ({"arms": [{"population": 4, "noise": -1}]}, "greater than or equal to 0"),
         ({"arms": [{"population": 4, "questions": "quiz"}]}, "there are no questions 'quiz' among"),
@@ -209,11 +258,12 @@ def test_parents_are_those_of_the_metrics_and_only_they_write(finished: Path):
                 name: now[now.metric == name].sort_values("model").value.astype(int).tolist()
                 for name in ("parent_weights", "parent_texts")
             }
-            pooled = setting.coordinates["selection"] == "none"
-            children = pairs(expected, pooled=pooled)
+            children = workflow.children(setting, t, before.metrics(t - 1))
             assert found["parent_weights"] == [child.weights for child in children]
-            if not pooled or len(children) == 1:
-                assert found["parent_texts"] == [child.texts for child in children]
+            if setting.coordinates["reads"] == "one":
+                assert found["parent_texts"] == [child.texts[0] for child in children]
+            else:
+                assert found["parent_texts"] == []
             written = [r["model"] for r in before.samples(t - 1) if r["kind"] == "web"]
             assert set(written) == (set(expected) if t > 1 else set(range(len(children))))
         written = directory.branch(setting.name).samples(2)
@@ -258,9 +308,10 @@ def test_the_report(finished: Path, tmp_path: Path):
     assert "Unfinished" not in text
     for words in (
         "Populations of language models that evolve on their own texts, 7 grid points",
-        "Published findings that reproduce:",
-        "N = 4, KL from the law at the end, lower is better: selection by accuracy against lots",
-        "N = 4: pooling against one alone",
+        "of 11 published findings",
+        "KL from the law at the end, lower is better: none of the effects can be told.",
+        "N = 4: selection by accuracy against selection by lot",
+        "What selection can see",
         "standard error of about",
         "Single lineages: accuracy",
         "who inherits weights and texts answers better",
@@ -313,32 +364,43 @@ def invented(curves: dict[tuple[Kind, int], dict[str, list[float]]]) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-ALONE = Kind(1, "none", "none", "full", 0.0)
-FOUR = Kind(4, "accuracy", "quiz", "full", 0.0)
-NINE = FOUR._replace(population=9)
+ALONE = Kind(1, "none", 1, "none", "full", "one", "all", 0.0, 0.0)
+FOUR = Kind(4, "accuracy", 2, "quiz", "full", "one", "selected", 0.01, 0.0)
+NINE = FOUR._replace(population=9, selected=3)
 TEXTS = FOUR._replace(inheritance="data")
 
 
-def test_findings_from_invented_numbers():
-    table = invented(
+def invented_several(by_kind: dict[Kind, dict[str, list[float]]], count: int = 3) -> pd.DataFrame:
+    """Make replicates that differ by less than any of the changes."""
+    return invented(
         {
-            (ALONE, 0): {"accuracy": [0.5, 0.4, 0.4, 0.4, 0.40], "distinct_2": [0.5] * 5},
-            (ALONE, 1): {"accuracy": [0.5, 0.5, 0.5, 0.5, 0.49], "distinct_2": [0.5] * 5},
-            (FOUR, 0): {
-                "accuracy": [0.5, 0.52, 0.54, 0.56, 0.53],
-                "accuracy_held_out": [0.5, 0.5, 0.5, 0.5, 0.44],
-                "spread_models": [1.0, 1.0, 1.0, 1.0, 0.4],
-                "distinct_2": [0.5, 0.5, 0.5, 0.5, 0.6],
-            },
-            (NINE, 0): {"accuracy": [0.5, 0.5, 0.5, 0.5, 0.51]},
-            (TEXTS, 0): {"accuracy": [0.5, 0.50, 0.49, 0.48, 0.47]},
+            (kind, r): {name: [v + r * 1e-4 for v in values] for name, values in metrics.items()}
+            for kind, metrics in by_kind.items()
+            for r in range(count)
         }
     )
+
+
+CURVES = {
+    ALONE: {"accuracy": [0.5, 0.45, 0.45, 0.45, 0.445], "distinct_2": [0.5] * 5},
+    FOUR: {
+        "accuracy": [0.5, 0.52, 0.54, 0.56, 0.53],
+        "accuracy_held_out": [0.5, 0.5, 0.5, 0.5, 0.44],
+        "spread_models": [1.0, 1.0, 1.0, 1.0, 0.4],
+        "distinct_2": [0.5, 0.5, 0.5, 0.5, 0.6],
+    },
+    NINE: {"accuracy": [0.5, 0.5, 0.5, 0.5, 0.51]},
+    TEXTS: {"accuracy": [0.5, 0.50, 0.49, 0.48, 0.47]},
+}
+
+
+def test_findings_from_invented_numbers():
+    table = invented_several(CURVES)
     found = {one.id: one for one in findings_evolution.find(table, ["quiz"], "task", 4)}
     verdicts = {name: one.verdict for name, one in found.items()}
     assert verdicts == {
         "evolution-above-lineage": "reproduces",
-        "lineages-fall": "in part",
+        "lineages-fall": "reproduces",
         "evolution-stays": "reproduces",
         "evolution-improves": "in part",
         "larger-higher": "does not",
@@ -351,9 +413,72 @@ def test_findings_from_invented_numbers():
     }
     (first, _) = found["evolution-above-lineage"].instances
     assert first.value == pytest.approx(100 * (0.53 - 0.445))
-    assert first.numbers == "53.0 % against 44.5 % (40.0 % to 49.0 %) (+8.50 points)"
+    assert first.numbers == "53.0 % against 44.5 %: +8.50 [+8.50, +8.50]"
     (gap,) = found["gap-widens"].instances
     assert gap.value == pytest.approx(100 * ((0.53 - 0.47) - (0.52 - 0.50)))
+
+
+def test_one_replicate_of_populations_tells_nothing():
+    found = findings_evolution.find(invented_several(CURVES, 1), ["quiz"], "task", 4)
+    assert {one.verdict for one in found} == {"cannot be told here"}
+    assert {one.reason for one in found} == {"one replicate has no interval"}
+
+
+def test_an_effect_is_of_one_thing():
+    pooled = FOUR._replace(reads="pooled")
+    lots = FOUR._replace(selection="random", questions="none")
+    both = lots._replace(reads="pooled")
+    table = invented_several(
+        {kind: {"kl": [0.1] * 5} for kind in (ALONE, FOUR, pooled, lots, both)}
+    )
+    effects = {e.name: e for e in report_evolution.effects_of(Populations(table, 4))}
+    assert {name: set(effect.pairs) for name, effect in effects.items()} == {
+        "N = 4: selection by accuracy against selection by lot (2 crossings)": {
+            (FOUR, lots), (pooled, both),
+        },
+        "N = 4: pooled texts against one writer's texts (2 crossings)": {
+            (pooled, FOUR), (both, lots),
+        },
+        "N = 4: all together against one alone": {(FOUR, ALONE)},
+    }  # fmt: skip
+
+
+def test_an_effect_is_a_mean_over_crossings_in_each_replicate():
+    lots = FOUR._replace(selection="random", questions="none")
+    pooled, both = FOUR._replace(reads="pooled"), lots._replace(reads="pooled")
+    ends = {FOUR: [1.0, 2.0], lots: [0.5, 2.5], pooled: [3.0, 1.0], both: [1.0, 0.0]}
+    table = invented(
+        {
+            (kind, replicate): {"kl": [0.0] * 4 + [value]}
+            for kind, values in ends.items()
+            for replicate, value in enumerate(values)
+        }
+    )
+    known = Populations(table, 4)
+    (selection, reads) = report_evolution.effects_of(known)
+    assert selection.differences(known, "kl", "task") == pytest.approx([1.25, 0.25])
+    assert reads.differences(known, "kl", "task") == pytest.approx([1.25, -1.75])
+
+
+def test_the_signal_is_what_two_sets_of_questions_agree_on():
+    """Scores with a real variance of 1 and an error variance of 3 on either set, in points."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for t, k in np.ndindex(400, 4):
+        real = rng.normal()
+        for metric in ("accuracy", "accuracy_held_out"):
+            value = (real + 3**0.5 * rng.normal()) / 100
+            at = {"replicate": float(t), "generation": 1, "model": k, "dataset": "quiz"}
+            rows.append(FOUR._asdict() | at | {"metric": metric, "value": value})
+    signal = report_evolution._signal(Populations(pd.DataFrame(rows), 1), evolution())
+    assert signal is not None
+    ((_, *cells),) = signal.rows
+    whole, real, error, share = (float(cell.text.rstrip("%")) for cell in cells)  # pyright: ignore
+    # four standard errors of variances over 1,200 degrees of freedom
+    assert whole**2 == pytest.approx(4, rel=4 * (2 / 2400) ** 0.5 + 0.05)
+    assert error**2 == pytest.approx(3, rel=0.2)
+    assert real**2 == pytest.approx(1, abs=0.5)
+    assert share == pytest.approx(25, abs=4 * 100 * (17 / 16 / 1200) ** 0.5 / 2 + 1)
 
 
 def test_nothing_can_be_told_of_nothing():
@@ -365,5 +490,6 @@ def test_nothing_can_be_told_of_nothing():
 
 def test_kinds_from_columns():
     coordinates = evolution().grid()[1].coordinates
-    assert kind_of(coordinates) == Kind(4, "accuracy", "questions", "full", 0.0)
-    assert json.dumps(kind_of(coordinates)) == '[4, "accuracy", "questions", "full", 0.0]'
+    four = FOUR._replace(questions="questions")
+    assert kind_of(coordinates) == four
+    assert json.loads(json.dumps(kind_of(coordinates))) == list(four)

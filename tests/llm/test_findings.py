@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from commensal.llm.reports._verdicts import ONE
 from commensal.llm.reports.findings_interactive import Found, find
 
 T = 15
@@ -35,7 +36,12 @@ def published(table: int, architecture: str) -> pd.DataFrame:
 
 def as_run(rows: list[tuple]) -> pd.DataFrame:
     columns = ["alpha", "beta", "generation", "model", "dataset", "other", "metric", "value"]
-    return pd.DataFrame(rows, columns=columns).astype({"other": "Int64"})
+    return pd.DataFrame(rows, columns=columns).astype({"other": "Int64"}).assign(replicate=0.0)
+
+
+def several(metrics: pd.DataFrame, count: int = 3) -> pd.DataFrame:
+    """Make replicates that are all alike."""
+    return pd.concat([metrics.assign(replicate=float(r)) for r in range(count)])
 
 
 def likeness() -> pd.DataFrame:
@@ -59,19 +65,22 @@ def found_in(metrics: pd.DataFrame, models: int = 2, generations: int = T) -> di
     [(7, "Llama-3.2-1B", {"best"}), (8, "OPT-350m", set())],
 )
 def test_in_the_tables_of_two_models(table: int, architecture: str, unlike: set[str]):
+    """The paper has one run of each: nothing is told by it, and the numbers are as it says."""
     found = found_in(published(table, architecture))
-    told = {name for name, one in found.items() if one.instances}
-    assert told == set(found) - {"homogenisation", "public-homogenisation"}
-    assert {name for name in told if found[name].verdict != "reproduces"} == unlike
+    said = {name for name, one in found.items() if one.instances}
+    assert said == set(found) - {"homogenisation", "public-homogenisation"}
+    assert {one.verdict for one in found.values()} == {"cannot be told here"}
+    assert all(i.why == ONE for name in said for i in found[name].instances)
+    assert {name for name in said if not all(i.leans for i in found[name].instances)} == unlike
 
 
 def test_the_best_setting_of_the_llama_runs_is_another_one():
-    (only,) = found_in(published(7, "Llama-3.2-1B"))["best"].instances
-    assert only.numbers == "2.15; the least of the others 2.05 at α = 0.5, β = 1"
+    ahead = [i for i in found_in(published(7, "Llama-3.2-1B"))["best"].instances if not i.leans]
+    assert [(i.where, i.numbers) for i in ahead] == [("against α = 0.5, β = 1", "+0.10")]
 
 
 def test_in_the_table_of_three_models():
-    found = found_in(published(4, "Llama-3.2-1B"), models=3)
+    found = found_in(several(published(4, "Llama-3.2-1B")), models=3)
     assert found["one-own"].verdict == "reproduces"
     assert len(found["half-other"].instances) == 6
     assert found["half-other"].verdict == "in part"  # 3.1 → 3.0 counts as none
@@ -79,7 +88,7 @@ def test_in_the_table_of_three_models():
 
 
 def test_in_the_table_of_similarities():
-    found = found_in(likeness())
+    found = found_in(several(likeness()))
     assert found["homogenisation"].verdict == "reproduces"
     assert len(found["homogenisation"].instances) == 4
     assert found["public-homogenisation"].verdict == "reproduces"
@@ -88,13 +97,12 @@ def test_in_the_table_of_similarities():
 
 def made(change: dict[tuple[float, int, int], float], beta: float = 0.5) -> pd.DataFrame:
     """Losses that start at 3, from changes by (α, model, task)."""
-    return as_run(
-        [
-            (alpha, beta, t, model, f"task{task + 1}", None, "loss", 3 + (t > 0) * value)
-            for (alpha, model, task), value in change.items()
-            for t in (0, T)
-        ]
-    )
+    rows = [
+        (alpha, beta, t, model, f"task{task + 1}", None, "loss", 3 + (t > 0) * value)
+        for (alpha, model, task), value in change.items()
+        for t in (0, T)
+    ]
+    return several(as_run(rows))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +135,7 @@ def test_beta_0_is_not_judged():
 
 
 def test_unfinished_settings_do_not_count():
-    rows = published(8, "OPT-350m")
+    rows = several(published(8, "OPT-350m"))
     half = (rows["alpha"] == 0.5) & (rows["generation"] == T)
     found = found_in(rows.loc[~half])
     for name in ("half-other", "half-own", "best"):
@@ -147,3 +155,16 @@ def test_public_losses_are_told_apart():
     public["value"] = rng.normal(3, 0.1, len(public))
     remark = found_in(pd.concat([rows, public]))["best"].remark
     assert remark.startswith("With the losses on the public data counted too, α = ")
+
+
+def test_an_interval_decides_and_a_bare_sign_does_not():
+    """Changes of -0.5, -0.4 and 0.0: the mean is -0.3, and the interval holds -0.1."""
+    cells = {(0.5, k, m): -0.5 for k in (0, 1) for m in (0, 1)}
+    one, *others = (part for _, part in made(cells).groupby("replicate"))
+    others[0].loc[others[0]["generation"] == T, "value"] = 2.6
+    others[1].loc[others[1]["generation"] == T, "value"] = 3.0
+    found = found_in(pd.concat([one, *others]))["half-other"]
+    assert found.verdict == "cannot be told here"
+    assert all(i.leans for i in found.instances)
+    assert "replicates would do" in found.reason
+    assert found.leaning == "2 of 2 means are as published"

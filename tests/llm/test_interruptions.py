@@ -158,7 +158,7 @@ def test_one_model_alone_through_kills(tmp_path: Path, monkeypatch):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_with_the_next_command(copy, monkeypatch, capsys, number: int, code: int):
-    monkeypatch.setattr(trained, "prepare", lambda *_: os.kill(os.getpid(), number))
+    monkeypatch.setattr(trained, "prepare", lambda *_, **__: os.kill(os.getpid(), number))
     before = signal.getsignal(signal.SIGTERM)
     # where tests run in the background, Ctrl-C is ignored from the start
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -124,6 +124,30 @@ def test_shots_and_held_out_questions_are_asked_nowhere_else(tmp_path: Path):
     assert load_questions(config, TASK, 1, 0.25).asked != found.asked
 
 
+def test_shots_of_another_file_leave_every_question_to_be_asked(tmp_path: Path):
+    rows = [{"q": f"{i}?", "c": ["x", "y"], "a": i % 2} for i in range(20)]
+    solved = [{"q": f"{i}?", "c": ["x", "y"], "a": i % 2} for i in (3, 7, *range(100, 108))]
+    config = FileQuestions.model_validate(
+        {"path": written(tmp_path / "q.jsonl", rows), "prompt": "q", "choices": "c", "answer": "a"}
+        | {"shots": 10, "shots_path": written(tmp_path / "s.jsonl", solved)}
+    )
+    found = load_questions(config, TASK, 0, 0.3)
+    shown = {shot.prompt for shot in found.shots}
+    assert shown == {row["q"] for row in solved}
+    # all but the two that are solved
+    prompts = {q.choices[0].prompt for q in found.asked + found.held_out}
+    assert prompts == {row["q"] for row in rows} - shown
+    few = config.model_copy(update={"shots": 3})
+    assert len(load_questions(few, TASK, 0, 0.3).shots) == 3
+    assert load_questions(few, TASK, 1, 0.3).shots != load_questions(few, TASK, 0, 0.3).shots
+    none = load_questions(config.model_copy(update={"shots": 0}), TASK, 0, 0.3)
+    assert len(none.asked + none.held_out) == 20
+    with pytest.raises(ValueError, match=r"s.jsonl' has 10 questions, and 11 are to be shots"):
+        load_questions(config.model_copy(update={"shots": 11}), TASK, 0, 0.3)
+    with pytest.raises(ValidationError, match=r"must end in \.jsonl"):
+        FileQuestions.model_validate(config.model_dump() | {"shots_path": "s.txt"})
+
+
 def test_the_same_questions_are_held_out_whatever_is_read(tmp_path: Path):
     rows = [{"q": f"what is {i}?", "c": ["x", f"y{i}"], "a": i % 2} for i in range(200)]
 
@@ -202,11 +226,18 @@ def test_sets_by_name_fit_their_datasets(name: str, tmp_path: Path, monkeypatch)
     rows = [LIKE[name] | {asked: f"{i}: {LIKE[name][asked]}"} for i in range(40)]
     parquet.write_table(pyarrow.Table.from_pylist(rows), file)
     local = {"dataset": str(file.parent), "subset": None, "revision": None}
+    if QUESTIONS[name].shots_split is not None:
+        others = [row | {asked: f"x{row[asked]}"} for row in rows[:6]]
+        file = file.with_name("train-00000-of-00001.parquet")
+        parquet.write_table(pyarrow.Table.from_pylist(others), file)
+        local["shots_split"] = "train"  # of a folder, "dev" is but another name of "validation"
     found = load_questions(QUESTIONS[name].model_copy(update=local), TASK, 0, 0.5)
     assert found.name == name
     prompt, completion = found.asked[0].right
     assert (re.sub(r"\d+: (?=\w)", "", prompt, count=1), completion) == RIGHT[name]
     assert len(found.shots) == {"mmlu": 5, "winogrande": 5}.get(name, 0)
+    assert all("x" in shot.prompt[:12] for shot in found.shots)
+    assert len(found.asked) + len(found.held_out) == 40
 
 
 def test_sets_by_name_are_settings():

@@ -20,7 +20,7 @@ from commensal.llm.models.tokens import Encoded
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of, metrics
 from commensal.llm.reports import write_report
-from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._intervals import mean_of, replicates_to_tell
 from commensal.llm.reports._reading import read_run
 from commensal.llm.reports.findings_remedies import RemedyCurves, curves
 from commensal.llm.reports.remedies import findings
@@ -255,10 +255,41 @@ def test_delays_are_generations_to_the_same_level():
     fine = [[0.0, 0, 0, 0, 0]]
     fast = [[0.0, 4, 4, 4, 4]]
     found = known({"none": usual, "slow": slow, "fine": fine, "fast": fast})
-    assert found.delay("slow") == (2.0, False)
-    assert found.delay("fine") == (2.0, True)
-    assert found.delay("fast") == (-1.5, False)
-    assert math.isnan(known({"none": fine, "slow": usual}).delay("slow")[0])
+    assert found.delay("slow").mean.value == 2
+    assert found.delay("fine").mean.value == 2
+    assert [found.delay(name).bounds for name in ("slow", "fine", "fast")] == [0, 1, 0]
+    assert found.delay("fast").mean.value == -1.5
+    assert math.isnan(known({"none": fine, "slow": usual}).delay("slow").mean.value)
+
+
+def test_delays_are_of_each_lineage_and_have_an_interval():
+    """Half-way is 2 of the first lineage and 20 of the second; delays of 1 and 2 generations."""
+    usual = [[0.0, 1, 2, 3, 4], [0.0, 10, 20, 30, 40]]
+    slow = [[0.0, 0, 1, 2, 3], [0.0, 0, 0, 10, 20]]
+    found = known({"none": usual, "slow": slow}).delay("slow")
+    assert found.mean == mean_of([1.0, 2.0])
+    assert (found.bounds, found.lineages) == (0, 2)
+    never = known({"none": usual, "slow": [slow[0], [0.0] * 5]}).delay("slow")
+    assert never.mean.value == 1.5  # at least
+    assert math.isnan(never.mean.low)
+    assert (never.bounds, never.lineages) == (1, 2)
+
+
+def test_how_many_lineages_would_do():
+    """Runs of that many tell the difference about four times in five, those of half as many not."""
+    values = np.array([0.9, -0.5, 1.8, 0.2, 1.1])
+    rng = np.random.default_rng(0)
+    for comparisons in (1, 6):
+        needed = replicates_to_tell(values, comparisons=comparisons)
+        assert needed is not None
+        shares = []
+        for count in (needed, needed // 2):
+            drawn = rng.normal(values.mean(), values.std(ddof=1), (2000, count))
+            shares.append(np.mean([mean_of(run, comparisons).sign == 1 for run in drawn]))
+        assert 0.75 < shares[0] < 0.9
+        assert shares[1] < 0.6
+    assert replicates_to_tell([1.0]) is replicates_to_tell([1.0, -1.0]) is None
+    assert replicates_to_tell([1.0, math.nan]) is replicates_to_tell([0.001, -0.1, 0.1]) is None
 
 
 def test_a_single_lineage_has_no_interval():
@@ -273,6 +304,7 @@ def test_findings_of_made_up_curves():
     config = RemediesConfig.model_validate(
         {
             "workflow": "remedies",
+            "human_texts": "seen",
             "public": language(0),
             "tasks": [language(1)],
             "remedies": [
@@ -293,8 +325,9 @@ def test_findings_of_made_up_curves():
     assert found["noise-costs"] == "reproduces"
     assert found["accelerates"] == "reproduces"
     assert found["rare"] == "cannot be told here"
-    straight = known({"none": [[1.0, 2, 3, 4]] * 3, "human": none, "noise": none})
-    found = {f.id: f.verdict for f in findings({"loss": straight, "kl": straight}, config)}
+    slower = [[1.0, 2.0, 2.5, 2.7], [1.0, 2.1, 2.6, 2.8], [1.0, 1.9, 2.4, 2.6]]
+    losses = known({"none": slower, "human": none, "noise": none})
+    found = {f.id: f.verdict for f in findings({"loss": losses, "kl": losses}, config)}
     assert found["accelerates"] == "does not"
 
 
@@ -302,7 +335,7 @@ def test_the_report(finished: Path, tmp_path: Path):
     page = write_report(finished, tmp_path / "r.html").read_text()
     for name in ("half human", "Where each remedy ends", "delay", "Against no remedy"):
         assert name in page
-    assert page.count("data:image/webp") == 2
+    assert page.count("data:image/webp") == 3
 
 
 def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
@@ -317,7 +350,8 @@ def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
 
 
 def test_defaults_are_the_articles():
-    given = RemediesConfig(tasks=(remedies().tasks[0],), public=remedies().public).remedies
+    small = remedies()
+    given = RemediesConfig(tasks=small.tasks, public=small.public, human_texts="seen").remedies
     assert given[0].nothing
     assert {r.human_share for r in given} == {0.0, 0.05, 0.2}
     assert isinstance(given[4].filter, NearDuplicates)

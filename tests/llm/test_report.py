@@ -97,7 +97,7 @@ def test_a_finished_run(finished: Path, tmp_path: Path):
         "2 language models that train on each other's texts, 6 grid points, 1 generation." in text
     )
     assert re.search(r"from scratch; [\d,]{6,} parameters", text)
-    assert re.search(r"Published findings that reproduce: \d of 9\.", text)
+    assert re.search(r"One replicate: of 8 published findings none can be told\.", text)
     for heading in ("Published findings", "Losses over the generations", "Timings", "Samples"):
         assert heading in text
     page = path.read_text(encoding="utf-8")
@@ -134,7 +134,7 @@ def test_an_unfinished_run_says_so(copy: Path):
     text = text_of(write_report(copy))
     assert "Unfinished: 5 of 6 grid points have come to generation 1" in text
     reading = read_run(copy)
-    kinds = {c.point.name: c.kind for c in changes(reading)}
+    kinds = {c.point.name: c.kind() for c in changes(reading)}
     assert kinds["alpha=0.5,beta=0.5"] == ""
     (half, _) = loss_tables(reading, changes(reading))
     assert half.caption == "β = 0.5"

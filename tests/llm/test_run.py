@@ -36,7 +36,8 @@ def finished(tmp_path_factory) -> Path:
 def test_a_run_is_a_tidy_table(finished: Path):
     table = pd.read_parquet(finished / "metrics.parquet")
     assert list(table.columns) == [
-        "alpha", "beta", "generation", "model", "dataset", "other", "metric", "value", "diverged",
+        "alpha", "beta", "replicate", "generation", "model", "dataset", "other", "metric", "value",
+        "diverged",
     ]  # fmt: skip
     assert not table.diverged.any()
     losses = table[table.metric == "loss"]

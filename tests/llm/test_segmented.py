@@ -16,9 +16,10 @@ from pydantic import ValidationError
 
 from commensal.cli._console import in_one_line
 from commensal.llm import resume, run
-from commensal.llm.config import hill_shannon, segment_counts, validated
+from commensal.llm.config import OptimisationConfig, hill_shannon, segment_counts, validated
 from commensal.llm.generation import Generation, Past
-from commensal.llm.models.blocks import block_losses
+from commensal.llm.models.blocks import as_examples, block_losses
+from commensal.llm.models.training import in_batches
 from commensal.llm.opening import open_resources
 from commensal.llm.presets import read_config
 from commensal.llm.records.directory import RunDirectory
@@ -61,22 +62,27 @@ def stage_of(resources, setting, generation: int = 0, written=None) -> Generatio
 # Settings
 
 
-def test_every_ecosystem_is_a_setting_and_has_its_control():
+def test_every_ecosystem_is_a_setting_and_has_its_controls():
     config = segmented(**SIZES)
     names = [s.name for s in config.grid()]
-    assert names[:4] == [
+    assert names[:5] == [
         "pooled,M=1,D=1,replicate=0",
         "pooled,M=2,D=2,replicate=0",
         "pooled,M=2,D=1.755,replicate=0",  # exp(-(3/4 ln 3/4 + 1/4 ln 1/4))
-        "alone,M=2,D=1,replicate=0",
+        "alone,M=2,D=2,replicate=0",
+        "fewer_steps,M=2,D=1,replicate=0",
     ]
-    assert len(names) == len(set(names)) == 8
-    assert [config.counts(s) for s in config.grid()[:4]] == [(8,), (4, 4), (6, 2), (4,)]
+    assert len(names) == len(set(names)) == 10
+    assert [config.counts(s) for s in config.grid()[:5]] == [(8,), (4, 4), (6, 2), (4, 4), (8,)]
+    assert [config.epoch(s) for s in config.grid()[:5]] == [(8,), (4, 4), (6, 2), (4, 4), (4,)]
+    pooled, alone = config.grid()[1], config.grid()[3]
+    assert pooled.start == alone.start  # nobody has read anything yet
+    assert len({s.start for s in config.grid()}) == 8
     seeds = [s.seed for s in config.grid()]
-    assert seeds[:4] == [0] * 4
-    assert len(set(seeds[4:])) == 1
-    assert seeds[4] != 0
-    without = segmented(control=False).grid()
+    assert seeds[:5] == [0] * 5
+    assert len(set(seeds[5:])) == 1
+    assert seeds[5] != 0
+    without = segmented(controls=[]).grid()
     assert [s.coordinates["ecosystem"] for s in without] == ["pooled"] * 2
 
 
@@ -166,13 +172,15 @@ def test_segments_share_their_blocks(resources):
     config = segmented(**SIZES)
     workflow = Segmented(config)
     real = {s.name: workflow.real(stage_of(resources, s)) for s in config.grid()}
-    one, two, unequal, alone, other = list(real.values())[:5]
+    one, two, unequal, alone, brief, other = list(real.values())[:6]
     assert [len(s) for s in (*one.segments, *two.segments, *unequal.segments)] == [8, 4, 4, 6, 2]
     for ecosystem in (two, unequal):
         np.testing.assert_array_equal(ecosystem.pool, one.pool)
         np.testing.assert_array_equal(ecosystem.validation, one.validation)
         np.testing.assert_array_equal(ecosystem.test, one.test)
-    np.testing.assert_array_equal(alone.pool, two.segments[0])
+    for segment, same in zip(alone.segments, two.segments, strict=True):
+        np.testing.assert_array_equal(segment, same)
+    np.testing.assert_array_equal(brief.pool, one.pool)
     np.testing.assert_array_equal(alone.validation, one.validation)
     assert one.pool.tolist() != other.pool.tolist()  # another replicate
     everything = [*map(tuple, one.pool.tolist()), *map(tuple, one.validation.tolist())]
@@ -184,7 +192,7 @@ def test_segments_share_their_blocks(resources):
 def test_what_all_wrote_is_dealt_out(resources):
     config = segmented(**SIZES)
     setting = config.grid()[2]  # segments of 6 and 2
-    written = [{"kind": "web", "tokens": [i] * 6} for i in range(8)]
+    written = [{"kind": "web", "tokens": [i] * 6, "model": i // 6} for i in range(8)]
     other = [{"kind": "fixed", "tokens": [99] * 6}]
     dealt = [
         Segmented(config).dealt(stage_of(resources, setting, t, [*written, *other])) for t in (1, 2)
@@ -194,6 +202,57 @@ def test_what_all_wrote_is_dealt_out(resources):
     assert sorted(orders[0]) == sorted(orders[1]) == list(range(8))
     assert orders[0] != list(range(8))  # shuffled
     assert orders[0] != orders[1]
+    alone = config.grid()[3]
+    own = Segmented(config).dealt(
+        stage_of(resources, alone, 1, [r | {"model": i % 2} for i, r in enumerate(written)])
+    )
+    assert [part[:, 0].tolist() for part in own] == [[0, 2, 4, 6], [1, 3, 5, 7]]
+
+
+def test_the_data_may_grow_with_the_number_of_models(resources):
+    config = segmented(budget="per_model", blocks=4)
+    assert [config.counts(s) for s in config.grid()] == [(4,), (4, 4), (4, 4), (8,)]
+    real = [Segmented(config).real(stage_of(resources, s)) for s in config.grid()]
+    np.testing.assert_array_equal(real[0].pool, real[1].segments[0])
+    for one in real:
+        np.testing.assert_array_equal(one.validation, real[0].validation)
+    with pytest.raises(ValidationError, match="blocks and validation need 74"):
+        segmented(budget="per_model", blocks=35)
+
+
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_an_epoch_has_every_block_once(resources, accumulation: int):
+    """24 blocks in batches of 16 are 16 and 8, not 16 and 16: M = 4 trained a third longer."""
+    plan = OptimisationConfig(steps=6, batch_size=16 // accumulation, accumulation=accumulation)
+    blocks = as_examples(np.arange(24).reshape(24, 1), (1,))
+    steps = [
+        [row.tokens[1] for batch in step for row in batch]
+        for step in in_batches(blocks, plan, 0, epoch=24)
+    ]
+    assert [len(step) for step in steps] == [16, 8] * 3
+    for epoch in range(3):
+        assert sorted(steps[2 * epoch] + steps[2 * epoch + 1]) == list(range(24))
+    # one model on all data with the steps of one of four: it meets each block once in four epochs
+    few = [
+        [row.tokens[1] for batch in step for row in batch]
+        for step in in_batches(blocks, plan.model_copy(update={"steps": 4}), 0, epoch=6)
+    ]
+    assert [len(step) for step in few] == [6] * 4
+    assert sorted(block for step in few for block in step) == list(range(24))
+
+
+def test_models_may_start_from_the_base_again(tmp_path: Path):
+    """With a rate of nearly 0, who restarts ends at the base, and who goes on where it was."""
+    still = {"batch_size": 4, "learning_rate": 1e-9, "warmup_ratio": 0}
+    more = {"models": [1], "generations": 1, "training": still}
+    first = {"batch_size": 4, "learning_rate": 1e-2, "warmup_ratio": 0}
+    for restart in (False, True):
+        config = segmented(**more, initial_training=first, restart=restart)
+        table = run(config, tmp_path / str(restart), workers=1)
+        mu = table[table.metric == "mu"].sort_values("generation").value.to_numpy()
+        base = float(table[table.metric == "base_mu"].value.iloc[0])
+        assert abs(mu[0] - base) > 1e-3
+        assert mu[1] == pytest.approx(base if restart else mu[0], rel=1e-5)
 
 
 def test_models_write_from_their_own_segments(finished: Path, resources):
@@ -300,9 +359,12 @@ def test_a_run_is_a_tidy_table(finished: Path):
     table = pd.read_parquet(finished / "metrics.parquet")
     assert list(table.columns[:5]) == ["ecosystem", "M", "D", "replicate", "generation"]
     mu = table[table.metric == "mu"]
-    assert len(mu) == 3 * 3  # two pooled and one alone, three generations
+    assert len(mu) == 4 * 3  # two pooled and two controls, three generations
     assert np.isfinite(mu.value).all()
-    assert table[table.ecosystem == "alone"].model.max() == 0
+    assert table[table.ecosystem == "alone"].model.max() == 1
+    assert table[table.ecosystem == "fewer_steps"].model.max() == 0
+    human = table[table.metric == "human_share"].groupby("generation").value.unique()
+    assert [values.tolist() for values in human] == [[1.0], [0.0], [0.0]]
     assert table[(table.M == 2) & (table.ecosystem == "pooled")].model.max() == 1
     assert table[table.metric == "base_mu"].value.nunique() == 1
 
@@ -322,7 +384,7 @@ def test_weights_that_were_not_kept_are_computed_again(finished: Path, tmp_path:
 
 
 def test_sampling_instead_of_beams(tmp_path: Path):
-    config = segmented(decoding="sample", models=[2], control=False, generations=1)
+    config = segmented(decoding="sample", models=[2], controls=[], generations=1)
     table = run(config, tmp_path / "run", workers=1)
     assert np.isfinite(table[table.metric == "mu"].value).all()
 
@@ -338,8 +400,11 @@ def text_of(path: Path) -> str:
 def test_the_report(finished: Path, tmp_path: Path):
     path = write_report(finished, tmp_path / "page.html")
     text = text_of(path)
-    assert "Ecosystems of 1 to 2 models that learn from all they write, 3 grid points" in text
-    assert re.search(r"Published findings that reproduce: \d of 6; 1 more cannot be told", text)
+    assert "Ecosystems of 1 to 2 models that learn from all they write, 4 grid points" in text
+    assert re.search(
+        r"One replicate: of 7 published findings none can be told\. Bare numbers", text
+    )
+    assert "human share of the learnt tokens (t ≥ 1) 0.0%" in text
     assert "2 epochs, the best kept; batches of 4 examples" in text
     assert "all, in segments" in text
     assert "8 blocks of 6 tokens" in text
@@ -353,12 +418,16 @@ def test_the_report(finished: Path, tmp_path: Path):
 
 def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
     path = shutil.copytree(finished, tmp_path / "run")
-    for name in ("pooled,M=2,D=2,replicate=0", "alone,M=2,D=1,replicate=0"):
+    for name in (
+        "pooled,M=2,D=2,replicate=0",
+        "alone,M=2,D=2,replicate=0",
+        "fewer_steps,M=2,D=1,replicate=0",
+    ):
         shutil.rmtree(path / "generations" / name)
     shown = contents(read_run(path))
     assert all(not one.instances for one in shown.found)
     assert [table.caption for table in shown.tables] == ["Pooled ecosystems"]
     text = text_of(write_report(path))
-    assert "Unfinished: 1 of 3 grid points" in re.sub(" +", " ", text)
+    assert "Unfinished: 1 of 4 grid points" in re.sub(" +", " ", text)
     shutil.rmtree(path / "generations")
     assert "Unfinished" in text_of(write_report(path))

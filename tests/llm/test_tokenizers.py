@@ -321,7 +321,9 @@ def test_ten_generations_of_one_who_repeats(kind: str, marks: str):
         written = [
             Written(e.prompt, text, text.tokens) for e, text in zip(short, found, strict=True)
         ]
-        assert encode(tokenizer, written, 96) == learnt
+        again = encode(tokenizer, written, 96)
+        assert all(e.synthetic for e in again)
+        assert [e[:2] for e in again] == [e[:2] for e in learnt]
         short = [Example(e.prompt, str(text)) for e, text in zip(short, found, strict=True)]
         assert encode(tokenizer, short, 96) == learnt
         found = sample(model, tokenizer, prompts, options, np.random.default_rng(0))

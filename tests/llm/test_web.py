@@ -18,13 +18,15 @@ from transformers import AutoTokenizer
 
 from commensal.llm import resume, run
 from commensal.llm.config import LanguageModel, LanguagePosts, TrainedConfig, WebConfig
+from commensal.llm.corpora import Example
 from commensal.llm.models.loading import context_of, load_folder
 from commensal.llm.presets import read_config
 from commensal.llm.records.directory import RunDirectory, RunDirectoryError
 from commensal.llm.records.results import config_of
-from commensal.llm.web import distances
-from commensal.llm.web.languages import answer_law, language_shares, lessons
-from commensal.llm.web.local import LocalResponder
+from commensal.llm.web import distances, languages
+from commensal.llm.web.languages import calibration, language_shares, lessons, open_taught
+from commensal.llm.web.law import answer_law
+from commensal.llm.web.local import LoadedResponder, LocalResponder
 from commensal.llm.web.measures import (
     classical_mds,
     distance_matrix,
@@ -33,7 +35,7 @@ from commensal.llm.web.measures import (
     sampling_norm,
     spreads,
 )
-from commensal.llm.web.store import Store, human_posts
+from commensal.llm.web.store import Post, Store, human_posts
 from tests.llm.kills import run_through_kills
 
 LESSON = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3}
@@ -79,7 +81,7 @@ def finished(tmp_path_factory) -> Path:
 def test_the_store_grows_by_one_post_of_each_model():
     store = Store(["a", "b", "c", "d"])
     for t in range(3):
-        store.add([f"x{t}", f"y{t}", f"z{t}"])
+        store.add([Post(f"{name}{t}", i, t + 1) for i, name in enumerate("xyz")])
         n, first = 3, 4
         assert store.synthetic_share == pytest.approx(n * (t + 1) / (first + n * (t + 1)))
     assert [p.author for p in store.posts[4:7]] == [0, 1, 2]
@@ -160,13 +162,15 @@ def test_lessons_follow_their_law():
         answer_law(model, np.array([[0.0, 0.0], [1.0, 3.0]]))[0], [0.75, 0.25]
     )
     np.testing.assert_allclose(answer_law(model, np.array([1.0, 3.0])), [4 / 8, 4 / 8])
-    found = lessons(config, 0, 4000)
+    found, laws = lessons(config, 0, 4000)
     expected, answered = [], []
     for example in found:
         read = [line[2:] for line in example.prompt.splitlines() if line.startswith("- ")]
         shares = [language_shares(posts, [text]) for text in read]
         expected.append(answer_law(model, np.sum(shares, axis=0) + np.zeros(2))[0])
         answered.append(language_shares(posts, [example.completion])[0])
+    # but for posts of one word, which may be another language's
+    assert np.abs(laws[:, 0] - expected).mean() < 0.02
     error = np.array(answered) - np.array(expected)
     assert abs(error.mean()) < 4 * error.std() / np.sqrt(4000)
     # and so within those that should rarely, or often, answer in the first language
@@ -177,14 +181,33 @@ def test_lessons_follow_their_law():
     assert {len(e.completion.split()) for e in found} == {2}
 
 
+def test_held_out_prompts_that_do_not_fit_are_left_out(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Posts may be a word too long, and many such posts longer than what the model can see."""
+    config = web()
+    folder = finished / "models" / "1"  # GPT-2, whose positions end
+    opened = open_taught(config, 1, folder, torch.device("cpu"), lambda _: None)
+    responder = LoadedResponder(config, *opened)
+    usual = calibration(config, 1, responder)
+
+    def with_a_long_one(*args: Any) -> tuple[list[Example], np.ndarray]:
+        examples, law = lessons(*args)
+        long = Example("\n".join([examples[0].prompt] * 99), " x")
+        return [*examples, long], np.concatenate([law, law[:1]])
+
+    monkeypatch.setattr(languages, "lessons", with_a_long_one)
+    assert calibration(config, 1, responder) == usual
+
+
 def test_posts_from_files(tmp_path: Path):
     (tmp_path / "a.txt").write_text("one  post\n\nanother\nthird\n")
     posts = {"kind": "file", "path": str(tmp_path / "a.txt"), "limit": 2}
     local = [{"kind": "local", "name": "nowhere"}]
-    assert human_posts(web(models=local, posts=posts)) == ["one post", "another"]
+    assert human_posts(web(models=local, posts=posts))[0] == ["one post", "another"]
     (tmp_path / "b.csv").write_text('id,body\n1,"two\nlines"\n')
     posts = {"kind": "file", "path": str(tmp_path / "b.csv"), "column": "body"}
-    assert human_posts(web(models=local, posts=posts)) == ["two lines"]
+    assert human_posts(web(models=local, posts=posts)) == [["two lines"], [], [], []]
     for change, message in (
         ({"column": "text"}, "has no column 'text'; it has id, body"),
         ({"limit": 2}, "has 1 posts, fewer than 2"),
@@ -196,7 +219,7 @@ def test_posts_from_files(tmp_path: Path):
     # what is no text is no post either, least of all "None" or "nan"
     (tmp_path / "d.jsonl").write_text('{"text": null}\n{"text": NaN}\n{"text": 3}\n')
     posts = {"kind": "file", "path": str(tmp_path / "d.jsonl")}
-    assert human_posts(web(models=local, posts=posts)) == ["3"]
+    assert human_posts(web(models=local, posts=posts))[0] == ["3"]
     (tmp_path / "d.jsonl").write_text('{"text": "x"}\n{"text": ["x"]}\n')
     with pytest.raises(ValueError, match=r"d\.jsonl', line 2: 'text' is a list, not a text"):
         human_posts(web(models=local, posts=posts))
@@ -234,11 +257,12 @@ def test_a_chat_template_is_used(finished: Path):
 def test_a_run_is_a_tidy_table(finished: Path):
     table = pd.read_parquet(finished / "metrics.parquet")
     assert list(table.columns) == [
-        "read_share", "generation", "model", "dataset", "other", "metric", "value",
+        "read_share", "replicate", "generation", "model", "dataset", "other", "metric", "value",
     ]  # fmt: skip
     whole = distances(finished)
     assert list(whole.columns) == [
         "read_share",
+        "replicate",
         "generation",
         "disagreement",
         "sampling",

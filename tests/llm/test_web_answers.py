@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from commensal.llm.web.answers import Said, Unreadable, fault, read_answer, without_blocks
+from commensal.llm.web.asking import Response
 from commensal.llm.web.cache import AnswerCache
 from commensal.llm.web.measures import (
     classical_mds,
@@ -19,8 +20,8 @@ from commensal.llm.web.measures import (
     sampling_norm,
     spreads,
 )
+from commensal.llm.web.records import posts_of, record_answer
 from commensal.llm.web.secret import Secret
-from commensal.llm.web.store import Store
 
 KINDS = ("empty", "refused", "filtered", "tool_call", "cut")
 
@@ -240,9 +241,9 @@ def test_a_model_without_responses_is_nan():
 
 
 def test_a_model_may_post_nothing():
-    store = Store(["human"])
-    store.add([None, "two", "three"])
-    assert [(post.text, post.author) for post in store.posts[1:]] == [("two", 1), ("three", 2)]
+    out = [Response("one", left_out=True)], [Response("two")], [Response("three")]
+    records = [r for i, said in enumerate(out) for r in record_answer(0, i, "q", said, [])]
+    assert posts_of(records) == [(1, "two"), (2, "three")]
 
 
 def test_judging_is_not_keeping(tmp_path: Path):

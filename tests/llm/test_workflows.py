@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from commensal.llm.corpora import Example
 from commensal.llm.workflows import workflow_of
@@ -17,9 +19,18 @@ def pool(kind: str, count: int = 50) -> list[Example]:
     return [Example(kind, f" {i}") for i in range(count)]
 
 
-POOLS = Pools(
-    pool("private"), pool("public"), pool("human"), lambda generation: pool(f"web{generation}")
-)
+def web(generation: int, model: int | None = None) -> list[Example]:
+    return pool(f"web{generation}" + ("" if model is None else f" of {model}"))
+
+
+class Endless(list):
+    """As many human texts as are wanted."""
+
+    def __iter__(self):
+        return itertools.repeat(self[0])
+
+
+POOLS = Pools(pool("private"), pool("public"), Endless(pool("human")), web)
 
 
 def shares(config, generation: int, setting: int = 0) -> dict[str, float]:
@@ -55,6 +66,18 @@ def test_weights_of_zero_draw_nothing(alpha: float, beta: float):
     config = interactive(alpha=alpha, beta=beta, training={"examples_drawn": 500})
     expected = {(0.0, 0.0): "public", (0.0, 1.0): "private", (1.0, 0.5): "web0"}
     assert shares(config, 1) == {expected[alpha, beta]: 1.0}
+
+
+def test_models_may_have_unequal_shares_of_the_web():
+    training = {"examples_drawn": 20_000}
+    config = interactive(alpha=0.5, beta=1, market=[3, 1], training=training)
+    found = shares(config, 1)
+    expected = {"private": 0.5, "web0 of 0": 0.375, "web0 of 1": 0.125}
+    assert set(found) == set(expected)
+    for kind, share in expected.items():
+        assert abs(found[kind] - share) <= 4 * (share * (1 - share) / 20_000) ** 0.5
+    with pytest.raises(ValidationError, match="market needs a share for each of 2 models"):
+        interactive(market=[1, 1, 1])
 
 
 def test_the_first_mix_can_be_its_own():

@@ -10,7 +10,7 @@ import pytest
 from commensal.llm.config import WebConfig
 from commensal.llm.records.directory import RunDirectory, jsonl_gz, parquet
 from commensal.llm.reports import plots_web
-from commensal.llm.web.run import _row, _table
+from commensal.llm.web.records import row, tidy
 from commensal.pairing._pair_web import mixture_law, pair_web, retrieval_law
 from commensal.theory import mixture
 
@@ -65,11 +65,11 @@ def made(path: Path, law, scale: float, strength: float, generations: int = 40) 
         norms = np.sqrt(law(400.0, 3, posts, draws, scale, strength) + 0.3**2)
         for t in range(generations + 1):
             rows = [
-                _row("disagreement", float(norms[t])), _row("sampling", 0.3),
-                _row("posts", int(posts[t])), _row("retrieved", int(draws[t])),
+                row("disagreement", float(norms[t])), row("sampling", 0.3),
+                row("posts", int(posts[t])), row("retrieved", int(draws[t])),
             ]  # fmt: skip
             with directory.branch(setting.name).writing(t) as folder:
-                (folder / "metrics.parquet").write_bytes(parquet(_table(rows, t)))
+                (folder / "metrics.parquet").write_bytes(parquet(tidy(rows, t)))
                 (folder / "samples.jsonl.gz").write_bytes(jsonl_gz([]))
     return path
 

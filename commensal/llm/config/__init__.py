@@ -27,14 +27,22 @@ from commensal.llm.config._parts import (
 )
 from commensal.llm.config._posts import FilePosts, LanguagePosts, TextPosts
 from commensal.llm.config._registry import WORKFLOWS, part, validated
-from commensal.llm.config._remedies import Diverse, NearDuplicates, RemediesConfig, Remedy
+from commensal.llm.config._remedies import Detector, Diverse, NearDuplicates, RemediesConfig, Remedy
+from commensal.llm.config._retrieval import (
+    PopularRetrieval,
+    RecentRetrieval,
+    Shelf,
+    SimilarRetrieval,
+    UniformRetrieval,
+)
 from commensal.llm.config._run import TrainedConfig
 from commensal.llm.config._segmented import SegmentedConfig
 from commensal.llm.config._segments import hill_shannon, segment_counts
 from commensal.llm.config._single import SingleConfig
 from commensal.llm.config._spelling import explained
-from commensal.llm.config._web import Embedding, WebConfig
+from commensal.llm.config._web import WebConfig
 from commensal.llm.config._web_models import LanguageModel, LocalModel
+from commensal.llm.config._web_settings import Embedding
 
 # A workflow is there as soon as its module is.
 for _module in pkgutil.iter_modules(__path__):
@@ -45,6 +53,7 @@ __all__ = [
     "Arm",
     "BadAnswer",
     "Count",
+    "Detector",
     "Diverse",
     "Embedding",
     "EndpointModel",
@@ -60,7 +69,9 @@ __all__ = [
     "ModelConfig",
     "NearDuplicates",
     "OptimisationConfig",
+    "PopularRetrieval",
     "PretrainedModel",
+    "RecentRetrieval",
     "RemediesConfig",
     "Remedy",
     "SamplingConfig",
@@ -68,10 +79,13 @@ __all__ = [
     "SegmentedConfig",
     "Settings",
     "Share",
+    "Shelf",
+    "SimilarRetrieval",
     "SingleConfig",
     "TextPosts",
     "TrainedConfig",
     "TrainingConfig",
+    "UniformRetrieval",
     "WebConfig",
     "explained",
     "hill_shannon",

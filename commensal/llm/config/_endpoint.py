@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from commensal.llm.config._parts import Count, Settings
+from commensal.llm.config._participant import Participant
+from commensal.llm.config._parts import Count
 
 BadAnswer = Literal["empty", "refused", "filtered", "tool_call", "cut"]
 """Reason for which a server's answer is bad: it has no text, the model refuses, the server's filter
 took it, the model calls a tool in place of answering, or the answer has not come to its end."""
 
 
-class EndpointModel(Settings):
+class EndpointModel(Participant):
     """A model behind a server that speaks OpenAI's chat-completions protocol."""
 
     # a key that was put in the wrong place must not appear in the error that says so

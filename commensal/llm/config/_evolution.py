@@ -12,46 +12,51 @@ from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Count, ScratchModel, Settings, TrainingConfig
 from commensal.llm.config._run import TrainedConfig
 from commensal.llm.multiple_choice import QuestionsConfig
-from commensal.llm.seeds import seed_of
 
 _one_or_more = BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,))
 
-Selection = Literal["accuracy", "loss", "random", "none"]
+Selection = Literal["accuracy", "loss", "oracle", "random", "none"]
 Inheritance = Literal["full", "data"]
+Reads = Literal["one", "pooled"]
+Writers = Literal["selected", "all"]
+
+_Size = Annotated[float, Field(ge=0)]
+
+
+def _several(of: Any) -> Any:
+    """Annotate a setting that takes one value or more."""
+    return Annotated[tuple[of, ...], _one_or_more, Field(min_length=1)]
 
 
 class Arm(Settings):
     """Populations of one kind; settings with several values give one grid point per combination."""
 
-    population: Annotated[tuple[Count, ...], _one_or_more, Field(min_length=1)]
-    """Numbers of models N, squares of whole numbers. One model alone learns from its own texts: a
-    single lineage."""
-    selection: Annotated[tuple[Selection, ...], _one_or_more, Field(min_length=1)] = ("accuracy",)
-    """Criteria by which the best √N are selected. accuracy: of the questions; loss: on the task (KL
-    from its law where that is known); random: by lot; none: no selection, every model keeps its
-    weights and all learn from the pooled texts of all."""
+    population: _several(Count)  # pyright: ignore[reportInvalidTypeForm]
+    """Numbers of models N. One model alone learns from its own texts: a single lineage."""
+    selection: _several(Selection) = ("accuracy",)  # pyright: ignore[reportInvalidTypeForm]
+    """Criteria by which parents are selected. accuracy: of the questions; loss: on the task's test,
+    which orders models as their perplexity does; oracle: KL divergence from the task's law, which
+    has to be known; random: by lot; none: no selection, every model keeps its weights."""
+    selected: Count | None = None
+    """Number of models k that are selected; by default √N rounded down, as in the paper."""
     questions: Annotated[tuple[str, ...], _one_or_more] = ()
-    """Names of the questions for selection by accuracy; by default the first."""
-    inheritance: Annotated[tuple[Inheritance, ...], _one_or_more, Field(min_length=1)] = ("full",)
+    """Names of the questions for selection by accuracy, such as "mmlu", or "mmlu+siqa" for the mean
+    accuracy over two sets; by default the first."""
+    inheritance: _several(Inheritance) = ("full",)  # pyright: ignore[reportInvalidTypeForm]
     """Inheritance of the offspring. full: weights of one parent, texts of the other; data: texts
     alone, weights of the base."""
-    noise: Annotated[
-        tuple[Annotated[float, Field(ge=0)], ...], _one_or_more, Field(min_length=1)
-    ] = (0.0,)
+    reads: _several(Reads) = ("one",)  # pyright: ignore[reportInvalidTypeForm]
+    """Texts that a model is trained on. one: those of one writer, the other parent in the paper;
+    pooled: those of all who write."""
+    writers: _several(Writers) = ("selected",)  # pyright: ignore[reportInvalidTypeForm]
+    """Models whose texts are read: the selected ones, as in the paper, or all N. Where nobody is
+    selected, all."""
+    mutation: Annotated[tuple[_Size, ...], _one_or_more] = ()
+    """Sizes of mutations λ; by default that of the run."""
+    noise: _several(_Size) = (0.0,)  # pyright: ignore[reportInvalidTypeForm]
     """Standard deviation of the noise added to the values by which models are ranked."""
-    replicates: Count = 1
-    """Number of replicates, each with its own seeds."""
-
-    @field_validator("population")
-    @classmethod
-    def _squares(cls, value: tuple[int, ...]) -> tuple[int, ...]:
-        for n in value:
-            if math.isqrt(n) ** 2 != n:
-                raise ValueError(
-                    f"the ordered pairs of floor(√N) parents make N models only where N is a "
-                    f"square (1, 4, 9, 16, …), got {n}"
-                )
-        return value
+    replicates: Count | None = None
+    """Number of replicates; by default that of the run."""
 
 
 class EvolutionConfig(TrainedConfig):
@@ -72,8 +77,8 @@ class EvolutionConfig(TrainedConfig):
     held_out_questions: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the questions that selection does not use."""
     mutation: Annotated[float, Field(ge=0)] = 0.01
-    """Size of mutations λ: in units of each tensor's standard deviation, times a number between
-    -1/2 and 1/2."""
+    """Size of mutations λ: each weight is changed by λ times the standard deviation of its own
+    tensor, times a number between -1/2 and 1/2."""
     retraining: TrainingConfig | None = None
     """Training of models that start from the base's weights again; by default as ``training``."""
     least_tokens: Annotated[int, Field(ge=0)] = 10
@@ -94,10 +99,20 @@ class EvolutionConfig(TrainedConfig):
             if names.count(name) > 1 or name in taken:
                 raise ValueError(f"questions need a name of their own, got {name!r} twice")
         for arm in self.arms:
-            for name in arm.questions:
+            for name in itertools.chain(*(both.split("+") for both in arm.questions)):
                 if name not in names:
                     raise ValueError(f"there are no questions {name!r} among {', '.join(names)}")
+            if arm.selected is not None and arm.selected > min(arm.population):
+                raise ValueError(
+                    f"of a population of {min(arm.population)} at most as many can be selected, "
+                    f"got {arm.selected}"
+                )
         (task,) = self.tasks
+        if not task.known and any("oracle" in arm.selection for arm in self.arms):
+            raise ValueError(
+                f"selection by oracle needs a known law, which the task {task.name!r} has not; "
+                "select by loss"
+            )
         for asked in self.questions:
             if not asked.about_law:
                 continue
@@ -132,21 +147,30 @@ class EvolutionConfig(TrainedConfig):
         """
         found: dict[str, GridPoint] = {}
         for arm in self.arms:
-            for n, selection, inheritance in itertools.product(
-                arm.population, arm.selection, arm.inheritance
+            replicates = range(arm.replicates or self.replicates)
+            for n, selection, inheritance, reads, writers, r in itertools.product(
+                arm.population, arm.selection, arm.inheritance, arm.reads, arm.writers, replicates
             ):
-                selection = "none" if n == 1 else selection
-                ranked = selection in ("accuracy", "loss")
-                names: tuple[str, ...] = ("none",)
-                if selection == "accuracy":
-                    names = arm.questions or (self.questions[0].name,)
-                noises = arm.noise if ranked else (0.0,)
-                for questions, noise, r in itertools.product(names, noises, range(arm.replicates)):
+                alone, none = n == 1, "none"
+                selection = none if alone else selection
+                lots = selection in ("random", none)
+                names = arm.questions or (self.questions[0].name,)
+                for questions, mutation, noise in itertools.product(
+                    names if selection == "accuracy" else (none,),
+                    (0.0,) if alone else arm.mutation or (self.mutation,),
+                    (0.0,) if lots else arm.noise,
+                ):
                     coordinates: dict[str, float | str] = {
                         "population": float(n),
                         "selection": selection,
+                        "selected": float(
+                            n if selection == none else arm.selected or math.isqrt(n)
+                        ),
                         "questions": questions,
                         "inheritance": inheritance,
+                        "reads": "one" if alone else reads,
+                        "writers": "all" if selection == none else writers,
+                        "mutation": float(mutation),
                         "noise": float(noise),
                         "replicate": float(r),
                     }
@@ -154,14 +178,10 @@ class EvolutionConfig(TrainedConfig):
                         f"{key}={value if isinstance(value, str) else format(value, 'g')}"
                         for key, value in coordinates.items()
                     )
-                    found.setdefault(name, self._setting(name, coordinates, n, r))
+                    start = f"start,population={n},replicate={r}"
+                    point = GridPoint(name, coordinates, start, self.seed_of_replicate(r))
+                    found.setdefault(name, point)
         return list(found.values())
-
-    def _setting(
-        self, name: str, coordinates: dict[str, float | str], n: int, replicate: int
-    ) -> GridPoint:
-        seed = self.seed if replicate == 0 else seed_of(self.seed, "replicate", replicate)
-        return GridPoint(name, coordinates, f"start,population={n},replicate={replicate}", seed)
 
     def downloads(self) -> list[str]:
         """Name the questions of the Hub, each set once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -12,6 +12,8 @@ from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Count, Settings
 from commensal.llm.config._registry import register
 from commensal.llm.corpora import CorpusSettings
+
+Kind = TypeVar("Kind", bound="ExperimentConfig")
 
 
 class ExperimentConfig(Settings):
@@ -71,9 +73,17 @@ class ExperimentConfig(Settings):
         """List the points of the run's grid, in the order in which they are run."""
         raise NotImplementedError
 
+    def of_replicate(self: Kind, replicate: int) -> Kind:
+        """Return the settings by which one replicate reads its texts and makes its models."""
+        return self
+
+    def resources_of(self, point: GridPoint) -> int:
+        """Return the replicate whose texts and models a grid point uses."""
+        return 0
+
     def featured(self, reached: Sequence[GridPoint]) -> list[GridPoint]:
         """Choose the grid points that a report shows more of, among those with results."""
-        return [point for point in reached if point.coordinates.get("replicate", 0) == 0]
+        return [point for point in reached if not point.replicate]
 
     def facts(self) -> list[tuple[str, str]]:
         """List the settings of this workflow alone for reports, as (name, value)."""

@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+def named(name: str, replicate: int) -> str:
+    """Return the name of a folder with its replicate, which the first one does not say.
+
+    Examples
+    --------
+    >>> named("alpha=1", 0), named("alpha=1", 2)
+    ('alpha=1', 'alpha=1,replicate=2')
+    """
+    return f"{name},replicate={replicate}" if replicate else name
+
+
 class GridPoint(NamedTuple):
     """One point of a run's grid.
 
@@ -23,4 +34,9 @@ class GridPoint(NamedTuple):
     """Folder of generation 0, which grid points may share."""
     seed: int
     """Seed of everything drawn at this point: texts, their order, samples. Base model and corpora
-    depend on the run's seed."""
+    depend on the run's seed, and on the replicate where that has its own."""
+
+    @property
+    def replicate(self) -> int:
+        """Number of the replicate."""
+        return int(self.coordinates.get("replicate", 0))

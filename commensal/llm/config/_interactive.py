@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator, model_validator
 
-from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._parts import Share
 from commensal.llm.config._run import TrainedConfig
 
@@ -27,7 +27,12 @@ class InteractiveConfig(TrainedConfig):
     initial_beta: Share | None = None
     """Weight β of private data at generation 0; by default that of the grid point."""
     human_share: Share = 0.0
-    """Share of fresh human data in the new data."""
+    """Share of human texts, about all tasks, in the new data."""
+    human_texts: Literal["fresh", "seen"] = "fresh"
+    """Human texts in the new data. fresh: held back from all private data, each used once; seen:
+    drawn from the private data of all models."""
+    market: tuple[Annotated[float, Field(ge=0)], ...] | None = None
+    """Shares of the models in the web, in proportion; by default all have the same."""
 
     _as_tuple = field_validator("alpha", "beta", mode="before")(
         lambda value: (value,) if isinstance(value, (int, float)) else value
@@ -40,24 +45,35 @@ class InteractiveConfig(TrainedConfig):
             raise ValueError(f"needs one value or more, each once, got {list(value)}")
         return value
 
+    @model_validator(mode="after")
+    def _one_share_each(self) -> InteractiveConfig:
+        if self.market is not None and (
+            len(self.market) != len(self.tasks) or not sum(self.market) > 0
+        ):
+            raise ValueError(
+                f"market needs a share for each of {len(self.tasks)} models, not all 0, got "
+                f"{list(self.market)}"
+            )
+        return self
+
     def grid(self) -> list[GridPoint]:
         """List every (α, β); those with the same initial β share generation 0."""
-        found = []
-        for beta in self.beta:
-            initial = beta if self.initial_beta is None else self.initial_beta
-            for alpha in self.alpha:
-                found.append(
-                    GridPoint(
-                        f"alpha={alpha:g},beta={beta:g}",
-                        {"alpha": float(alpha), "beta": float(beta)},
-                        f"start,beta={initial:g}",
-                        self.seed,
-                    )
-                )
-        return found
+        return [
+            GridPoint(
+                named(f"alpha={alpha:g},beta={beta:g}", r),
+                {"alpha": float(alpha), "beta": float(beta), "replicate": float(r)},
+                named(f"start,beta={initial:g}", r),
+                self.seed_of_replicate(r),
+            )
+            for r in range(self.replicates)
+            for beta in self.beta
+            for initial in (beta if self.initial_beta is None else self.initial_beta,)
+            for alpha in self.alpha
+        ]
 
     def featured(self, reached: Sequence[GridPoint]) -> list[GridPoint]:
         """Choose at most three α, at the β nearest to 0.5."""
+        reached = super().featured(reached)  # of the first replicate
         betas = sorted({float(point.coordinates["beta"]) for point in reached})
         beta = min(betas, key=lambda b: (abs(b - 0.5), -b), default=None)
         some = {p.coordinates["alpha"]: p for p in reached if p.coordinates["beta"] == beta}
@@ -76,6 +92,12 @@ class InteractiveConfig(TrainedConfig):
         ]
         if self.initial_beta is not None:
             found.append(("β of generation 0", f"{self.initial_beta:g}"))
+        if self.market is not None:
+            total = sum(self.market)
+            shares = ", ".join(f"{share / total:.0%}" for share in self.market)
+            found.append(("shares of the models in the web", shares))
         if self.human_share:
-            found.append(("share of human data in new data", f"{self.human_share:g}"))
+            which = "fresh, each used once" if self.human_texts == "fresh" else "seen before"
+            text = f"{self.human_share:g}, {which}"
+            found.append(("share of human data in new data", text))
         return found

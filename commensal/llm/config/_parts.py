@@ -28,8 +28,9 @@ class Settings(BaseModel):
 class OptimisationConfig(Settings):
     """Number of steps of AdamW, and a learning rate that warms up and then stays or falls.
 
-    The rate rises linearly over the first ``warmup_ratio`` of the steps; each step sees
-    ``accumulation`` batches of ``batch_size`` examples, and weighs all their tokens equally.
+    The rate rises linearly over the first ``warmup_ratio`` of the steps, rounded to a whole number
+    of them (0.025 of 50 is 1); each step sees ``accumulation`` batches of ``batch_size`` examples,
+    and weighs all their tokens equally.
     """
 
     steps: Annotated[int, Field(ge=0)] = 100
@@ -56,8 +57,10 @@ class TrainingConfig(OptimisationConfig):
 
     examples_drawn: Count | None = None
     """Number of examples n drawn i.i.d. each generation; by default as many as the steps see."""
-    loss_on: Literal["text", "completion"] = "text"
-    """Part of an example that the loss covers; in the paper's runs prompts are learnt too."""
+    loss_on: Literal["completion", "text"] = "completion"
+    """Part of an example that the loss covers. Prompts are human text, also those that models
+    complete: with text, a model that reads the web alone goes on learning from people. In the runs
+    of the paper ``interactive`` prompts are learnt too."""
     max_tokens: Annotated[int, Field(ge=2)] | None = None
     """Largest number of tokens of an example; longer ones lose their end. By default the model's
     context."""

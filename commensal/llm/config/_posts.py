@@ -1,9 +1,11 @@
-"""Settings of the human posts on a web before the models post."""
+"""Settings of the human posts on a web: those before the models post, and those at each step."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
+import numpy as np
+from jaxtyping import Float
 from pydantic import Field, model_validator
 
 from commensal.llm.config._parts import Count, Settings, Share
@@ -11,9 +13,13 @@ from commensal.llm.corpora import Markov, MarkovCorpus, read_rows
 from commensal.llm.corpora._templates import as_text
 from commensal.llm.seeds import generator
 
+NewPosts = Annotated[int, Field(ge=0)]
+
 
 class FilePosts(Settings):
     """Posts from a file: one per line of a .txt file, or one per row of another format."""
+
+    drawn: ClassVar[bool] = False
 
     kind: Literal["file"] = "file"
     path: str
@@ -21,9 +27,12 @@ class FilePosts(Settings):
     """Column of a table that holds the posts."""
     limit: Count | None = None
     """Number of posts to take, from the first on."""
+    each_step: NewPosts = 0
+    """Number of new human posts after each step, none in the paper: the file's next ones, so that
+    ``limit`` is needed."""
 
-    def written(self, seed: int) -> list[str]:
-        """Read the posts.
+    def written(self, seed: int, generations: int) -> list[list[str]]:
+        """Read A^(0), and then the posts that are new after each step but the last.
 
         Raises
         ------
@@ -47,28 +56,46 @@ class FilePosts(Settings):
                 found.append(text)
         if not found:
             raise ValueError(f"{self.path!r} has no posts")
-        if self.limit and len(found) < self.limit:
-            raise ValueError(f"{self.path!r} has {len(found)} posts, fewer than {self.limit}")
-        return found[: self.limit]
+        first = self.limit or len(found)
+        needed = first + self.each_step * generations
+        if len(found) < needed:
+            raise ValueError(f"{self.path!r} has {len(found)} posts, fewer than {needed}")
+        later = range(first, needed, self.each_step or 1)
+        new = [found[at : at + self.each_step] for at in later]
+        return [found[:first], *(new or [[]] * generations)]
+
+    @model_validator(mode="after")
+    def _some_left(self) -> FilePosts:
+        if self.each_step and self.limit is None:
+            raise ValueError("each_step takes the posts after the first; set limit to their number")
+        return self
 
 
 class TextPosts(Settings):
     """Posts given as texts in the settings."""
 
+    drawn: ClassVar[bool] = False
+    each_step: ClassVar[int] = 0
+
     kind: Literal["texts"] = "texts"
     texts: Annotated[tuple[str, ...], Field(min_length=1)]
 
-    def written(self, seed: int) -> list[str]:
-        """Return the posts."""
-        return list(self.texts)
+    def written(self, seed: int, generations: int) -> list[list[str]]:
+        """Return the posts, and no new ones after each step."""
+        return [list(self.texts), *([[]] * generations)]
 
 
 class LanguagePosts(Settings):
     """Posts in made-up languages whose laws are known."""
 
+    drawn: ClassVar[bool] = True
+
     kind: Literal["languages"] = "languages"
     counts: Annotated[tuple[Count, ...], Field(min_length=2)] = (7, 7, 6)
     """Number of posts in each language."""
+    each_step: NewPosts = 0
+    """Number of new human posts after each step, none in the paper. Each is in a language drawn in
+    proportion to ``counts``."""
     words: Count = 4
     """Number of words of a post."""
     vocabulary: Annotated[int, Field(ge=4)] = 48
@@ -81,17 +108,27 @@ class LanguagePosts(Settings):
 
     def laws(self) -> list[Markov]:
         """Return the law of each language."""
-        points = self.model_dump(exclude={"kind", "counts", "words"})
+        points = self.model_dump(exclude={"kind", "counts", "each_step", "words"})
         count = len(self.counts)
         return [MarkovCorpus(language=b, languages=count, **points).law() for b in range(count)]
 
-    def written(self, seed: int) -> list[str]:
-        """Draw posts from each language in turn."""
-        found = []
-        for b, (law, count) in enumerate(zip(self.laws(), self.counts, strict=True)):
+    @property
+    def shares(self) -> Float[np.ndarray, " B"]:
+        """Share of each language among human posts."""
+        return np.array(self.counts, dtype=float) / sum(self.counts)
+
+    def written(self, seed: int, generations: int) -> list[list[str]]:
+        """Draw A^(0) from each language in turn, then the posts that are new after each step."""
+        first, laws = [], self.laws()
+        for b, (law, count) in enumerate(zip(laws, self.counts, strict=True)):
             drawn = law.sample(generator(seed, "posts", b), count, self.words)
-            found += [law.decode(row) for row in drawn]
-        return found
+            first += [law.decode(row) for row in drawn]
+        later = []
+        for t in range(generations):
+            rng = generator(seed, "posts", "after", t)
+            chosen = rng.choice(len(laws), size=self.each_step, p=self.shares)
+            later.append([laws[b].decode(laws[b].sample(rng, 1, self.words)[0]) for b in chosen])
+        return [first, *later]
 
     @model_validator(mode="after")
     def _possible(self) -> LanguagePosts:

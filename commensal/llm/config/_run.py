@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from commensal.llm.config._experiment import ExperimentConfig
+from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import (
+    Count,
     MeasurementConfig,
     ModelConfig,
     SamplingConfig,
@@ -15,6 +17,7 @@ from commensal.llm.config._parts import (
     TrainingConfig,
 )
 from commensal.llm.corpora import PRESETS, CorpusConfig
+from commensal.llm.seeds import seed_of
 
 
 def _named(value: Any) -> Any:
@@ -26,6 +29,9 @@ def _named(value: Any) -> Any:
 
 
 CorpusOrName = Annotated[CorpusConfig, BeforeValidator(_named)]
+
+
+Kind = TypeVar("Kind", bound="TrainedConfig")
 
 
 class TrainedConfig(ExperimentConfig):
@@ -46,7 +52,22 @@ class TrainedConfig(ExperimentConfig):
     tasks: Annotated[tuple[CorpusOrName, ...], Field(min_length=1)]
     """Private data of each model; a name alone is one of the Hub's datasets of the paper."""
     public: CorpusOrName
+    prompts: CorpusOrName | None = None
+    """Texts whose prompts models complete when they write for the web; by default the private data
+    of each. Nothing else is made of them."""
+    replicates: Count = 1
+    """Number of replicates of every grid point; intervals are over them."""
+    replicate: Literal["everything", "training"] = "everything"
+    """What differs between replicates. everything: also the base from scratch, the known laws, and
+    which texts are held out; training: what is drawn on the way alone, so that intervals hold
+    given one base and one set of texts."""
+    initial: Literal["shared", "own"] = "shared"
+    """Weights that the models of one population start from. shared: those of one base; own: each
+    has a base from scratch with a seed of its own."""
     model: ModelConfig = ScratchModel()
+    mixed: tuple[ScratchModel, ...] = ()
+    """Models of several architectures or sizes, dealt out to the population in turn; by default all
+    are as ``model``. They share its tokenizer and its context."""
     initial_training: TrainingConfig | None = None
     """Training of generation 0; by default as ``training``."""
     training: TrainingConfig = TrainingConfig()
@@ -58,11 +79,67 @@ class TrainedConfig(ExperimentConfig):
 
     @model_validator(mode="after")
     def _distinct(self) -> TrainedConfig:
-        names = [self.public.name, *(task.name for task in self.tasks)]
+        names = [corpus.name for corpus in self.read]
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two corpora have the name {name!r}")
         return self
+
+    @model_validator(mode="after")
+    def _own_bases(self) -> TrainedConfig:
+        if self.initial == "own" and self.model.pretrained:
+            raise ValueError(
+                "initial own needs models from scratch: a pretrained one has one set of weights; "
+                "set initial to shared"
+            )
+        for other in self.mixed:
+            if self.model.pretrained or other.context != self._context:
+                raise ValueError(
+                    "mixed models are from scratch, and so is model, whose tokenizer and context "
+                    f"({self._context}) they share; got context {other.context}"
+                )
+        if self.mixed and self.training.together:
+            raise ValueError("training together needs models of one shape; leave mixed out")
+        return self
+
+    @property
+    def _context(self) -> int | None:
+        return self.model.context if isinstance(self.model, ScratchModel) else None
+
+    @property
+    def own_bases(self) -> bool:
+        """Whether each model of a population starts from a base of its own."""
+        return self.initial == "own" or bool(self.mixed)
+
+    def of_model(self, model: int) -> TrainedConfig:
+        """Return the settings by which one model's base is made."""
+        change: dict[str, Any] = {}
+        if self.initial == "own" and model:
+            change["seed"] = seed_of(self.seed, "own base", model)
+        if self.mixed:
+            change["model"] = self.mixed[model % len(self.mixed)]
+        return self.model_copy(update=change)
+
+    def seed_of_replicate(self, replicate: int) -> int:
+        """Return the seed of all that is drawn in a replicate; the first has the run's."""
+        return seed_of(self.seed, "replicate", replicate) if replicate else self.seed
+
+    def of_replicate(self: Kind, replicate: int) -> Kind:
+        """Return the settings with the replicate's own seed and corpora, if it has its own."""
+        if not replicate or self.replicate == "training":
+            return self
+        return self.model_copy(
+            update={
+                "seed": self.seed_of_replicate(replicate),
+                "public": self.public.of_replicate(replicate),
+                "tasks": tuple(task.of_replicate(replicate) for task in self.tasks),
+                "prompts": None if self.prompts is None else self.prompts.of_replicate(replicate),
+            }
+        )
+
+    def resources_of(self, point: GridPoint) -> int:
+        """Return the replicate whose texts and base a grid point uses."""
+        return point.replicate if self.replicate == "everything" else 0
 
     @model_validator(mode="after")
     def _fits(self) -> TrainedConfig:
@@ -71,7 +148,7 @@ class TrainedConfig(ExperimentConfig):
                 raise ValueError(
                     "tokenizer words needs corpora of kind markov, one token per word; use bpe"
                 )
-            for corpus in (self.public, *self.tasks):
+            for corpus in self.read:
                 if corpus.known:
                     words = corpus.prompt_words + corpus.completion_words + 2
                     if words > self.model.context:
@@ -138,12 +215,38 @@ class TrainedConfig(ExperimentConfig):
         steps += f", learning rate {training.learning_rate:g}"
         if (first := self.initial_duration()) is not None:
             steps += f"; generation 0: {first}"
-        return [("model", model), ("training", steps)]
+        learnt = "completions" if training.loss_on == "completion" else "prompts and completions"
+        how = f"{learnt} are learnt; gradients longer than {training.clip:g} are clipped; "
+        how += f"precision {training.precision}"
+        start = "own weights each" if self.own_bases else "the same weights"
+        if self.mixed:
+            start = "; ".join(other.described() for other in self.mixed)
+        found = [("model", model), ("training", steps), ("how", how), ("generation 0 from", start)]
+        if self.prompts is not None:
+            found.append(("prompts of", f"{self.prompts.name}: {self.prompts.described()}"))
+        return [*found, *self._replicate_facts()]
+
+    def _replicate_facts(self) -> list[tuple[str, str]]:
+        """Say what the intervals hold for."""
+        if self.replicates == 1:
+            return [("replicates", "1: what is found holds given one base and one set of texts")]
+        if self.replicate == "training":
+            return [("replicates", f"{self.replicates}, given one base and one set of texts")]
+        base = "and one base for all" if self.model.pretrained else "and a base"
+        text = f"{self.replicates}, each with texts, tests and draws of its own, {base}"
+        if same := [corpus.name for corpus in self.corpora if not corpus.redrawn]:
+            text += f"; all have the texts of {', '.join(same)}, whose test data are named"
+        return [("replicates", text)]
 
     @property
     def corpora(self) -> tuple[CorpusConfig, ...]:
         """Corpora of the run: the models' own tasks, and the public corpus last."""
         return (*self.tasks, self.public)
+
+    @property
+    def read(self) -> tuple[CorpusConfig, ...]:
+        """Corpora that are read: the public one, the tasks, and the prompts where they differ."""
+        return (self.public, *self.tasks, *(() if self.prompts is None else (self.prompts,)))
 
     @property
     def learnt(self) -> list[str]:
@@ -163,7 +266,7 @@ class TrainedConfig(ExperimentConfig):
     @property
     def known(self) -> bool:
         """Whether every corpus comes from a known law."""
-        return all(corpus.known for corpus in self.corpora)
+        return all(corpus.known for corpus in self.read)
 
     @property
     def first_training(self) -> TrainingConfig:

@@ -11,7 +11,6 @@ from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Count, OptimisationConfig, ScratchModel
 from commensal.llm.config._run import TrainedConfig
 from commensal.llm.config._segments import hill_shannon, segment_counts
-from commensal.llm.seeds import seed_of
 
 Weight = Annotated[float, Field(gt=0)]
 
@@ -34,25 +33,29 @@ class SegmentedConfig(TrainedConfig):
     """Numbers of models M; each is an ecosystem whose models have equal shares of the data."""
     sizes: tuple[Annotated[tuple[Weight, ...], Field(min_length=2)], ...] = ()
     """Ecosystems whose models have other shares: weights of the segments, in proportion."""
-    control: bool = True
-    """Whether to run, for each M > 1, also one model alone on N/M of the data, which the paper
-    lacks."""
+    controls: tuple[Literal["alone", "fewer_steps"], ...] = ("alone", "fewer_steps")
+    """Controls for each M > 1, which the paper lacks. alone: the same M models, each of which
+    reads its own texts alone; fewer_steps: one model on all data with the steps of one of the
+    M."""
     block: Annotated[int, Field(ge=2)] = 128
     """Number of tokens of a block."""
     blocks: Count = 7500
     """Budget of data N, in blocks."""
+    budget: Literal["shared", "per_model"] = "shared"
+    """Whose the budget is. shared: that of all M models together, the same whatever M, as in the
+    paper; per_model: that of each model, so that the data grow with M."""
     validation: Count = 1900
     """Number of further blocks of the real data, on which the best of the epochs is chosen."""
     epochs: Count = 5
     """Number of epochs over a model's own blocks in each generation; ``training.steps`` has no
-    meaning here."""
+    meaning here. Each epoch sees every block once, so its last batch may be smaller."""
+    restart: bool = False
+    """Whether models start from the base's weights in every generation; by default they go on from
+    those of the generation before. The paper does not say which."""
     decoding: Literal["beam", "sample"] = "beam"
     """Decoding of continuations. beam: the likeliest one that a beam search finds; sample: as
     ``sampling`` says."""
     beams: Annotated[int, Field(ge=1)] = 5
-    replicates: Count = 1
-    """Number of replicates. Each draws its own blocks, segments and orders; intervals are over
-    them."""
 
     _as_tuple = field_validator("models", mode="before")(
         lambda value: (value,) if isinstance(value, int) else value
@@ -73,6 +76,12 @@ class SegmentedConfig(TrainedConfig):
         return value
 
     @model_validator(mode="after")
+    def _own_prompts(self) -> SegmentedConfig:
+        if self.prompts is not None:
+            raise ValueError("models go on from the blocks of their segments: leave prompts out")
+        return self
+
+    @model_validator(mode="after")
     def _differ(self) -> SegmentedConfig:
         seen: set[tuple[int, str]] = {(m, f"{float(m):.4f}") for m in self.models}
         for weights in self.sizes:
@@ -88,7 +97,7 @@ class SegmentedConfig(TrainedConfig):
     @model_validator(mode="after")
     def _possible(self) -> SegmentedConfig:
         for weights in (*((1.0,) * m for m in self.models), *self.sizes):
-            if min(segment_counts(weights, self.blocks)) < 1:
+            if min(segment_counts(weights, self.total(len(weights)))) < 1:
                 what = len(weights) if len(set(weights)) == 1 else list(weights)
                 raise ValueError(
                     f"{self.blocks} blocks are too few: of models {what} one would get none"
@@ -112,40 +121,65 @@ class SegmentedConfig(TrainedConfig):
                 train, test = corpus.counts
                 tokens = corpus.prompt_words + corpus.completion_words
                 there = train * tokens // self.block
-                if there < self.blocks + self.validation:
+                if there < self.needed:
                     raise ValueError(too_few(corpus.name, there, self))
                 if test * tokens < self.block:
                     raise ValueError(f"the test of {corpus.name!r} is shorter than a block")
         return self
 
+    def total(self, m: int) -> int:
+        """Return the number of blocks of an ecosystem of M models."""
+        return self.blocks * (m if self.budget == "per_model" else 1)
+
+    @property
+    def most(self) -> int:
+        """Number of blocks of the ecosystem that has most of them."""
+        return max(self.total(m) for m in (*self.models, *map(len, self.sizes)))
+
+    @property
+    def needed(self) -> int:
+        """Number of blocks that are needed to train and to validate."""
+        return self.most + self.validation
+
     def grid(self) -> list[GridPoint]:
         """List the pooled ecosystems, then each control alone; then the next replicate."""
         found = []
         for replicate in range(self.replicates):
-            seed = seed_of(self.seed, "replicate", replicate) if replicate else self.seed
+            seed = self.seed_of_replicate(replicate)
             shapes = [("pooled", m, float(m)) for m in self.models]
             shapes += [("pooled", len(w), hill_shannon(w)) for w in self.sizes]
-            if self.control:
-                shapes += [("alone", m, 1.0) for m in self.models if m > 1]
+            for control in dict.fromkeys(self.controls):
+                diverse = control == "alone"
+                shapes += [(control, m, float(m) if diverse else 1.0) for m in self.models if m > 1]
             for ecosystem, m, diversity in shapes:
                 name = f"{ecosystem},M={m},D={diversity:.4g},replicate={replicate}"
+                # nobody has read anything yet, so what is read later makes no difference
+                start = name.removeprefix("alone,").removeprefix("pooled,")
                 coordinates: dict[str, float | str] = {
                     "ecosystem": ecosystem,
                     "M": float(m),
                     "D": diversity,
                     "replicate": float(replicate),
                 }
-                found.append(GridPoint(name, coordinates, f"start,{name}", seed))
+                found.append(GridPoint(name, coordinates, f"start,{start}", seed))
         return found
 
     def counts(self, point: GridPoint) -> tuple[int, ...]:
-        """Return the number of blocks of each model; a control has one model."""
+        """Return the number of blocks of each model."""
         m, diversity = int(point.coordinates["M"]), point.coordinates["D"]
         for weights in self.sizes:
             if len(weights) == m and hill_shannon(weights) == diversity:
-                return segment_counts(weights, self.blocks)
-        counts = segment_counts((1.0,) * m, self.blocks)
-        return counts if point.coordinates["ecosystem"] == "pooled" else counts[:1]
+                return segment_counts(weights, self.total(m))
+        if point.coordinates["ecosystem"] == "fewer_steps":
+            return (self.total(m),)
+        return segment_counts((1.0,) * m, self.total(m))
+
+    def epoch(self, point: GridPoint) -> tuple[int, ...]:
+        """Return the number of blocks of an epoch of each model."""
+        if point.coordinates["ecosystem"] == "fewer_steps":
+            m = int(point.coordinates["M"])
+            return segment_counts((1.0,) * m, self.total(m))[:1]
+        return self.counts(point)
 
     def check_context(self, name: str, context: int, begin: int) -> None:
         """Raise ValueError for lengths or blocks that exceed the context of a loaded model."""
@@ -181,11 +215,15 @@ class SegmentedConfig(TrainedConfig):
             found.append(("unequal segments", "; ".join(shares)))
         beam = f"beam search, {self.beams} beams"
         found += [
-            ("data (N)", f"{self.blocks:,} blocks of {self.block} tokens"),
-            ("control: one model on N/M", "yes" if self.control else "no"),
+            (
+                "data (N)",
+                f"{self.blocks:,} blocks of {self.block} tokens"
+                + ", of each model" * (self.budget == "per_model"),
+            ),
+            ("controls", ", ".join(c.replace("_", " ") for c in self.controls) or "none"),
+            ("start of a generation", "the base" if self.restart else "the generation before"),
             ("validation", f"{self.validation:,} blocks"),
             ("decoding", beam if self.decoding == "beam" else "sampling"),
-            ("replicates", str(self.replicates)),
         ]
         return found
 
@@ -194,5 +232,5 @@ def too_few(name: str, there: int, config: SegmentedConfig) -> str:
     """Write the message of the error that a corpus is too small."""
     return (
         f"{name!r} has {there:,} blocks of {config.block} tokens to train on; blocks and "
-        f"validation need {config.blocks + config.validation:,}"
+        f"validation need {config.needed:,}"
     )

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator
 
-from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._parts import Share
 from commensal.llm.config._run import TrainedConfig
 
@@ -40,9 +40,15 @@ class SingleConfig(TrainedConfig):
         return value
 
     def grid(self) -> list[GridPoint]:
-        """List every memory; all share generation 0."""
+        """List every memory; those of one replicate share generation 0."""
         return [
-            GridPoint(f"memory={memory}", {"memory": memory}, "start", self.seed)
+            GridPoint(
+                named(f"memory={memory}", r),
+                {"memory": memory, "replicate": float(r)},
+                named("start", r),
+                self.seed_of_replicate(r),
+            )
+            for r in range(self.replicates)
             for memory in self.memory
         ]
 

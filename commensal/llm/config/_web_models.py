@@ -13,10 +13,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from commensal.llm.config._endpoint import EndpointModel
-from commensal.llm.config._parts import OptimisationConfig, Settings
+from commensal.llm.config._participant import Participant
+from commensal.llm.config._parts import OptimisationConfig
 
 
-class LocalModel(Settings):
+class LocalModel(Participant):
     """A model that transformers loads, with its own tokenizer and chat template, if it has one."""
 
     responder: ClassVar[str] = "commensal.llm.web.local:LocalResponder"
@@ -41,7 +42,7 @@ class LocalModel(Settings):
         return f"{self.name}, {self.dtype}"
 
 
-class LanguageModel(Settings):
+class LanguageModel(Participant):
     r"""A tiny model that is taught, before the run, to answer from what it reads.
 
     Of k posts of which :math:`m_b` are in language b, it answers in language b with probability

@@ -14,6 +14,7 @@ from commensal.llm.corpora._configs import (
 )
 from commensal.llm.corpora._corpus import Corpus, Example, Marked
 from commensal.llm.corpora._files import read_rows
+from commensal.llm.corpora._held_back import HeldBack, check_held_back, held_back
 from commensal.llm.corpora._load import CorpusWarning, load, load_all
 from commensal.llm.corpora._markov import Markov
 from commensal.llm.corpora._messages import chat_of
@@ -27,11 +28,14 @@ __all__ = [
     "CorpusWarning",
     "Example",
     "FileCorpus",
+    "HeldBack",
     "HubCorpus",
     "Marked",
     "Markov",
     "MarkovCorpus",
     "chat_of",
+    "check_held_back",
+    "held_back",
     "load",
     "load_all",
     "read_rows",

@@ -45,13 +45,18 @@ class TextCorpus(CorpusSettings):
         on. White space stays as it is. A word is what stands between white space; in scripts that
         write none (Chinese, Japanese, Thai, Lao, Khmer, Burmese, Tibetan) it is a character.
     test_share : float
-        Share that is held out, in (0, 1), where no test data are named. A hash of each text
-        decides, so that it is on the same side whatever else is read with it: with another limit,
-        template, length of the pieces, order, file format or seed. The share is met on average.
-        What is hashed is a row (all columns that prompt and completion name), of a .txt a
-        paragraph: what stands between blank lines, or a line where there are none or lines are not
-        wrapped; longer ones than 256 words are cut. Equal texts, up to white space and Unicode's
-        NFKC, are on one side.
+        Share that is held out, in (0, 1), where no test data are named; the same texts whatever is
+        read with them, with whatever template, length of the pieces, limit or seed. Of a .txt it is
+        the end: the last share of its words, from the border of a paragraph on, so that what is
+        held out has no neighbours in the training data. A paragraph is what stands between blank
+        lines, or a line where there are none or lines are not wrapped; longer ones than 256 words
+        are cut. Of rows a hash of each decides (of all columns that prompt and completion name),
+        and the share is met on average. No training text equals a test text, up to white space and
+        Unicode's NFKC.
+    division : int
+        Number of the division into texts to train on and held-out ones; each number holds out
+        others: rows by another hash, of a .txt another stretch. Replicates of a run have numbers
+        of their own. Of no effect where test data are named.
     split_by : str or None
         Column or template that decides what is held out: rows that share it are on one side. For
         several answers to one question, or corpora that read different columns of one table.
@@ -59,7 +64,8 @@ class TextCorpus(CorpusSettings):
         Largest share of rows without a text (empty, null, NaN), in [0, 1]; they are left out and
         counted. A larger share is an error.
     limit : int or None
-        Number of examples to read, the first ones, of training data and of test data each.
+        Number of examples to read, the first ones, of training data and of test data each; where
+        test_share is held out, of both together.
     test_setting : str
         Name of the setting that names test data, for messages.
     """
@@ -73,6 +79,7 @@ class TextCorpus(CorpusSettings):
     prompt_words: Count = 16
     completion_words: Count = 48
     test_share: Share = 0.1
+    division: Annotated[int, Field(ge=0)] = 0
     split_by: str | None = None
     max_dropped: float = Field(default=0.1, ge=0, le=1)
     limit: Annotated[int, Field(ge=2)] | None = None
@@ -118,6 +125,15 @@ class TextCorpus(CorpusSettings):
             If there are none or they cannot be read; the message is one line.
         """
         raise NotImplementedError
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether each replicate has other texts: not where test data are named."""
+        return self.places()[1] is None
+
+    def of_replicate(self, replicate: int) -> TextCorpus:
+        """Return the settings in a replicate, which holds out other texts; 0 as it is."""
+        return self.model_copy(update={"division": self.division + replicate})
 
     def read(self, chat: Chat) -> Texts:
         """Read all texts, divided into training and test data."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from commensal.llm.corpora._messages import Chat
-from commensal.llm.corpora._split import held_out
+from commensal.llm.corpora._split import held_out, stretch
 from commensal.llm.corpora._templates import Row
 from commensal.llm.corpora._units import Texts, Unit, maker, paragraphs, without_blanks
 from commensal.llm.corpora._usable import Usable
@@ -47,6 +47,8 @@ def divided(config: TextCorpus, chat: Chat) -> Texts:
 def _divided(place: str, config: TextCorpus, chat: Chat, share: float) -> Texts:
     """Read the units of one place, and divide them."""
     source, table, lines = config.opened(place)
+    if lines is not None and share:
+        return _one_stretch(list(enumerate(paragraphs(lines))), config, share, source)
     rows = None
     if lines is not None:
         units: Iterable[Unit] = paragraphs(lines)
@@ -55,24 +57,54 @@ def _divided(place: str, config: TextCorpus, chat: Chat, share: float) -> Texts:
         units = without_blanks(rows)
     sides: tuple[list[tuple[int, Unit]], list[tuple[int, Unit]]] = ([], [])
     words = [0, 0]
-    size = config.prompt_words + config.completion_words if config.running else 1
+    size = _size(config)
     side = 0
     for at, unit in enumerate(units):
-        side = int(held_out(unit.key, share))
+        side = int(held_out(unit.key, share, config.division))
         sides[side].append((at, unit))
-        words[side] += len(word_spans(unit.content)) if isinstance(unit.content, str) else 1
+        words[side] += _words(unit)
         if config.limit is not None and sum(n // size for n in words) >= config.limit:
             break
     counts = [n // size for n in words]
     if config.limit is not None:
         counts[side] -= max(sum(counts) - config.limit, 0)
     notes = [] if rows is None else rows.notes()
-    _check_count(counts, share, len(sides[0]) + len(sides[1]), source, config)
+    by_hash = ": which are is up to the texts themselves"
+    _check_count(counts, share, len(sides[0]) + len(sides[1]), source, config, by_hash)
     return Texts(*sides, (counts[0], counts[1]), notes)
 
 
+def _one_stretch(
+    units: list[tuple[int, Unit]], config: TextCorpus, share: float, source: str
+) -> Texts:
+    """Hold out one stretch of running text: the same whatever the limit, which cuts both sides."""
+    words = [_words(unit) for _, unit in units]
+    first, last = stretch(words, share, config.division) if units else (0, 0)
+    inside = sum(words[first:last])
+    counts = [n // _size(config) for n in (sum(words) - inside, inside)]
+    if config.limit is not None and sum(counts) > config.limit:
+        counts[1] = min(counts[1], max(round(share * config.limit), 1), config.limit - 1)
+        counts[0] = min(counts[0], config.limit - counts[1])
+    _check_count(counts, share, len(units), source, config)
+    return Texts([*units[:first], *units[last:]], units[first:last], (counts[0], counts[1]), [])
+
+
+def _size(config: TextCorpus) -> int:
+    """Return the number of words of an example of running text; a row is an example."""
+    return config.prompt_words + config.completion_words if config.running else 1
+
+
+def _words(unit: Unit) -> int:
+    return len(word_spans(unit.content)) if isinstance(unit.content, str) else 1
+
+
 def _check_count(
-    counts: Sequence[int], share: float, units: int, source: str, config: TextCorpus
+    counts: Sequence[int],
+    share: float,
+    units: int,
+    source: str,
+    config: TextCorpus,
+    by_hash: str = "",
 ) -> None:
     """Raise ValueError if there are too few examples to train on or to hold out."""
     total, least = sum(counts), 2 if share else 1
@@ -88,6 +120,6 @@ def _check_count(
         what = ("paragraph" if config.running else "row") + ("s" if units != 1 else "")
         raise ValueError(
             f"{source} has {units:,} {what}, and with test_share = {share:g} no example"
-            f"{running} is {'left to train on' if counts[1] else 'held out'}: which are is up to "
-            f"the texts themselves; change test_share, or name {config.test_setting}"
+            f"{running} is {'left to train on' if counts[1] else 'held out'}{by_hash}; change "
+            f"test_share, or name {config.test_setting}"
         )

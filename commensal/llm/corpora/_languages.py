@@ -71,6 +71,7 @@ def language_law(
     languages: int,
     smoothing: float,
     law_seed: int,
+    word_seed: int,
 ) -> Markov:
     r"""Make the law of one language.
 
@@ -106,7 +107,7 @@ def language_law(
         joint = _sparse_coupling(weights, before, after, successors)
         given = joint / joint.sum(-1, keepdims=True)  # axes b, a, c
         transition = (1 - smoothing) * given.swapaxes(0, 1) + smoothing / vocabulary
-    return Markov(made_up_words(vocabulary, law_seed), transition, used)
+    return Markov(made_up_words(vocabulary, word_seed), transition, used)
 
 
 def _sparse_coupling(

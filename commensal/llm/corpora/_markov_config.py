@@ -12,6 +12,7 @@ from commensal.llm.corpora._corpus import Corpus, Example
 from commensal.llm.corpora._languages import SYLLABLES, language_law, used_words
 from commensal.llm.corpora._markov import Markov
 from commensal.llm.corpora._settings import CorpusSettings
+from commensal.llm.seeds import seed_of
 
 # What is drawn from streams of a seed.
 _TRAIN, _TEST = range(2)
@@ -56,7 +57,9 @@ class MarkovCorpus(CorpusSettings):
         Probability ε in (0, 1) with which the next word is any of the V, all alike. It keeps every
         divergence finite.
     law_seed : int
-        Seed of the words and of the laws.
+        Seed of the laws, and of the words unless ``word_seed`` is given.
+    word_seed : int or None
+        Seed of the words, by default ``law_seed``: languages of another law over the same words.
     prompt_words, completion_words : int
         Numbers of words of a text that are prompt and completion.
     train, test : int
@@ -82,6 +85,7 @@ class MarkovCorpus(CorpusSettings):
     languages: Count = 4
     smoothing: Share = 0.03
     law_seed: int = Field(default=0, ge=0)
+    word_seed: int | None = Field(default=None, ge=0)
     prompt_words: Count = 4
     completion_words: Count = 20
     train: Count = 2000
@@ -133,7 +137,19 @@ class MarkovCorpus(CorpusSettings):
             self.languages,
             self.smoothing,
             self.law_seed,
+            self._word_seed,
         )
+
+    @property
+    def _word_seed(self) -> int:
+        return self.law_seed if self.word_seed is None else self.word_seed
+
+    def of_replicate(self, replicate: int) -> MarkovCorpus:
+        """Return the settings in a replicate: another law over the same words, 0 as it is."""
+        if not replicate:
+            return self
+        law = seed_of(self.law_seed, "replicate", replicate)
+        return self.model_copy(update={"law_seed": law, "word_seed": self._word_seed})
 
     def other_law(self, language: int | None) -> Markov:
         """Return the law of another language over the same words, by default the next one."""

@@ -16,7 +16,8 @@ class CorpusSettings(BaseModel):
     """Settings of a corpus, and the interface of its kind.
 
     A new kind is a subclass with a field ``kind`` and a place in ``CorpusConfig``. It either
-    draws its texts from a known law, and has ``known``, ``law``, ``counts`` and ``draw``; or it
+    draws its texts from a known law, and has ``known``, ``law``, ``counts``, ``draw`` and
+    ``of_replicate``; or it
     reads them, and has ``read``, as every :class:`TextCorpus` does.
 
     Attributes
@@ -69,6 +70,15 @@ class CorpusSettings(BaseModel):
     def other_law(self, language: int | None) -> Markov:
         """Return the law of another language over the same words, by default the next one."""
         raise NotImplementedError(f"there is no other law than that of {self.name!r}")
+
+    @property
+    def redrawn(self) -> bool:
+        """Whether each replicate has other texts."""
+        return True
+
+    def of_replicate(self, replicate: int) -> CorpusSettings:
+        """Return the settings in a replicate: another law, or other texts that are held out."""
+        raise NotImplementedError
 
     def read(self, chat: Chat) -> Texts | None:
         """Read all texts, to train and to test on; None: they are drawn.

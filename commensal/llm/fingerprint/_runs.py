@@ -39,7 +39,8 @@ def read_run_texts(folder: str | Path, point: str | None = None) -> pd.DataFrame
     config = config_of(folder, TrainedConfig)
     known = {one.name: one for one in config.grid()}
     if point is None:
-        point = list(known)[len(known) // 2]
+        first = [one.name for one in known.values() if not one.replicate]
+        point = first[len(first) // 2]
     if point not in known:
         raise ValueError(f"{folder}: no grid point {point!r}; there are: {'; '.join(known)}")
     directory = RunDirectory(folder)

@@ -183,3 +183,46 @@ def _from_law(
         log_law = np.where(of_law > 0, np.log(of_law), 0.0)
     kl = (of_law * (log_law - model)).sum(-1)
     return kl, np.exp(model[..., law.tail]).sum(-1)
+
+
+def step_divergence(
+    before: PreTrainedModel,
+    after: PreTrainedModel,
+    examples: Sequence[Encoded],
+    *,
+    padding: int,
+    batch_size: int,
+    precision: str,
+) -> float:
+    """KL divergence from one generation's model to the next one's, nats per token.
+
+    Exact over the next token, averaged over the tokens of the examples' completions, so that both
+    models are compared in the same human contexts.
+
+    Parameters
+    ----------
+    before, after : PreTrainedModel
+        Models of the same tokenizer.
+    examples : sequence of Encoded
+    padding : int
+        The token that fills batches.
+    batch_size : int
+    precision : str
+
+    Returns
+    -------
+    float
+        NaN where no completion has a token.
+    """
+    found = []
+    for start in range(0, len(examples), batch_size):
+        batch = pad(examples[start : start + batch_size], padding, "completion", after.device)
+        logits = []
+        for model in (before.eval(), after.eval()):
+            with torch.inference_mode(), autocast(model.device, precision):
+                logits.append(model(input_ids=batch.tokens, use_cache=False).logits)
+        counted = batch.targets[:, 1:] != UNCOUNTED
+        for row, old, new in zip(counted, *logits, strict=True):  # a text at a time, for memory
+            p, q = (of_model[:-1][row].double().log_softmax(-1) for of_model in (old, new))
+            found.append((p.exp() * (p - q)).sum(-1).cpu().numpy())
+    return float(np.concatenate(found).mean()) if sum(map(len, found)) else float("nan")

@@ -75,9 +75,11 @@ def begin_of(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return () if marks.begin == marks.end else marks.begin
 
 
-def as_examples(blocks: Blocks, begin: tuple[int, ...]) -> list[Encoded]:
+def as_examples(
+    blocks: Blocks, begin: tuple[int, ...], *, synthetic: bool = False
+) -> list[Encoded]:
     """Return the blocks as examples to train on, each behind ``begin``."""
-    return [Encoded((*begin, *row), 0) for row in blocks.tolist()]
+    return [Encoded((*begin, *row), 0, synthetic) for row in blocks.tolist()]
 
 
 def block_losses(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -80,7 +81,10 @@ class Marks(NamedTuple):
 
 
 def marks_of(tokenizer: PreTrainedTokenizerBase) -> Marks:
-    """Return the tokens that a tokenizer puts before, after and beside a text."""
+    """Return the tokens that a tokenizer puts before, after and beside a text.
+
+    A tokenizer without a mark of the beginning puts that of the end there, as GPT-2 was trained.
+    """
 
     def number(name: str) -> tuple[int, ...]:
         value: Any = getattr(tokenizer, f"{name}_token_id")
@@ -107,11 +111,9 @@ class Written(Example):
         return written
 
 
-def written_in(record: Mapping[str, Any]) -> Example:
+def written_in(record: Mapping[str, Any]) -> Written:
     """Return the example that a model wrote, from a record of a run's samples."""
     prompt = Marked(record["prompt"]) if record.get("marked") else record["prompt"]
-    if "tokens" not in record:  # runs of earlier versions have none
-        return Example(prompt, record["completion"])
     return Written(prompt, record["completion"], record["tokens"])
 
 
@@ -121,6 +123,36 @@ class Encoded(NamedTuple):
     tokens: tuple[int, ...]
     prompt: int
     """Number of tokens before the completion."""
+    synthetic: bool = False
+    """Whether a model wrote the completion."""
+
+    def learnt(self, loss_on: str) -> int:
+        """Return the number of tokens that a loss covers: of all but the first, or the end."""
+        return max(len(self.tokens) - (1 if loss_on == "text" else max(self.prompt, 1)), 0)
+
+
+def human_share(examples: Iterable[Encoded], loss_on: str) -> float:
+    """Return the share of the learnt tokens that people wrote; NaN if nothing is learnt.
+
+    Prompts come from real texts, whoever completes them.
+
+    Parameters
+    ----------
+    examples : iterable of Encoded
+    loss_on : str
+        ``"text"`` or ``"completion"``, as for :func:`pad`.
+
+    Examples
+    --------
+    >>> real, written = Encoded((1, 5, 6, 2), 2), Encoded((1, 5, 6, 2), 2, synthetic=True)
+    >>> human_share([real, written], "completion"), round(human_share([written], "text"), 3)
+    (0.5, 0.333)
+    """
+    learnt = written = 0
+    for example in examples:
+        learnt += example.learnt(loss_on)
+        written += example.synthetic * example.learnt("completion")
+    return 1 - written / learnt if learnt else math.nan
 
 
 def encode(
@@ -139,7 +171,8 @@ def encode(
     for example, (prompt, tail) in zip(examples, pairs, strict=True):
         completion = example.tokens if isinstance(example, Written) else tail
         tokens = [*begin, *prompt, *completion, *end][:max_tokens]
-        encoded.append(Encoded(tuple(tokens), min(len(begin) + len(prompt), len(tokens))))
+        border = min(len(begin) + len(prompt), len(tokens))
+        encoded.append(Encoded(tuple(tokens), border, isinstance(example, Written)))
     return encoded
 
 
@@ -286,6 +319,6 @@ def pad(examples: Sequence[Encoded], padding: int, loss_on: str, device: Any = "
     for row, example in enumerate(examples):
         ids = torch.tensor(example.tokens)
         tokens[row, : len(ids)] = ids
-        first = 1 if loss_on == "text" else max(example.prompt, 1)
+        first = len(ids) - example.learnt(loss_on)
         targets[row, first : len(ids)] = ids[first:]
     return Batch(tokens.to(device), targets.to(device))

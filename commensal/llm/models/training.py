@@ -42,8 +42,8 @@ def train(
     precision: str,
     seed: int,
     padding: int,
+    epoch: int | None = None,
     validate: Callable[[PreTrainedModel], float] | None = None,
-    every: int | None = None,
     progress: Callable[[float | int, float | int], None] | None = None,
 ) -> list[float]:
     """Train ``model`` in place with AdamW, whose state starts afresh.
@@ -62,11 +62,12 @@ def train(
         Of the order of the examples and of dropout.
     padding : int
         The token that fills batches.
+    epoch : int, optional
+        Number of examples of an epoch, if batches shall not reach from one into the next: then the
+        last batch of an epoch is smaller where it has to be.
     validate : callable, optional
-        A loss; of the weights after every ``every`` steps and after the last, those with the
-        lowest stay in the model.
-    every : int, optional
-        By default only the last weights are there to choose from.
+        A loss; of the weights after every epoch and after the last step, those with the lowest
+        stay in the model. Without epochs only the last are there to choose from.
     progress : callable, optional
         Called with the steps done and their number.
 
@@ -85,7 +86,8 @@ def train(
     optimiser, schedule = optimiser_for(model.parameters(), optimisation)
     losses = []
     best: tuple[float, list[torch.Tensor]] | None = None
-    for step, batches in enumerate(in_batches(examples, optimisation, seed), start=1):
+    every = None if epoch is None else steps_of(epoch, optimisation)
+    for step, batches in enumerate(in_batches(examples, optimisation, seed, epoch), start=1):
         padded = [pad(batch, padding, loss_on, model.device) for batch in batches]
         # over all accumulated tokens, so that the loss does not depend on how they are split
         counted = sum(int((batch.targets[:, 1:] != UNCOUNTED).sum()) for batch in padded)
@@ -147,20 +149,40 @@ def optimiser_for(
     return optimiser, get_constant_schedule_with_warmup(optimiser, warmup)
 
 
+def steps_of(epoch: int, optimisation: OptimisationConfig) -> int:
+    """Return the number of steps of an epoch of so many examples.
+
+    Examples
+    --------
+    >>> steps_of(24, OptimisationConfig(batch_size=16)), steps_of(6, OptimisationConfig())
+    (2, 1)
+    """
+    return math.ceil(epoch / (optimisation.batch_size * optimisation.accumulation))
+
+
 def in_batches(
-    examples: Sequence[Encoded], optimisation: OptimisationConfig, seed: int
+    examples: Sequence[Encoded],
+    optimisation: OptimisationConfig,
+    seed: int,
+    epoch: int | None = None,
 ) -> Iterator[list[list[Encoded]]]:
-    """Yield the accumulated batches of each step."""
+    """Yield the accumulated batches of each step, in epochs if there are any."""
     rng = np.random.default_rng(seed)
     order: list[int] = []
-    size = optimisation.batch_size
+    left = epoch
     for _ in range(optimisation.steps):
         batches = []
         for _ in range(optimisation.accumulation):
+            size = optimisation.batch_size if left is None else min(optimisation.batch_size, left)
             while len(order) < size:
                 order += rng.permutation(len(examples)).tolist()
             batches.append([examples[i] for i in order[:size]])
             del order[:size]
+            if left is not None and epoch is not None:
+                left -= size
+                if not left:  # the next batch is of the next epoch
+                    left = epoch
+                    break
         yield batches
 
 

@@ -5,13 +5,8 @@ is the choice that it finds most likely (:mod:`commensal.llm.multiple_choice.ans
 part that needs torch).
 """
 
-from commensal.llm.multiple_choice._configs import (
-    QUESTIONS,
-    FileQuestions,
-    HubQuestions,
-    MadeUpQuestions,
-    QuestionsConfig,
-)
+from commensal.llm.multiple_choice._configs import FileQuestions, HubQuestions, MadeUpQuestions
+from commensal.llm.multiple_choice._known import QUESTIONS, QuestionsConfig
 from commensal.llm.multiple_choice._load import Questions, load_questions
 from commensal.llm.multiple_choice._made_up import accuracy_of_law
 from commensal.llm.multiple_choice._rows import Question

@@ -25,7 +25,8 @@ class AskedQuestions(BaseModel):
     Attributes
     ----------
     shots : int
-        k: how many solved questions stand before each one; they are set aside, not asked.
+        k: how many solved questions stand before each one. They are never scored: they are of
+        another file or split where one is named, and set aside where none is.
     normalise : {"none", "tokens", "characters"}
         A choice's log-likelihood is divided by its length in these; with "none" it is not.
     about_law : bool
@@ -67,6 +68,10 @@ class AskedQuestions(BaseModel):
             If questions cannot be read or drawn; the message is one line.
         """
         raise NotImplementedError
+
+    def ask_apart(self) -> tuple[str, list[int], list[Question]] | None:
+        """Return the same of the questions that shots are taken from; None: of those above."""
+        return None
 
     def described(self) -> str:
         """Describe the questions in a few words."""
@@ -177,8 +182,12 @@ class TableQuestions(AskedQuestions):
         Template(text)
         return text
 
-    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
-        """Open the table: what it is called in messages; where each row is, and its columns.
+    def places(self) -> tuple[str, str | None]:
+        """Say where questions are, and where those for shots are if they lie apart."""
+        raise NotImplementedError
+
+    def opened(self, place: str) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open one place: what it is called in messages; where each row is, and its columns.
 
         Raises
         ------
@@ -189,15 +198,33 @@ class TableQuestions(AskedQuestions):
 
     def ask(self, task: CorpusSettings, seed: int) -> tuple[str, list[int], list[Question]]:
         """Read the questions from the table."""
-        source, rows = self.opened()
+        return self._read(self.places()[0])
+
+    def ask_apart(self) -> tuple[str, list[int], list[Question]] | None:
+        """Read the questions that shots are taken from, if they lie apart."""
+        _, apart = self.places()
+        return None if apart is None else self._read(apart)
+
+    def _read(self, place: str) -> tuple[str, list[int], list[Question]]:
+        source, rows = self.opened(place)
         return source, *questions_of_rows(rows, self, source)
 
 
 class FileQuestions(TableQuestions):
-    """Questions in a local file with columns, as :class:`FileCorpus` reads it."""
+    """Questions in a local file with columns, as :class:`FileCorpus` reads it.
+
+    Attributes
+    ----------
+    path : str
+        File of questions.
+    shots_path : str or None
+        Another file with the same columns, of which shots are taken. None: rows of ``path`` are set
+        aside for them and not asked.
+    """
 
     kind: Literal["file"] = "file"
     path: str
+    shots_path: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -206,24 +233,41 @@ class FileQuestions(TableQuestions):
             return given | {"name": stem_of(given["path"])}
         return given
 
-    @field_validator("path")
+    @field_validator("path", "shots_path")
     @classmethod
-    def _check_path(cls, path: str) -> str:
-        format_of(path, tuple(suffix for suffix in SUFFIXES if suffix != ".txt"))
+    def _check_path(cls, path: str | None) -> str | None:
+        if path is not None:
+            format_of(path, tuple(suffix for suffix in SUFFIXES if suffix != ".txt"))
         return path
 
-    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
-        """Open the file."""
-        return repr(self.path), read_rows(self.path)
+    def places(self) -> tuple[str, str | None]:
+        """Return the paths of the files."""
+        return self.path, self.shots_path
+
+    def opened(self, place: str) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open a file."""
+        return repr(place), read_rows(place)
 
 
 class HubQuestions(TableQuestions):
-    """Questions of a Hugging Face dataset, by name or from a local folder laid out like one."""
+    """Questions of a Hugging Face dataset, by name or from a local folder laid out like one.
+
+    Attributes
+    ----------
+    dataset, subset, revision
+        Settings of :class:`HubCorpus`.
+    split : str
+        Split of the questions that are asked.
+    shots_split : str or None
+        Split of which shots are taken, such as "train". None: rows of ``split`` are set aside for
+        them and not asked.
+    """
 
     kind: Literal["hub"] = "hub"
     dataset: Annotated[str, Field(min_length=1)]
     subset: str | None = None
     split: Annotated[str, Field(min_length=1)] = "validation"
+    shots_split: Annotated[str, Field(min_length=1)] | None = None
     revision: str | None = None
 
     @model_validator(mode="before")
@@ -242,75 +286,10 @@ class HubQuestions(TableQuestions):
         """Name the dataset."""
         return self.dataset
 
-    def opened(self) -> tuple[str, Iterable[tuple[str, Row]]]:
-        """Open the split."""
-        return rows_of_split(self.dataset, self.subset, self.split, self.revision)
+    def places(self) -> tuple[str, str | None]:
+        """Return the names of the splits."""
+        return self.split, self.shots_split
 
-
-# Of repositories that hold a loading script, which datasets no longer runs, the Hub's own
-# conversion. Shots as in Table 2 of the paper; it used MMLU, WinoGrande, MathQA and SIQA.
-_CONVERTED = "refs/convert/parquet"
-
-#: Settings of well-known question sets, by name.
-QUESTIONS: dict[str, HubQuestions] = {
-    "mmlu": HubQuestions(
-        name="mmlu",
-        dataset="cais/mmlu",
-        subset="all",
-        prompt="Question: {question}\nAnswer:",
-        choices=("choices",),
-        answer="answer",
-        shots=5,
-    ),
-    "winogrande": HubQuestions(
-        name="winogrande",
-        dataset="allenai/winogrande",
-        subset="winogrande_xl",
-        revision=_CONVERTED,
-        prompt="sentence",
-        choices=("option1", "option2"),
-        answer="answer",
-        first=1,
-        blank="_",
-        shots=5,
-    ),
-    "mathqa": HubQuestions(
-        name="mathqa",
-        dataset="allenai/math_qa",
-        revision=_CONVERTED,
-        prompt="Question: {Problem}\nAnswer:",
-        choices=("options",),
-        answer="correct",
-    ),
-    "siqa": HubQuestions(
-        name="siqa",
-        dataset="allenai/social_i_qa",
-        revision=_CONVERTED,
-        prompt="Q: {context} {question}\nA:",
-        choices=("answerA", "answerB", "answerC"),
-        answer="label",
-        first=1,
-    ),
-    "openbookqa": HubQuestions(
-        name="openbookqa",
-        dataset="allenai/openbookqa",
-        subset="main",
-        prompt="question_stem",
-        choices=("choices",),
-        answer="answerKey",
-    ),
-}
-
-
-def _named(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    if value not in QUESTIONS:
-        raise ValueError(f"there are no questions {value!r}; known: {', '.join(QUESTIONS)}")
-    return QUESTIONS[value]
-
-
-QuestionsConfig = Annotated[
-    Annotated[MadeUpQuestions | FileQuestions | HubQuestions, Field(discriminator="kind")],
-    BeforeValidator(_named),
-]
+    def opened(self, place: str) -> tuple[str, Iterable[tuple[str, Row]]]:
+        """Open a split."""
+        return rows_of_split(self.dataset, self.subset, place, self.revision)

@@ -70,22 +70,25 @@ def load_questions(
     (5, 5, 0.25)
     """
     source, keys, found = config.ask(task, seed)
-    kept_back = math.floor(held_out * (len(found) - config.shots) + 0.5)
-    least = config.shots + 1 + (held_out > 0)
+    solved, shown = _apart(config, seed)
+    aside = 0 if solved else config.shots
+    kept_back = math.floor(held_out * (len(found) - aside) + 0.5)
+    least = aside + 1 + (held_out > 0)
     if len(found) < least or (held_out > 0 and kept_back == 0):
         raise ValueError(
-            f"{source} has {len(found)} questions; with {config.shots} shots and a share of "
+            f"{source} has {len(found)} questions; with {aside} shots and a share of "
             f"{held_out:g} held out at least {max(least, len(found) + 1)} are needed"
         )
     order = np.random.default_rng(seed).permutation(len(found)).tolist()
     if keys:
         back = [i for i in order if is_held_out(keys[i], held_out)]
         rest = [i for i in order if not is_held_out(keys[i], held_out)]
-        first, rest = rest[: config.shots], rest[config.shots :]
-        shown = {keys[i] for i in first}
-        rest = [i for i in rest if keys[i] not in shown]  # nor is a question asked that is solved
+        first, rest = rest[:aside], rest[aside:]
+        shown = shown.union(keys[i] for i in first)
+        # nor is a question asked that is solved
+        rest, back = ([i for i in side if keys[i] not in shown] for side in (rest, back))
     else:  # drawn from a law, each by itself: lots will do
-        first, rest = order[: config.shots], order[config.shots :]
+        first, rest = order[:aside], order[aside:]
         back, rest = rest[:kept_back], rest[kept_back:]
     if not rest or (held_out > 0 and not back):
         raise ValueError(
@@ -97,6 +100,17 @@ def load_questions(
         config.name,
         tuple(found[i] for i in rest),
         tuple(found[i] for i in back),
-        tuple(found[i].right for i in first),
+        solved or tuple(found[i].right for i in first),
         config.normalise,
     )
+
+
+def _apart(config: AskedQuestions, seed: int) -> tuple[tuple[Example, ...], set[int]]:
+    """Choose shots among questions that lie apart, if there are some; and the keys of these."""
+    if not config.shots or (read := config.ask_apart()) is None:
+        return (), set()
+    source, keys, found = read
+    if len(found) < config.shots:
+        raise ValueError(f"{source} has {len(found)} questions, and {config.shots} are to be shots")
+    chosen = np.random.default_rng([seed, 1]).permutation(len(found))[: config.shots].tolist()
+    return tuple(found[i].right for i in chosen), {keys[i] for i in chosen}

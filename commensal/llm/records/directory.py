@@ -4,7 +4,8 @@
       config.yaml           every grid point, resolved
       run.json              format, identity of the configuration, hashes of the corpora
       environment.json      versions, device, threads, git commit: one entry per session
-      tokenizer/  base/     what all models start from
+      tokenizer/  base/     what all models start from; base-model-1/ where each has its own, and
+                            base-replicate-1/ where each replicate has
       generations/NAME/0003/   of one grid point, or of a start that grid points share
         metrics.parquet  samples.jsonl.gz  embeddings.npy  model-0.safetensors ...  done.json
         diverged.txt        why the grid point stops here, where it does
@@ -18,6 +19,7 @@ A generation's folder appears under its name in one rename, after all its files 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -218,7 +220,7 @@ class RunDirectory:
 
     def _sweep(self) -> None:
         """Remove files that an interrupted process left half-written, but not those of reports."""
-        left = [path for name in _OWN for path in self.path.glob(f".{name}.*.partial")]
+        left = [path for name in _OWN for path in self.path.glob(f".{name}*.partial")]
         for folder in ("generations", "models"):
             left += (self.path / folder).rglob(".*.partial")
         for path in left:
@@ -227,6 +229,21 @@ class RunDirectory:
             else:
                 path.unlink(missing_ok=True)
 
+    def tokenizer(self, replicate: int = 0) -> Path:
+        """Return the folder of a replicate's tokenizer."""
+        return self.path / f"tokenizer{_own('replicate', replicate)}"
+
+    def base(self, replicate: int = 0, model: int = 0) -> Path:
+        """Return the folder of what a model of a replicate starts from."""
+        return self.path / f"base{_own('replicate', replicate)}{_own('model', model)}"
+
+    def bases(self, replicate: int = 0) -> list[Path]:
+        """List the folders of all that models of a replicate start from, one or one for each."""
+        more = itertools.takewhile(
+            Path.exists, (self.base(replicate, k) for k in itertools.count(1))
+        )
+        return [self.base(replicate), *more]
+
     def branch(self, name: str) -> Branch:
         """Return the generations of one grid point, or of a start."""
         return Branch(self.path / "generations" / name)
@@ -234,6 +251,10 @@ class RunDirectory:
     def write_metrics(self, metrics: pd.DataFrame) -> None:
         """Write the tidy table of the whole run."""
         write(self.path / "metrics.parquet", parquet(metrics))
+
+
+def _own(of: str, number: int) -> str:
+    return f"-{of}-{number}" if number else ""
 
 
 def _foreign(path: Path) -> bool:

@@ -158,7 +158,7 @@ def _findings(run: Reading, shown: Contents) -> Iterator[page.Part]:
     yield page.Prose(Markup("{}. {}{}").format(counts, shown.source, more if left else ""), "soft")
     untold: list[page.Part] = []
     for one in shown.found:
-        if one.told:
+        if one.told or one.leaning:
             yield page.Card(one.id, one.statement, list(_finding(one)))
         else:
             reason = page.soft(f"{one.source}: {one.reason}")
@@ -170,7 +170,9 @@ def _findings(run: Reading, shown: Contents) -> Iterator[page.Part]:
 
 def _finding(one: Found) -> Iterator[page.Part]:
     said = [_verdict(one.verdict)]
-    if len(one.instances) > 1:
+    if not one.told:
+        said.append(Markup("{}").format(f"{one.leaning}; {one.reason}"))
+    elif len(one.instances) > 1:
         holding, untold = sum(bool(i.holds) for i in one.told), len(one.instances) - len(one.told)
         more = f", {untold} cannot be told" if untold else ""
         said.append(Markup("{} of {}{}").format(holding, len(one.told), more))
@@ -179,7 +181,8 @@ def _finding(one: Found) -> Iterator[page.Part]:
         yield page.Prose(one.remark)
     few = len(one.instances) <= _SHOWN_AT_ONCE
     rows = [list(_instance(instance)) for instance in one.instances]
-    yield page.Details(one.range, [page.Table([], rows)], open=one.verdict != "reproduces" and few)
+    shown = one.range or "numbers"
+    yield page.Details(shown, [page.Table([], rows)], open=one.verdict != "reproduces" and few)
 
 
 def _instance(one: Instance) -> Iterator[str | page.Cell]:

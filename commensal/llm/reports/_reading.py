@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -127,15 +128,57 @@ def title(point: GridPoint) -> str:
     >>> title(GridPoint("", {"alpha": 0.5, "beta": 1.0}, "", 0))
     'α = 0.5, β = 1'
     """
+    more = f", replicate {point.replicate + 1}" if point.replicate else ""
     if "population" in point.coordinates:
-        replicate = int(point.coordinates["replicate"])
-        more = f", replicate {replicate + 1}" if replicate else ""
         return kind_of(point.coordinates).label + more
     signs = {"alpha": "α = ", "beta": "β = ", "read_share": "β = ", "memory": "", "ecosystem": ""}
-    return ", ".join(
-        signs.get(name, f"{name} = ") + (value if isinstance(value, str) else f"{value:g}")
-        for name, value in point.coordinates.items()
+    return (
+        ", ".join(
+            signs.get(name, f"{name} = ") + (value if isinstance(value, str) else f"{value:g}")
+            for name, value in point.coordinates.items()
+            if name != "replicate"
+        )
+        + more
     )
+
+
+def by_replicate(points: Sequence[GridPoint]) -> dict[tuple[object, ...], list[GridPoint]]:
+    """Group grid points that differ in their replicate alone."""
+    found: dict[tuple[object, ...], list[GridPoint]] = {}
+    for point in points:
+        same = tuple((n, v) for n, v in point.coordinates.items() if n != "replicate")
+        found.setdefault(same, []).append(point)
+    return found
+
+
+def over_replicates(metrics: pd.DataFrame) -> pd.DataFrame:
+    """Average a table of metrics over replicates; NaN where one replicate has no number."""
+    if "replicate" not in metrics or len(set(metrics["replicate"])) < 2:
+        return metrics
+    by = [name for name in metrics if name not in ("replicate", "value")]
+    groups = metrics.groupby(by, dropna=False, sort=False, observed=True)["value"]
+    return groups.agg(lambda values: values.mean(skipna=False)).reset_index()
+
+
+def human_shares(run: Reading) -> list[tuple[str, str]]:
+    """Say how much of what is learnt from generation 1 on people wrote."""
+    if run.metrics.empty:
+        return []
+    rows = run.metrics.loc[
+        (run.metrics["metric"] == "human_share") & (run.metrics["generation"] > 0)
+    ]
+    found: dict[str, str] = {}
+    for points in by_replicate(run.points).values():
+        here = rows
+        for name, value in points[0].coordinates.items():
+            here = here if name == "replicate" else here.loc[here[name] == value]
+        if len(here):
+            found[title(points[0])] = f"{here['value'].mean():.1%}"
+    if not found:
+        return []
+    same = len(set(found.values())) == 1
+    text = next(iter(found.values())) if same else "; ".join(f"{n}: {v}" for n, v in found.items())
+    return [("human share of the learnt tokens (t ≥ 1)", text)]
 
 
 def facts(run: Reading) -> list[tuple[str, str]]:
@@ -146,6 +189,7 @@ def facts(run: Reading) -> list[tuple[str, str]]:
     found += config.facts()
     found.append(("generations", str(config.generations)))
     found += config.training_facts(_parameters(run))
+    found += human_shares(run)
     found.append(("seed", str(config.seed)))
     devices = dict.fromkeys(str(entry.get("device")) for entry in sessions)
     if sessions:
@@ -167,7 +211,7 @@ def _sessions(folder: Path) -> list[dict[str, Any]]:
 
 def _parameters(run: Reading) -> int | None:
     start = run.directory.branch(run.points[0].start)
-    for path in (start.weights(0, 0), run.directory.path / "base" / "model.safetensors"):
+    for path in (start.weights(0, 0), run.directory.base() / "model.safetensors"):
         if path.is_file():
             with safe_open(path, "numpy") as weights:
                 shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
@@ -176,20 +220,23 @@ def _parameters(run: Reading) -> int | None:
 
 
 def floors(run: Reading) -> dict[str, float]:
-    """Entropy of the known laws in nats per token, where tokens are words.
+    """Entropy of the known laws in nats per token, where tokens are words; mean over replicates.
 
     The end of a text is a token too, and certain.
     """
     if run.metrics.empty:
         return {}
     known = set(run.metrics.loc[run.metrics["metric"] == "kl", "dataset"])
-    found = {}
-    for corpus in run.config.corpora:
-        if corpus.name in known and (law := corpus.law()) is not None:
-            words = corpus.completion_words
-            entropy = law.entropy(corpus.prompt_words, corpus.prompt_words + words)
-            found[corpus.name] = entropy * words / (words + 1)
-    return found
+    found: dict[str, list[float]] = {}
+    for config in {
+        run.config.resources_of(p): run.config.of_replicate(p.replicate) for p in run.points
+    }.values():
+        for corpus in config.corpora:
+            if corpus.name in known and (law := corpus.law()) is not None:
+                words = corpus.completion_words
+                entropy = law.entropy(corpus.prompt_words, corpus.prompt_words + words)
+                found.setdefault(corpus.name, []).append(entropy * words / (words + 1))
+    return {name: sum(each) / len(each) for name, each in found.items()}
 
 
 def corpora(run: Reading) -> list[dict[str, str]]:

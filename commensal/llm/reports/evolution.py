@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,7 @@ from commensal.llm.multiple_choice import (
     load_questions,
 )
 from commensal.llm.reports._contents import Chapter, Contents, grid
+from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._populations import Kind, Populations, kind_of
 from commensal.llm.reports._reading import Reading
 from commensal.llm.reports._verdicts import Found, reproduced, signed
@@ -32,7 +35,7 @@ def contents(run: Reading[EvolutionConfig]) -> Contents:
     names = [asked.name for asked in config.questions]
     found = find(run.judged, names, task, config.generations)
     known = Populations(run.judged, config.generations)
-    effects = effects_of(known, config)
+    effects = effects_of(known)
     tables = list(_tables(known, config, effects))
     return Contents(
         subject="Populations of language models that evolve on their own texts",
@@ -48,38 +51,77 @@ def contents(run: Reading[EvolutionConfig]) -> Contents:
         tables_text=(
             f"Generation 0 → {config.generations}. Means over models and replicates, and the "
             "range of the replicates. Selected: on the questions that select; held out: on those "
-            "that select no one. Differences are between populations from the same seeds; blue: "
-            f"every replicate is better for it, red: every one is worse.{_error(run.metrics)}"
-            f"{_amounts(run)}"
+            "that select no one. Differences are between populations from the same seeds, with "
+            "intervals over replicates that hold together with 95 % for each column; blue: better, "
+            f"red: worse, no colour: cannot be told.{_error(run.metrics)}{_amounts(run)}"
         ),
         changes=False,
         chapters=list(_chapters(run, known, config)),
     )
 
 
-def effects_of(known: Populations, config: EvolutionConfig) -> list[tuple[str, Kind, Kind]]:
-    """List comparisons that tell selection, crossing and pooling apart: name, with, without."""
+class Effect(NamedTuple):
+    """Pairs of kinds of populations that differ in one thing alone, the same in all pairs."""
+
+    name: str
+    pairs: list[tuple[Kind, Kind]]
+
+    def differences(self, known: Populations, metric: str, dataset: str) -> list[float]:
+        """Return the mean over pairs of the last difference, in each replicate that has all."""
+        each = [known.differences(one, other, metric, dataset) for one, other in self.pairs]
+        table = pd.concat(each, axis=1, join="inner")
+        return table.mean(axis=1, skipna=False).tolist()
+
+
+def effects_of(known: Populations) -> list[Effect]:
+    """List what one thing does by itself, all else equal: whom one selects, who writes, and so on.
+
+    The other one of a pair is the plain one: selected by lot, trained on one writer's texts, of
+    the selected alone, with inherited weights, with smaller mutations, without noise. Where
+    populations are crossed the effect is the mean over them, as of a factorial experiment. At
+    last, all that the paper does together is held against single lineages.
+    """
+    found: dict[str, Effect] = {}
+    several = len({k.questions for k in known.kinds if k.selection == "accuracy"}) > 1
+    for one, other in itertools.permutations([k for k in known.kinds if k.population > 1], 2):
+        mine, its = _factors(one, several), _factors(other, several)
+        differ = [name for name in mine if mine[name] != its[name]]
+        if one.population == other.population and len(differ) == 1:
+            (what,) = differ
+            if _plain(other, what) and not _plain(one, what):
+                name = f"N = {one.population}: {mine[what]} against {its[what]}"
+                found.setdefault(name, Effect(name, [])).pairs.append((one, other))
     alone = known.lineage()
-    first = config.questions[0].name
-    found = []
-    for n in sorted({k.population for k in known.kinds if k.population > 1}):
-        here = {
-            k.selection: k
-            for k in known.kinds
-            if (k.population, k.inheritance, k.noise) == (n, "full", 0)
-            and k.questions in ("none", first)
-        }
-        lots, pooled = here.get("random"), here.get("none")
-        for selection, name in (("accuracy", "by accuracy"), ("loss", "by loss")):
-            if selection in here and lots:
-                found.append((f"selection {name} against lots", here[selection], lots))
-        if lots and alone:
-            found.append(("crossing by lot against one alone", lots, alone))
-        if pooled and alone:
-            found.append(("pooling against one alone", pooled, alone))
-        if "accuracy" in here and alone:
-            found.append(("all together against one alone", here["accuracy"], alone))
-    return [(f"N = {one.population}: {name}", one, other) for name, one, other in found]
+    for one in known.selected() if alone is not None else []:
+        name = f"N = {one.population}: all together against one alone"
+        found.setdefault(name, Effect(name, [])).pairs.append((one, alone))  # pyright: ignore[reportArgumentType]
+    return [
+        e._replace(name=f"{e.name} ({len(e.pairs)} crossings)") if len(e.pairs) > 1 else e
+        for e in found.values()
+    ]
+
+
+def _factors(kind: Kind, several: bool = True) -> dict[str, str]:
+    """Say in words what a kind of population does, factor by factor."""
+    how = {"random": "selection by lot", "none": "no selection", "oracle": "selection by an oracle"}
+    selection = how.get(kind.selection, f"selection by {kind.selection}")
+    if kind.selection not in ("random", "none"):
+        selection += f" of {kind.selected}" * (kind.selected != math.isqrt(kind.population))
+    if several and kind.selection == "accuracy":
+        selection += f" on {kind.questions}"
+    return {
+        "selection": selection,
+        "reads": "pooled texts" if kind.reads == "pooled" else "one writer's texts",
+        "writers": "all write" if kind.writers == "all" else "the selected write",
+        "inheritance": "texts alone" if kind.inheritance == "data" else "weights and texts",
+        "mutation": f"mutation {kind.mutation:g}",
+        "noise": f"noise {kind.noise:g}",
+    }
+
+
+def _plain(kind: Kind, what: str) -> bool:
+    plain = {"selection": "random", "reads": "one", "writers": "selected", "inheritance": "full"}
+    return getattr(kind, what) == plain.get(what, 0.0)
 
 
 def _short(kind: Kind, config: EvolutionConfig) -> str:
@@ -127,7 +169,7 @@ def _change(metric: str, value: float) -> str:
 
 
 def _tables(
-    known: Populations, config: EvolutionConfig, effects: Sequence[tuple[str, Kind, Kind]]
+    known: Populations, config: EvolutionConfig, effects: Sequence[Effect]
 ) -> Iterator[Table]:
     columns = _columns(config)
     if not known.kinds:
@@ -140,17 +182,63 @@ def _tables(
             cells.append((_cell(metric, table), "") if len(table) else ("—", ""))
         rows.append((_short(kind, config), cells))
     yield grid("Populations", [heading for heading, _, _ in columns], rows)
+    if signal := _signal(known, config):
+        yield signal
     if not effects:
         return
-    rows = []
-    for name, one, other in effects:
-        cells = []
-        for _, metric, dataset in columns:
-            change = differences(known, one, other, metric, dataset)
-            text = _with_range(metric, change) if len(change) else "—"
-            cells.append((text, _kind(metric, change)))
-        rows.append((name, cells))
+    means = {
+        (metric, dataset): effect_means(known, effects, metric, dataset)
+        for _, metric, dataset in columns
+    }
+    rows = [
+        (
+            name,
+            [
+                (_effect(metric, of), _kind(metric, of))
+                for (metric, _), column in means.items()
+                for of in (column[at],)
+            ],
+        )
+        for at, (name, _) in enumerate(effects)
+    ]
     yield grid("Differences at the end (accuracies in points)", [h for h, _, _ in columns], rows)
+
+
+def effect_means(
+    known: Populations, effects: Sequence[Effect], metric: str, dataset: str
+) -> list[Mean]:
+    """Return mean and interval of each effect on one measure; the intervals hold together."""
+    return [mean_of(effect.differences(known, metric, dataset), len(effects)) for effect in effects]
+
+
+def _signal(known: Populations, config: EvolutionConfig) -> Table | None:
+    """Tabulate how much of the spread of the scores that select is real.
+
+    Scores of few questions scatter by themselves. What two sets of questions agree on does not:
+    the covariance over models of the scores that select and of those on held-out questions is the
+    real variance, and the rest is error.
+    """
+    rows = []
+    for kind in known.kinds:
+        if kind.population == 1 or kind.selection != "accuracy" or "+" in kind.questions:
+            continue
+        found = known.covariance(kind, ("accuracy", "accuracy_held_out"), kind.questions)
+        if found is None:
+            continue
+        whole, shared = found
+        real, error = max(shared, 0.0), max(whole - max(shared, 0.0), 0.0)
+        points = [f"{100 * math.sqrt(variance):.1f}" for variance in (whole, real, error)]
+        share = f"{shared / whole:.0%}".replace("-", "\N{MINUS SIGN}") if whole else "—"
+        rows.append((_short(kind, config), [(text, "") for text in (*points, share)]))
+    if not rows:
+        return None
+    columns = [
+        "spread between models",
+        "real",
+        "error of a score",
+        "share of variance that is real",
+    ]
+    return grid("What selection can see (standard deviations in points)", columns, rows)
 
 
 def _cell(metric: str, table: pd.DataFrame) -> str:
@@ -163,19 +251,18 @@ def _cell(metric: str, table: pd.DataFrame) -> str:
     return text
 
 
-def _kind(metric: str, change: pd.Series) -> str:
-    """Return the colour of a change: blue if every replicate gains, red if every one loses."""
-    gain = change if metric.startswith(("accuracy", "distinct")) else -change
-    if len(change) < 2 or not np.isfinite(gain).all() or (gain.min() <= 0 <= gain.max()):
-        return ""
-    return "fall" if gain.min() > 0 else "rise"
+def _kind(metric: str, change: Mean) -> str:
+    """Return the colour of a change: blue for what is better, red for worse, none if untold."""
+    gain = change.sign if metric.startswith(("accuracy", "distinct")) else -change.sign
+    return ("", "fall", "rise")[gain]
 
 
-def differences(known: Populations, one: Kind, other: Kind, metric: str, dataset: str) -> pd.Series:
-    """Return final differences between populations that start from the same seeds."""
-    here, there = known.last(one, metric, dataset), known.last(other, metric, dataset)
-    both = here.index.intersection(there.index)
-    return here.loc[both] - there.loc[both]
+def _effect(metric: str, change: Mean) -> str:
+    if not math.isfinite(change.value):
+        return "—"
+    if metric.startswith("accuracy"):
+        return Mean(*(100 * value for value in change)).text()
+    return change.text(3 if metric.startswith("distinct") else 2)
 
 
 def _error(metrics: pd.DataFrame) -> str:
@@ -194,9 +281,9 @@ def _leads(found: Sequence[Found]) -> Iterator[str]:
 
 
 def _leads_of_effects(
-    known: Populations, config: EvolutionConfig, effects: Sequence[tuple[str, Kind, Kind]]
+    known: Populations, config: EvolutionConfig, effects: Sequence[Effect]
 ) -> Iterator[str]:
-    """Yield sentences on what selection and pooling do, at one size of population."""
+    """Yield sentences on what can be told of selection, pooling and the number of writers."""
     far, task = "kl" if config.known else "loss", config.tasks[0].name
     what = "KL from the law" if config.known else "loss"
     asked = config.questions[0].name
@@ -204,29 +291,20 @@ def _leads_of_effects(
     if alone is not None and len(known.of(alone, far, task)):
         right = _cell("accuracy", known.of(alone, "accuracy", asked))
         yield f"Single lineages: accuracy {right}, {what} {_cell(far, known.of(alone, far, task))}."
-    sizes = [one.population for _, one, _ in effects]
-    apart = [one.population for _, one, _ in effects if one.selection in ("random", "none")]
     held = "accuracy_held_out" if config.held_out_questions else "accuracy"
     which = "on held-out questions" if config.held_out_questions else "on the questions"
     for metric, dataset, told in (
         (far, task, f"{what} at the end, lower is better"),
         (held, asked, f"accuracy at the end {which}, in points"),
     ):
-        texts = []
-        for name, one, other in effects:
-            change = differences(known, one, other, metric, dataset)
-            if one.population == min(apart or sizes) and len(change):
-                texts.append(f"{name.partition(': ')[2]} {_with_range(metric, change)}")
-        if texts:
-            yield f"N = {min(apart or sizes)}, {told}: {'; '.join(texts)}."
-
-
-def _with_range(metric: str, change: pd.Series) -> str:
-    text = _change(metric, float(change.mean(skipna=False)))
-    if len(change) > 1:
-        low, high = (_change(metric, float(v)) for v in (change.min(), change.max()))
-        text += f" ({low} to {high})"
-    return text
+        means = effect_means(known, effects, metric, dataset)
+        named = list(zip((e.name for e in effects), means, strict=True))
+        sure = [f"{name} {_effect(metric, of)}" for name, of in named if of.sign]
+        unsure = sum(not of.sign for of in means)
+        if effects:
+            text = "; ".join(sure) or "none of the effects can be told"
+            left = f" Cannot be told: {unsure} of {len(means)} effects." if sure and unsure else ""
+            yield f"{told.capitalize() if told[0] != 'K' else told}: {text}.{left}"
 
 
 def _chapters(
@@ -271,7 +349,7 @@ def _chapters(
         yield Chapter(
             "effects",
             "Selection, lots, pooling",
-            "Means over the models of a population; thin: each replicate.",
+            "Means over the models of a population and over replicates.",
             [picture(figure, "")],
             [],
         )
@@ -295,15 +373,21 @@ def _rows_of(rows: pd.DataFrame, kind: Kind) -> pd.DataFrame:
 
 
 def _bounds(config: EvolutionConfig, name: str) -> tuple[float | None, float | None]:
-    """Return the accuracy of the law and of guessing, if known without reading anything."""
-    task = config.tasks[0]
-    law = task.law()
-    for asked in config.questions:
-        if asked.name == name and asked.about_law and law is not None:
-            seed = seed_of(config.seed, "questions", name)
-            questions = load_questions(asked, task, seed, config.held_out_questions)
-            return accuracy_of_law(law, questions.asked), questions.chance
-    return None, None
+    """Return the accuracy of the law and of guessing, if known without reading anything.
+
+    That of the law is a mean over the replicates' laws.
+    """
+    right, chance = [], None
+    for replicate in sorted({config.resources_of(point) for point in config.grid()}):
+        its = config.of_replicate(replicate)
+        law = its.tasks[0].law()
+        for asked in its.questions:
+            if asked.name == name and asked.about_law and law is not None:
+                seed = seed_of(its.seed, "questions", name)
+                questions = load_questions(asked, its.tasks[0], seed, its.held_out_questions)
+                right.append(accuracy_of_law(law, questions.asked))
+                chance = questions.chance
+    return (float(np.mean(right)) if right else None), chance
 
 
 def _curves(known: Populations, config: EvolutionConfig) -> pd.DataFrame:
@@ -332,7 +416,9 @@ def _embeddings(run: Reading[EvolutionConfig], task: str) -> dict[str, dict[str,
         for s in finished
         if kind_of(s.coordinates).selection == "accuracy" and s.coordinates["replicate"] == 0
     ]
+    # other replicates have prompts of their own
     alone = [s for s in finished if kind_of(s.coordinates).population == 1]
+    alone = [s for s in alone if not config.resources_of(s)]
     groups: dict[str, list] = {}
     if chosen:
         most = max(chosen, key=lambda s: kind_of(s.coordinates).population)

@@ -5,14 +5,15 @@ Paper ``diversity``, sec. 3.1 and 4. Needs no torch.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from commensal.llm.reports._verdicts import TIE, Found, Instance, higher, signed
+from commensal.llm.reports._verdicts import Found, Measured, judged
 
 KEYS = ["ecosystem", "M", "D", "replicate"]
 
@@ -70,14 +71,25 @@ def late_slope(values: np.ndarray) -> float:
     return slope if abs(slope) > 1e-12 * np.abs(late).max() else 0.0  # not the sign of rounding
 
 
-def gains(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the gain of M pooled models over one, split in two, for each M and replicate.
+PARTS = {
+    "gain": "gain",
+    "fewer_tokens": "fewer tokens",
+    "pooling": "pooling",
+    "moving_less": "moving less",
+    "segmenting": "segmenting",
+}
+"""The gain of M pooled models over one, and its parts by either control, with their names."""
 
-    One model on N/M tokens moves less than one on N: what it gains is no merit of diversity. The
-    rest comes with pooling::
+
+def gains(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the gain of M pooled models over one, split in two ways, for each M and replicate.
+
+    Models on N/M tokens each move less than one on N: what they gain is no merit of diversity.
+    Either control splits off what has nothing to do with pooling::
 
         ln μ_T(one on N) - ln μ_T(M pooled)
-            = [ln μ_T(one on N) - ln μ_T(one on N/M)] + [ln μ_T(one on N/M) - ln μ_T(M pooled)]
+            = [one - M alone] + [M alone - M pooled]           fewer tokens, pooling
+            = [one - one with fewer steps] + [... - M pooled]  moving less, segmenting
 
     In logarithms, because a lineage that has collapsed to one word has a perplexity in the
     thousands, which would drown all else.
@@ -90,20 +102,24 @@ def gains(summary: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        ``M``, ``replicate``, ``gain``, ``moving_less``, ``pooling``, positive where the perplexity
-        falls: 0.1 is a tenth less; empty where M = 1 or the controls are missing.
+        ``M``, ``replicate``, and a column for each of ``PARTS``, positive where the perplexity
+        falls: 0.1 is a tenth less; NaN where a control is missing; empty where M = 1.
     """
-    columns = ["M", "replicate", "gain", "moving_less", "pooling"]
+    columns = ["M", "replicate", *PARTS]
     if summary.empty:
         return pd.DataFrame(columns=columns)
-    equal = summary.loc[(summary["ecosystem"] == "alone") | (summary["M"] == summary["D"])]
+    equal = summary.loc[(summary["ecosystem"] != "pooled") | (summary["M"] == summary["D"])]
     overall = equal.set_index(["ecosystem", "M", "replicate"])["overall"].to_dict()
     rows = []
-    for (ecosystem, m, replicate), alone in overall.items():
-        one, pooled = (overall.get(("pooled", n, replicate)) for n in (1.0, m))
-        if ecosystem == "alone" and one is not None and pooled is not None:
-            whole, less = _log_ratio(one, pooled), _log_ratio(one, alone)
-            rows.append((m, replicate, whole, less, whole - less))
+    for (ecosystem, m, replicate), pooled in overall.items():
+        one = overall.get(("pooled", 1.0, replicate))
+        if ecosystem != "pooled" or m == 1 or one is None:
+            continue
+        row: list[float] = [m, replicate, _log_ratio(one, pooled)]
+        for control in ("alone", "fewer_steps"):
+            other = overall.get((control, m, replicate), math.nan)
+            row += [_log_ratio(one, other), _log_ratio(other, pooled)]
+        rows.append(row)
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -125,202 +141,158 @@ def find(summary: pd.DataFrame, generations: int) -> list[Found]:
     -------
     list of Found
     """
-    equal = summary
-    if not summary.empty:
-        equal = summary.loc[(summary["ecosystem"] == "pooled") & (summary["M"] == summary["D"])]
-    groups = [] if equal.empty else [g.set_index("M") for _, g in equal.groupby("replicate")]
-    runs = [
-        (f"replicate {at + 1}" if len(groups) > 1 else "", group.sort_index())
-        for at, group in enumerate(groups)
-        if 1.0 in group.index and len(group) > 1
-    ]
+    pooled = Pooled(summary)
+    later = _NEEDED if generations else "needs a second iteration"
+    few = pooled.models[: max(1, len(pooled.models) // 2)] if pooled else []
+    most = pooled.models[-1:] if pooled else []
+    slopes = pooled if generations else Pooled(pd.DataFrame())
     return [
-        _optimum(runs),
-        _best_at_first(runs),
-        _slopes(runs, generations),
-        _falling(runs, generations),
-        _wider(runs),
-        _shifted(runs),
-        _narrowing(runs, generations),
+        _optimum(pooled),
+        Found(
+            "first",
+            "At t = 0, on real data, a single model with all of them is best.",
+            "Fig. 4",
+            judged([pooled.against(m, 1.0, "first") for m in pooled.models[1:]], low=0),
+            _NEEDED,
+            "above M = 1",
+        ),
+        Found(
+            "decay",
+            "With few models"
+            + (f" (M = {_numbers(few)})" if few else "")
+            + " the perplexity still rises at the end.",
+            "Fig. 4 (M = 1, 2)",
+            judged([slopes.at(m, "slope") for m in few if slopes], low=0),
+            later,
+            "slope per iteration",
+        ),
+        Found(
+            "recovery",
+            "With the most models" + (f" (M = {_numbers(most)})" if most else "") + " it falls.",
+            "Fig. 4 (M = 16)",
+            judged([slopes.at(m, "slope") for m in most if slopes], high=0),
+            later,
+            "slope per iteration",
+        ),
+        _wider(pooled),
+        Found(
+            "shifted",
+            "The more models, the higher the mean of these perplexities.",
+            "Fig. 5",
+            judged(pooled.steps("mean"), low=0),
+            _NEEDED,
+            "step of the mean from one M to the next",
+        ),
+        Found(
+            "narrowing",
+            "From the first iteration to the last these distributions narrow, whatever M.",
+            "Fig. 5 (standard deviation)",
+            judged([slopes.over_time(m, "sd") for m in slopes.models], high=0),
+            later,
+            "change of the width",
+        ),
     ]
 
 
-Runs = Sequence[tuple[str, Any]]
-"""Runs, each as the name of a replicate and the table of its pooled ecosystems by M."""
+class Pooled:
+    """Pooled ecosystems of equal segments in all replicates; NaN where one is not finished.
+
+    Falsy if there are not two of them, M = 1 among them.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        Of :func:`summarise`.
+    """
+
+    def __init__(self, summary: pd.DataFrame) -> None:
+        self.models: list[float] = []
+        if summary.empty:
+            return
+        equal = summary.loc[(summary["ecosystem"] == "pooled") & (summary["M"] == summary["D"])]
+        known = sorted(float(m) for m in equal["M"].unique())
+        if len(known) < 2 or known[0] != 1:
+            return
+        self._table: Any = equal.set_index(["replicate", "M"]).drop(columns=["ecosystem", "D"])
+        self._table = self._table.unstack("M")
+        self.models = known
+
+    def __bool__(self) -> bool:
+        """Return whether there is anything to compare."""
+        return bool(self.models)
+
+    def values(self, m: float, column: str) -> np.ndarray:
+        """Return one column at one M, a value for each replicate."""
+        return self._table[column, m].to_numpy(float)
+
+    def at(self, m: float, column: str) -> Measured:
+        """Return a column at one M."""
+        return Measured(f"M = {m:g}", self.values(m, column))
+
+    def against(self, m: float, other: float, column: str) -> Measured:
+        """Return the difference of a column between two M."""
+        here, there = self.values(m, column), self.values(other, column)
+        numbers = f"{here.mean():.2f} against {there.mean():.2f}"
+        return Measured(f"M = {m:g} against {other:g}", here - there, numbers)
+
+    def over_time(self, m: float, column: str) -> Measured:
+        """Return the change of a column from the first iteration to the last."""
+        first, last = (self.values(m, f"{column}_{when}") for when in ("first", "last"))
+        numbers = f"{first.mean():.2f} → {last.mean():.2f}"
+        return Measured(f"M = {m:g}", last - first, numbers)
+
+    def steps(self, column: str) -> list[Measured]:
+        """List the steps of a column from one M to the next, at first and at last."""
+        return [
+            place._replace(where=f"{when} iteration, {place.where}")
+            for when in ("first", "last")
+            for one, other in itertools.pairwise(self.models)
+            for place in (self.against(other, one, f"{column}_{when}"),)
+        ]
+
 
 _NEEDED = "needs M = 1 and another M, finished"
 
 
-def _optimum(runs: Runs) -> Found:
-    instances = []
-    for where, table in runs:
-        if len(table) > 2:
-            overall = table["overall"]
-            best = overall.index[int(overall.to_numpy().argmin())]
-            inside = overall.index[0] < best < overall.index[-1]
-            tie = (overall == overall.min()).sum() > 1
-            instances.append(
-                Instance(
-                    f"{where}, least at M = {best:g}".removeprefix(", "),
-                    _listed(overall),
-                    # one that is not finite leaves open which is the least
-                    float(overall.loc[best] - overall.iloc[0])
-                    if np.isfinite(overall).all()
-                    else math.nan,
-                    None if tie else inside,
-                    TIE,
-                )
-            )
+def _optimum(pooled: Pooled) -> Found:
+    places = []
+    if len(pooled.models) > 2:
+        inner = pooled.models[1:-1]
+        best = min(inner, key=lambda m: pooled.values(m, "overall").mean())
+        ends = (pooled.models[0], pooled.models[-1])
+        places = [pooled.against(best, end, "overall") for end in ends]
     return Found(
         "optimum",
         "The perplexity over all iterations is least for some models: more than one, and fewer "
         "than the most.",
         "Fig. 3 (M = 4 of 1, 2, 4, 16)",
-        tuple(instances),
+        judged(places, high=0),
         "needs M = 1 and two more, finished",
-        "least against M = 1",
+        "least in between, against either end",
     )
 
 
-def _best_at_first(runs: Runs) -> Found:
-    instances = [
-        higher(
-            where,
-            _listed(table["first"]),
-            float(table["first"].iloc[1:].min(skipna=False) - table["first"].iloc[0]),
-        )
-        for where, table in runs
-    ]
-    return Found(
-        "first",
-        "At t = 0, on real data, a single model with all of them is best.",
-        "Fig. 4",
-        tuple(instances),
-        _NEEDED,
-        "best of the others against M = 1",
-    )
-
-
-def _slopes(runs: Runs, generations: int) -> Found:
-    few = [m for _, table in runs[:1] for m in table.index[: max(1, len(table) // 2)]]
-    return Found(
-        "decay",
-        f"With few models (M = {_numbers(few)}) the perplexity still rises at the end."
-        if few
-        else "With few models the perplexity still rises at the end.",
-        "Fig. 4 (M = 1, 2)",
-        _each(runs, lambda m: m in few, "slope", lambda slope: slope > 0, generations),
-        _NEEDED if generations else "needs a second iteration",
-        "slope per iteration",
-    )
-
-
-def _falling(runs: Runs, generations: int) -> Found:
-    most = max((float(table.index[-1]) for _, table in runs), default=math.nan)
-    return Found(
-        "recovery",
-        f"With the most models (M = {most:g}) it falls."
-        if runs
-        else "With the most models it falls.",
-        "Fig. 4 (M = 16)",
-        _each(runs, lambda m: m == most, "slope", lambda slope: slope < 0, generations),
-        _NEEDED if generations else "needs a second iteration",
-        "slope per iteration",
-    )
-
-
-def _each(
-    runs: Runs,
-    chosen: Callable[[float], bool],
-    column: str,
-    holds: Callable[[float], bool],
-    generations: int,
-) -> tuple[Instance, ...]:
-    """Make one instance for each replicate and chosen M."""
-    if not generations:
-        return ()
-    return tuple(
-        Instance(
-            f"{where}, M = {m:g}".removeprefix(", "),
-            signed(float(row[column])),
-            float(row[column]),
-            holds(float(row[column])),
-        )
-        for where, table in runs
-        for m, row in table.iterrows()
-        if chosen(float(m))
-    )
-
-
-def _wider(runs: Runs) -> Found:
-    instances, relative = [], []
-    for where, table in runs:
-        for name, when in (("sd_first", "first"), ("sd_last", "last")):
-            widths, relatives = table[name], table[f"log_{name}"]
-            place = f"{where}, {when} iteration".removeprefix(", ")
-            step = float(widths.diff().iloc[1:].min(skipna=False))
-            instances.append(Instance(place, _listed(widths), step, step > 0))
-            relative.append(bool((relatives.diff().iloc[1:] > 0).all()))
+def _wider(pooled: Pooled) -> Found:
     remark = ""
-    if instances:
+    if pooled:
+        relative = judged(pooled.steps("log_sd"), low=0)
+        growing = sum(bool(one.leans) for one in relative)
+        told = sum(bool(one.holds) for one in relative)
         remark = (
             "A distribution with a higher mean is wider by that alone. The standard deviation of "
-            f"the log perplexities grows with every step of M in {sum(relative)} of "
-            f"{len(relative)} places."
+            f"the log perplexities grows in {growing} of {len(relative)} steps of M, and in "
+            f"{told} its interval leaves out zero."
         )
     return Found(
         "wider",
         "The more models, the wider the distribution of the perplexities of real blocks under "
         "all models.",
         "Fig. 5 (standard deviation)",
-        tuple(instances),
+        judged(pooled.steps("sd"), low=0),
         _NEEDED,
-        "least step of the width from one M to the next",
+        "step of the width from one M to the next",
         remark,
     )
-
-
-def _shifted(runs: Runs) -> Found:
-    instances = []
-    for where, table in runs:
-        for name, when in (("mean_first", "first"), ("mean_last", "last")):
-            place = f"{where}, {when} iteration".removeprefix(", ")
-            step = float(table[name].diff().iloc[1:].min(skipna=False))
-            instances.append(Instance(place, _listed(table[name]), step, step > 0))
-    return Found(
-        "shifted",
-        "The more models, the higher the mean of these perplexities.",
-        "Fig. 5",
-        tuple(instances),
-        _NEEDED,
-        "least step of the mean from one M to the next",
-    )
-
-
-def _narrowing(runs: Runs, generations: int) -> Found:
-    instances = [
-        Instance(
-            f"{where}, M = {m:g}".removeprefix(", "),
-            f"{row['sd_first']:.2f} → {row['sd_last']:.2f}",
-            float(row["sd_last"] - row["sd_first"]),
-            bool(row["sd_last"] < row["sd_first"]),
-        )
-        for where, table in runs
-        if generations
-        for m, row in table.iterrows()
-    ]
-    return Found(
-        "narrowing",
-        "From the first iteration to the last these distributions narrow, whatever M.",
-        "Fig. 5 (standard deviation)",
-        tuple(instances),
-        _NEEDED if generations else "needs a second iteration",
-        "change of the width",
-    )
-
-
-def _listed(values: pd.Series) -> str:
-    return ", ".join(f"{value:.2f} (M = {m:g})" for m, value in values.items())
 
 
 def _numbers(values: Sequence[float]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from commensal.llm.config import InteractiveConfig, TrainedConfig
 from commensal.llm.measures.ngrams import amounts
 from commensal.llm.reports._contents import Chapter, Contents
-from commensal.llm.reports._reading import Reading, floors, title
+from commensal.llm.reports._reading import Reading, floors, over_replicates, title
 from commensal.llm.reports._tables import Change, changes, loss_tables
 from commensal.llm.reports._verdicts import Found, arrow, reproduced, signed
 from commensal.llm.reports.findings_interactive import find
@@ -56,11 +56,15 @@ def losses_first(
         found=found,
         source=(
             "From Vu, Reeves, Wenger, sec. 6. A change of a loss by at most 0.1 nats counts as "
-            "none, as in the paper. Only finished grid points count."
+            "none, as in the paper. A finding holds at a place where the whole interval over "
+            "replicates says so; the intervals of one finding hold together with 95 %. Only "
+            "finished grid points count."
         ),
         tables=loss_tables(run, losses) if losses else [],
         tables_heading="First and last losses" if generations else "Losses",
-        tables_text=f"{when}, nats per token. Own tasks first, the public data last.",
+        tables_text=(
+            f"{when}, nats per token. Own tasks first, the public data last. {_colours(run)}"
+        ),
         changes=generations > 0,
         chapters=list(_chapters(run)),
     )
@@ -83,16 +87,25 @@ def _leads(
         yield "No loss is finite at the end."
         return
     low, high = (pick(final, key=lambda c: c.last - c.first) for pick in (min, max))
-    if low.kind != "fall" and high.kind != "rise":
+    if low.kind() != "fall" and high.kind() != "rise":
         most = max(abs(low.last - low.first), abs(high.last - high.first))
-        yield f"No loss changes by more than 0.1 nats (most: {most:.2f})."
+        yield f"No loss is seen to change by more than 0.1 nats (most: {most:.2f})."
         return
     texts = []
-    if low.kind == "fall":
+    if low.kind() == "fall":
         texts.append(f"falls most for {_place(low, run)}")
-    if high.kind == "rise":
+    if high.kind() == "rise":
         texts.append(f"rises most for {_place(high, run)}")
     yield f"The loss {'; it '.join(texts)}."
+
+
+def _colours(run: Reading[TrainedConfig]) -> str:
+    if run.config.replicates == 1:
+        return "Colours describe this one run; other texts and another base may do otherwise."
+    return (
+        "Means over replicates, ± half of the interval of the change; all intervals hold together "
+        "with 95 %, and a change has a colour where its whole interval says so."
+    )
 
 
 def _place(change: Change, run: Reading) -> str:
@@ -107,15 +120,16 @@ def _chapters(run: Reading) -> Iterator[Chapter]:
     """Draw the figures; matplotlib is loaded for them alone."""
     from commensal.llm.reports import plots_interactive as plots
 
-    metrics, datasets = run.measured, run.datasets
+    metrics, datasets = over_replicates(run.measured), run.datasets
     if metrics.empty:
         return
+    several = " Means over replicates." if run.config.replicates > 1 else ""
     # one picture per β, the first at once
     parts = [(f"β = {beta:g}", metrics.loc[metrics["beta"] == beta]) for beta in run.betas]
     parts = parts or [("", metrics)]
     floor = floors(run)
     drawn = [picture(plots.llm_losses(part, datasets, floor), name) for name, part in parts]
-    text = "Each model on each task over the generations."
+    text = f"Each model on each task over the generations.{several}"
     if floor:
         text += " No model's expected loss is below the entropy of the law (dashed)."
     yield Chapter("losses", "Losses over the generations", text, drawn[:1], drawn[1:])

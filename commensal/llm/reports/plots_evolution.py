@@ -33,6 +33,7 @@ from commensal.plots._style import (
 )
 
 _ALONE = "0.35"
+_FEW = 6  # kinds whose replicates can still be told apart
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
 
 
@@ -149,17 +150,18 @@ def llm_evolution(
     Returns
     -------
     matplotlib.figure.Figure
-        Bold: means over the replicates.
+        Bold: means over the replicates; of few kinds also each replicate.
     """
     fig, axes = new_figure(len(measures))
     labels = list(dict.fromkeys(curves["label"]))
+    few = len(labels) <= _FEW
     styles = itertools.cycle(itertools.product(LINES, PALETTE))
     looks = {label: ("-", _ALONE) if label == alone else next(styles) for label in labels}
     for ax, (title, (metric, dataset)) in zip(axes, measures.items(), strict=True):
         rows = curves.loc[(curves["metric"] == metric) & (curves["dataset"] == dataset)]
         for label, part in rows.groupby("label"):
             style, color = looks[str(label)]
-            for _, one in part.groupby("replicate"):
+            for _, one in part.groupby("replicate") if few else ():
                 x, y = one["generation"].to_numpy(), one["value"].to_numpy(float)
                 draw_curve(ax, x, y, color=color, ls=style, lw=0.6, alpha=0.45)
             mean = part.groupby("generation")["value"].mean()
@@ -180,7 +182,8 @@ def llm_evolution(
         Line2D([], [], color=color, ls=style, lw=1.9, label=label)
         for label, (style, color) in looks.items()
     ]
-    known.append(Line2D([], [], color="0.5", lw=0.6, label="thin: one replicate"))
+    if few:
+        known.append(Line2D([], [], color="0.5", lw=0.6, label="thin: one replicate"))
     shared_legend(fig, known, 3)
     return fig
 

@@ -100,7 +100,7 @@ def llm_remedies_forest(
     clear, unclear = (
         Line2D([], [], color=color, marker="o", ms=4.5, lw=1.6, label=label)
         for color, label in (
-            (PALETTE[0], "differs from no remedy (95 % interval)"),
+            (PALETTE[0], "differs from no remedy (intervals hold together with 95 %)"),
             ("0.45", "not told apart from no remedy"),
         )
     )

@@ -45,7 +45,7 @@ def segmented_optimum(summary: pd.DataFrame) -> Figure:
     -------
     matplotlib.figure.Figure
         Paper ``diversity``, fig. 3. Filled: means over replicates of pooled ecosystems; small
-        marks: each replicate; hollow: one model alone on N/M, drawn above M.
+        marks: each replicate; hollow: the controls, drawn above M.
 
     Examples
     --------
@@ -59,6 +59,7 @@ def segmented_optimum(summary: pd.DataFrame) -> Figure:
     equal = pooled.loc[pooled["M"] == pooled["D"]]
     # a single model is its own control
     alone = summary.loc[(summary["ecosystem"] == "alone") | (summary["M"] == 1)]
+    brief = summary.loc[(summary["ecosystem"] == "fewer_steps") | (summary["M"] == 1)]
     known: list[Any] = []
 
     def draw(rows: pd.DataFrame, at: str, label: str, line: str, **look: Any) -> None:
@@ -70,7 +71,9 @@ def segmented_optimum(summary: pd.DataFrame) -> Figure:
     draw(equal, "D", "M models, pooled", "-", **mark("o", POOLED, 8.0))
     if set(alone["ecosystem"]) > {"pooled"}:
         look = mark("s", ALONE, 7.0)
-        draw(alone, "M", "one model alone on N/M", "--", mfc="white", **look)
+        draw(alone, "M", "M models, each alone on N/M", "--", mfc="white", **look)
+    if set(brief["ecosystem"]) > {"pooled"}:
+        draw(brief, "M", "one model, fewer steps", ":", mfc="white", **mark("^", PALETTE[3], 7.0))
     unequal = pooled.loc[pooled["M"] != pooled["D"]]
     if len(unequal):
         draw(unequal, "D", "unequal segments", "none", **mark("D", PALETTE[2], 7.0))
@@ -128,7 +131,7 @@ def segmented_perplexity(metrics: pd.DataFrame, floor: float | None = None) -> F
     panels = {"M models, pooled": pooled}
     alone = rows.loc[rows["ecosystem"] == "alone"]
     if len(alone):
-        panels["one model alone on N/M"] = pd.concat([pooled.loc[pooled["M"] == 1], alone])
+        panels["M models, each alone on N/M"] = pd.concat([pooled.loc[pooled["M"] == 1], alone])
     colors = _colors(rows["M"])
     fig, axes = _panels(len(panels))
     for ax, (title, part) in zip(axes, panels.items(), strict=True):
@@ -219,7 +222,7 @@ def segmented_distributions(
 
 
 def segmented_split(gains: pd.DataFrame) -> Figure:
-    """Plot the gain of M pooled models over one, split into moving less and pooling.
+    """Plot the gain of M pooled models over one, and its parts by either control.
 
     Parameters
     ----------
@@ -233,13 +236,16 @@ def segmented_split(gains: pd.DataFrame) -> Figure:
     """
     fig, (ax,) = _panels(1)
     sizes = sorted(gains["M"].unique())
-    parts = {"moving_less": "moving less", "pooling": "pooling", "gain": "both: the gain"}
-    for at, (name, color) in enumerate(zip(parts, (PALETTE[1], PALETTE[2], "0.55"), strict=True)):
+    known = {"gain": "0.55", "fewer_tokens": PALETTE[1], "pooling": PALETTE[2]}
+    known |= {"moving_less": PALETTE[3], "segmenting": PALETTE[4]}
+    parts = {name: color for name, color in known.items() if bool(gains[name].notna().any())}
+    width = 0.8 / len(parts)
+    for at, (name, color) in enumerate(parts.items()):
         for place, m in enumerate(sizes):
             values = gains.loc[gains["M"] == m, name]
-            x = place + 0.27 * (at - 1)
-            ax.bar(x, values.mean(), 0.25, color=color, alpha=0.75)
-            ax.plot([x] * len(values), values, **mark(MARKS[at], "0.15", 3.5))
+            x = place + width * (at - (len(parts) - 1) / 2)
+            ax.bar(x, values.mean(), 0.93 * width, color=color, alpha=0.75)
+            ax.plot([x] * len(values), values, **mark(MARKS[at % len(MARKS)], "0.15", 3.5))
     if gains[list(parts)].abs().to_numpy().max() > 1:  # a collapsed control beside tenths
         ax.set_yscale("symlog", linthresh=0.1)
         ax.yaxis.set_major_formatter("{x:g}")
@@ -249,12 +255,11 @@ def segmented_split(gains: pd.DataFrame) -> Figure:
     ax.set_ylabel("gain in ln μ$_T$ over one model (above 0: better)", fontsize=TEXT_SIZE)
     ax.grid(axis="y", color=GREY, lw=0.7)
     ax.set_axisbelow(True)
-    colors = (PALETTE[1], PALETTE[2], "0.55")
-    known: list[Any] = [
-        Patch(fc=c, alpha=0.75, label=n) for n, c in zip(parts.values(), colors, strict=True)
+    handles: list[Any] = [
+        Patch(fc=c, alpha=0.75, label=name.replace("_", " ")) for name, c in parts.items()
     ]
-    known.append(Line2D([], [], label="marks: one replicate", **mark("o", "0.15", 3.5)))
-    shared_legend(fig, known)
+    handles.append(Line2D([], [], label="marks: one replicate", **mark("o", "0.15", 3.5)))
+    shared_legend(fig, handles)
     return fig
 
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from commensal.plots._style import (
@@ -55,6 +56,7 @@ def llm_web_disagreement(distances: pd.DataFrame) -> Figure:
     """
     data: Any = distances
     counts = sorted(data["models"].unique()) if "models" in data else [None]
+    several = "replicate" in data and data["replicate"].nunique() > 1
     fig, axes = new_figure(len(counts))
     shares = sorted(data["read_share"].unique())
     colors = {b: PALETTE[i % len(PALETTE)] for i, b in enumerate(shares)}
@@ -62,7 +64,7 @@ def llm_web_disagreement(distances: pd.DataFrame) -> Figure:
         here = data if count is None else data.loc[data["models"] == count]
         for read_share, part in here.groupby("read_share"):
             color = colors[read_share]
-            if "replicate" in part:
+            if several:
                 for _, one in part.groupby("replicate"):
                     ax.plot(one["generation"], one["disagreement"], color=color, lw=0.7, alpha=0.5)
             # where it is not known of one replicate, the mean is not known
@@ -77,7 +79,7 @@ def llm_web_disagreement(distances: pd.DataFrame) -> Figure:
             ax.set_title(f"n = {count:g} models", fontsize=TITLE_SIZE)
     known = [Line2D([], [], color=c, lw=1.8, label=f"β = {b:g}") for b, c in colors.items()]
     known.append(Line2D([], [], label="sampling of L responses alone", **_FLOOR))
-    if "replicate" in data:
+    if several:
         known.append(Line2D([], [], color="0.5", lw=0.7, label="thin: one replicate"))
     shared_legend(fig, known)
     return fig
@@ -235,6 +237,52 @@ def llm_web_pairing(table: pd.DataFrame) -> Figure:
         ax.set_ylabel(NORM, fontsize=TEXT_SIZE)
         _generations(ax)
     shared_legend(fig, [Line2D([], [], **look) for look in (dots, *looks.values())])
+    return fig
+
+
+def llm_web_law(table: pd.DataFrame) -> Figure:
+    """Plot ‖D‖_F of language shares beside the known law of taught models.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Columns ``point``, ``generation``, ``measured``, ``noise`` and, NaN where the law is not
+        known, ``law`` with the band from ``low`` to ``high``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel per grid point.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> rows = [("β = 0.5", t, 2.0, 0.5, 1.9, 1.5, 2.3) for t in range(3)]
+    >>> names = ["point", "generation", "measured", "noise", "law", "low", "high"]
+    >>> len(llm_web_law(pd.DataFrame(rows, columns=names)).axes)
+    1
+    """
+    data: Any = table
+    points = list(dict.fromkeys(data["point"]))
+    fig, axes = new_figure(len(points))
+    dots = {"label": "language models", **mark("o", "0.25", 4.0)}
+    line = {"color": PALETTE[0], "lw": 1.8, "label": "their law, simulated"}
+    floor = {**_FLOOR, "label": "sampling of L responses alone"}
+    shade = {"color": PALETTE[0], "alpha": 0.2, "lw": 0}
+    for ax, point in zip(axes, points, strict=True):
+        part = data.loc[data["point"] == point]
+        ax.fill_between(
+            part["generation"], part["low"], part["high"], color=PALETTE[0], alpha=0.2, lw=0
+        )
+        ax.plot(part["generation"], part["law"], **line)
+        ax.plot(part["generation"], part["measured"], **dots)
+        ax.plot(part["generation"], part["noise"], **floor)
+        ax.set_ylim(bottom=0)
+        ax.set_title(str(point), fontsize=TITLE_SIZE)
+        ax.set_ylabel(f"{NORM} of language shares", fontsize=TEXT_SIZE)
+        _generations(ax)
+    band = Patch(label="95 % of runs of the law", **shade)
+    shared_legend(fig, [*(Line2D([], [], **look) for look in (dots, line, floor)), band])
     return fig
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from commensal.llm.config import RemediesConfig
 from commensal.llm.measures.ngrams import amounts
 from commensal.llm.reports._contents import Chapter, Contents, grid
-from commensal.llm.reports._intervals import Mean, mean_of
+from commensal.llm.reports._intervals import Mean, replicates_to_tell
 from commensal.llm.reports._reading import Reading
-from commensal.llm.reports._verdicts import Found, Instance, arrow, signed
-from commensal.llm.reports.findings_remedies import RemedyCurves, curves
-from commensal.page import Table, picture
+from commensal.llm.reports._verdicts import Found, arrow, signed
+from commensal.llm.reports.findings_remedies import RemedyCurves, curves, findings_of
+from commensal.page import Picture, Table, picture
 
 METRICS = {
     "kl": "KL from the law\n(nats per word)",
@@ -23,7 +23,13 @@ METRICS = {
     "rare_perplexity": "perplexity of rare tokens",
     "distinct_4": "distinct-4",
     "entropy_2": "entropy of 2-grams\n(nats)",
+    "distinct_4_count": "different 4-grams",
+    "told_from_human": "told from human texts\n(AUC)",
+    "told_from_start": "told from generation 0\n(AUC)",
+    "step_kl": "KL from the generation\nbefore (nats per token)",
 }
+# those of the second table and picture
+NEWS = ("distinct_4_count", "entropy_2", "told_from_human", "told_from_start", "step_kl")
 
 
 def contents(run: Reading[RemediesConfig]) -> Contents:
@@ -38,19 +44,30 @@ def contents(run: Reading[RemediesConfig]) -> Contents:
             "A news article of the project's sources, unreviewed, and without a setup of its own: "
             "its sentences are looked for here, one lineage at a time."
         ),
-        tables=[_table(measured)] if measured else [],
+        tables=list(_tables(measured, run)),
         tables_heading="Where each remedy ends",
-        tables_text=(
-            f"Means at generation {_last(measured)}; in brackets the difference to no remedy with "
-            f"a 95 % interval over {config.replicates} lineages, paired by seed. Delay: how many "
-            f"generations later the mean {_name(_collapse(measured))} has risen half as far as it "
-            f"does without remedy. {amounts(set(run.metrics['metric']))}"
-            if measured
-            else ""
-        ),
+        tables_text=_explained(measured, run) if measured else "",
         changes=False,
         chapters=list(_chapters(measured)),
     )
+
+
+def _explained(measured: dict[str, RemedyCurves], run: Reading[RemediesConfig]) -> str:
+    text = (
+        f"Means at generation {_last(measured)}; in brackets the difference to no remedy, paired "
+        f"by seed, over {run.config.replicates} lineages. The intervals of all comparisons of a "
+        "table hold together with 95 % (Student, Bonferroni). Human: share of human texts among "
+        "the examples that generations 1 and later trained on. Delay: how many generations later "
+        f"the {_name(_collapse(measured))} of a lineage has risen half as far as it does without "
+        "remedy; with ≥ some lineages never came so far. "
+    )
+    if "told_from_human" in measured:
+        text += (
+            "AUC: how often a classifier (logistic regression on runs of words, cross-validated) "
+            "tells which of two texts the model wrote, on "
+            f"{run.config.measurement.prompts} prompts; 0.5 is chance. "
+        )
+    return text + amounts(set(run.metrics["metric"]))
 
 
 def _measured(run: Reading[RemediesConfig], config: RemediesConfig) -> dict[str, RemedyCurves]:
@@ -93,43 +110,87 @@ def _leads(measured: dict[str, RemedyCurves], run: Reading[RemediesConfig]) -> I
     metric = _collapse(measured)
     losses = measured[metric]
     first, last = losses.at(losses.remedies[0], 0).value, losses.at(losses.remedies[0], t).value
+    lineages = losses.values.shape[1]
     yield (
         f"Without remedy the {_name(metric)} goes {arrow(first, last)} ({signed(last - first)}) "
-        f"in {t} generations."
+        f"in {t} generations (mean of {lineages} lineages)."
     )
-    found = {name: losses.difference(name, t) for name in losses.remedies[1:]}
+    comparisons = max(len(losses.remedies) - 1, 1)
+    found = {n: losses.difference(n, t, comparisons) for n in losses.remedies[1:]}
     for sign, what in ((-1, "lower"), (1, "raise")):
         some = [n for n, mean in found.items() if mean.sign == sign]
         some.sort(key=lambda name: sign * found[name].value, reverse=True)
         if some:
-            told = ", ".join(f"{name} ({signed(found[name].value)})" for name in some)
-            yield f"Remedies that {what} it, beyond what lineages differ by: {told}."
-    unclear = [name for name, mean in found.items() if not mean.sign]
+            told = ", ".join(f"{name} ({interval(found[name])})" for name in some)
+            yield (
+                f"Remedies that {what} it, by intervals that hold together with 95 % over "
+                f"{lineages} lineages: {told}."
+            )
+    same = [n for n in found if not losses.differences(n, t).any()]
+    if same:
+        yield f"The same as no remedy to the last digit: {', '.join(same)}."
+    unclear = [n for n, mean in found.items() if not mean.sign and n not in same]
     if unclear and run.points:
-        yield f"Not told apart from no remedy by these lineages: {', '.join(unclear)}."
+        told = ", ".join(n + _enough(losses, n, t, comparisons) for n in unclear)
+        yield f"Not told apart from no remedy by {lineages} lineages: {told}."
 
 
-def _table(measured: dict[str, RemedyCurves]) -> Table:
-    t = _last(measured)
-    metric = _collapse(measured)
+def _enough(of: RemedyCurves, name: str, t: int, comparisons: int) -> str:
+    """Say how many lineages would tell a remedy from none, if the mean is what it seems."""
+    needed = replicates_to_tell(of.differences(name, t), comparisons=comparisons)
+    return "" if needed is None else f" (about {needed} would tell)"
+
+
+def _tables(measured: dict[str, RemedyCurves], run: Reading[RemediesConfig]) -> Iterator[Table]:
+    """Yield a table of collapse, and one of the texts."""
+    if not measured:
+        return
+    t, metric = _last(measured), _collapse(measured)
     losses = measured[metric]
-    shown = [name for name in (metric, "rare_perplexity", "distinct_4") if name in measured]
+    whole = t == losses.values.shape[-1] - 1
+    human = run.judged.loc[
+        (run.judged["metric"] == "human_examples") & (run.judged["generation"] > 0)
+    ]
+    shares = human.groupby("remedy")["value"].mean()
+    shown = [n for n in (metric, "rare_perplexity", "distinct_4") if n in measured]
+    others = max(len(losses.remedies) - 1, 1)
+    comparisons = others * (len(shown) + whole)
     rows = []
     for name in losses.remedies:
-        cells = [_cell(measured[other], name, t) for other in shown]
-        delay, open_ended = losses.delay(name) if t == losses.values.shape[-1] - 1 else (0.0, False)
-        told = "—" if math.isnan(delay) else f"{'≥ ' if open_ended else ''}{delay:.1f}"
-        rows.append((name, [cells[0], (told, ""), *cells[1:]]))
+        cells = [_cell(measured[other], name, t, comparisons) for other in shown]
+        delay = _delay(losses, name, comparisons) if whole else "—"
+        of_human = f"{shares[name]:.0%}" if name in shares else "—"
+        rows.append((name, [(of_human, ""), cells[0], (delay, ""), *cells[1:]]))
     names = [METRICS[name].replace("\n", " ") for name in shown]
-    return grid("", [names[0], "delay", *names[1:]], rows)
+    yield grid("", ["human", names[0], "delay", *names[1:]], rows)
+    shown = [name for name in NEWS if name in measured]
+    comparisons = others * len(shown)
+    if "told_from_human" in shown:
+        rows = [
+            (name, [_cell(measured[other], name, t, comparisons) for other in shown])
+            for name in losses.remedies
+        ]
+        yield grid("", [METRICS[name].replace("\n", " ") for name in shown], rows)
 
 
-def _cell(found: RemedyCurves, name: str, t: int) -> tuple[str, str]:
+def _cell(found: RemedyCurves, name: str, t: int, comparisons: int) -> tuple[str, str]:
     mean = found.at(name, t).value
     value = f"{mean:.3g}" if math.isfinite(mean) else "\N{EN DASH}"
     if name == found.remedies[0]:
         return value, ""
-    return f"{value} ({interval(found.difference(name, t))})", ""
+    return f"{value} ({interval(found.difference(name, t, comparisons))})", ""
+
+
+def _delay(of: RemedyCurves, name: str, comparisons: int) -> str:
+    """Write a delay with its interval, or as a bound where lineages never came so far."""
+    delay = of.delay(name, comparisons)
+    if math.isnan(delay.mean.value):
+        return "—"
+    if name == of.remedies[0]:
+        return "0"
+    if delay.bounds:
+        return f"≥ {delay.mean.value:.1f} ({delay.bounds} of {delay.lineages} not so far)"
+    return interval(delay.mean)
 
 
 def interval(mean: Mean) -> str:
@@ -161,135 +222,16 @@ def findings(measured: dict[str, RemedyCurves], config: RemediesConfig) -> list[
     -------
     list of Found
     """
-    if not measured or not _last(measured):
+    if not measured or not (t := _last(measured)):
         return []
-    t = _last(measured)
-    losses = measured[_collapse(measured)]
-    names = {
-        "human": [r.name for r in config.remedies if 0 < r.human_share <= 0.05],
-        "noise": [r.name for r in config.remedies if r.token_noise > 0],
-        "filter": [r.name for r in config.remedies if r.filter is not None],
-    }
-    spread = measured.get("kl") or measured.get("word_kl")
-    found = [
-        _paired(
-            "human-delays", "At most 5 % fresh human texts delay the collapse.", losses,
-            names["human"], t, -1, "no remedy with a human share of at most 5 %",
-        ),
-        _still_rises(losses, names["human"], t),
-        _paired(
-            "noise-delays", "Random tokens in a tenth of the synthetic texts delay the collapse.",
-            losses, names["noise"], t, -1, "no remedy with token noise",
-        ),
-        _paired(
-            "noise-costs", "Such noise makes the model worse at first.", losses, names["noise"], 1,
-            1, "no remedy with token noise",
-        ),
-        _grows(
-            "rare", "The perplexity of rare tokens rises by more than 40 % in five generations.",
-            measured.get("rare_perplexity"), min(t, 5), lambda first, last: last > 1.4 * first,
-        ),
-        _grows(
-            "distinct", "Distinct 4-grams fall by 44 % in five generations (by 30 % or more).",
-            measured.get("distinct_4"), min(t, 5), lambda first, last: last < 0.7 * first,
-        ),
-        _accelerates(spread),
-    ]  # fmt: skip
-    if "distinct_4" in measured:
-        found.append(
-            _paired(
-                "filter-keeps", "A filter for diversity keeps texts more varied.",
-                measured["distinct_4"], names["filter"], t, 1, "no remedy with a filter",
-            )
-        )  # fmt: skip
-    return found
-
-
-def _paired(
-    id: str, statement: str, of: RemedyCurves, names: list[str], t: int, sign: int, missing: str
-) -> Found:
-    """Judge each remedy against none; told where the whole interval is on one side of zero."""
-    instances = [
-        _signed(name, f"{interval(mean)} at generation {t}", mean, sign)
-        for name in names
-        for mean in (of.difference(name, t),)
-    ]
-    remark = "Told where the interval over lineages leaves out zero."
-    return Found(
-        id, statement, "the article's text", tuple(instances), missing, "difference", remark
-    )
-
-
-def _signed(where: str, numbers: str, mean: Mean, sign: int) -> Instance:
-    """Judge whether a mean has a sign, which an interval with zero in it leaves open."""
-    why = "the interval over lineages has zero in it"
-    if math.isnan(mean.low):
-        why = "one lineage has no interval"
-    return Instance(where, numbers, mean.value, mean.sign == sign if mean.sign else None, why)
-
-
-def _still_rises(of: RemedyCurves, names: list[str], t: int) -> Found:
-    instances = []
-    for name in names:
-        mean = _rise(of, name, t)
-        instances.append(_signed(name, f"{interval(mean)} since generation 0", mean, 1))
-    return Found(
-        "human-not-entirely",
-        "Such a share does not prevent it entirely: the divergence still rises.",
-        "the article's text",
-        tuple(instances),
-        "no remedy with a human share of at most 5 %",
-        "change",
-    )
-
-
-def _rise(of: RemedyCurves, name: str, t: int) -> Mean:
-    mine = of.values[of.remedies.index(name)]
-    return mean_of(mine[:, t] - mine[:, 0])
-
-
-def _grows(id: str, statement: str, of: RemedyCurves | None, t: int, holds) -> Found:
-    instances = []
-    if of is not None and t:
-        for r, lineage in enumerate(of.values[0]):
-            first, last = float(lineage[0]), float(lineage[t])
-            if not math.isfinite(first + last):
-                continue
-            change = last / first - 1 if first else math.nan
-            numbers = f"{first:.3g} → {last:.3g} ({change:+.0%})".replace("-", "\N{MINUS SIGN}")
-            there = holds(first, last)
-            # who has not yet come so far may still do so
-            instances.append(
-                Instance(
-                    f"lineage {r + 1}",
-                    numbers,
-                    change,
-                    True if there else False if t >= 5 else None,
-                    f"there are {t} generations, not five",
-                )
-            )
-    missing = "not measured"
-    return Found(
-        id, statement, "the article's first table", tuple(instances), missing, "relative change"
-    )
-
-
-def _accelerates(of: RemedyCurves | None) -> Found:
-    instances = []
-    if of is not None and of.values.shape[-1] > 2:
-        for r, lineage in enumerate(of.values[0]):
-            steps = np.diff(lineage)
-            half = len(steps) // 2
-            early, late = float(steps[:half].mean()), float(steps[-half:].mean())
-            numbers = f"{signed(early)} per generation at first, {signed(late)} at last"
-            instances.append(Instance(f"lineage {r + 1}", numbers, late - early, late > early))
-    return Found(
-        "accelerates",
-        "The divergence from human text grows faster than linearly.",
-        "the article's first table",
-        tuple(instances),
-        "needs three generations",
-        "change of the growth per generation",
+    return findings_of(
+        config,
+        t,
+        measured[_collapse(measured)],
+        measured.get("kl") or measured.get("word_kl"),
+        measured.get("rare_perplexity"),
+        measured.get("distinct_4"),
+        interval,
     )
 
 
@@ -299,20 +241,30 @@ def _chapters(measured: dict[str, RemedyCurves]) -> Iterator[Chapter]:
     if not measured:
         return
     names = measured["loss"].remedies
-    drawn = plots.llm_remedies({METRICS[n]: c.values for n, c in measured.items()}, names)
+
+    def drawn(shown: Sequence[str]) -> Picture:
+        values = {METRICS[n]: measured[n].values for n in shown}
+        return picture(plots.llm_remedies(values, names), "")
+
+    news = [n for n in measured if n in NEWS and n != "entropy_2"]
     text = "Means over lineages; the grey band are the lineages without remedy."
-    yield Chapter("curves", "Over the generations", text, [picture(drawn, "")], [])
+    usual = [n for n in measured if n not in news]
+    yield Chapter(
+        "curves", "Over the generations", text, [drawn(usual)], [drawn(news)] if news else []
+    )
     t = _last(measured)
     if not t or len(names) < 2:
         return
     some = {n: c for n, c in measured.items() if n in ("kl", "loss", "word_kl", "distinct_4")}
-    drawn = plots.llm_remedies_forest(
-        {METRICS[n]: [c.difference(name, t) for name in names[1:]] for n, c in some.items()},
+    comparisons = len(some) * (len(names) - 1)
+    forest = plots.llm_remedies_forest(
+        {METRICS[n]: [c.difference(m, t, comparisons) for m in names[1:]] for n, c in some.items()},
         names[1:],
     )
     text = (
-        f"Difference to no remedy at generation {t}, paired by seed, with 95 % intervals; blue "
-        "where the interval leaves out zero. A lower divergence is better; distinct-4 rises with "
-        "variety and with noise alike."
+        f"Difference to no remedy at generation {t}, paired by seed, over "
+        f"{measured['loss'].values.shape[1]} lineages; the intervals of all {comparisons} "
+        "comparisons hold together with 95 %. Blue where the interval leaves out zero. A lower "
+        "divergence is better; distinct-4 rises with variety and with noise alike."
     )
-    yield Chapter("differences", "Against no remedy", text, [picture(drawn, "")], [])
+    yield Chapter("differences", "Against no remedy", text, [picture(forest, "")], [])

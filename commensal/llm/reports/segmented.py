@@ -13,10 +13,15 @@ from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._reading import Reading
 from commensal.llm.reports._verdicts import Found, reproduced, signed
-from commensal.llm.reports.findings_segmented import find, gains, summarise
+from commensal.llm.reports.findings_segmented import PARTS, find, gains, summarise
 from commensal.page import Table, picture
 
 _SPLIT = "Gain over one model, and what it is made of"
+_KINDS = {
+    "pooled": ("Pooled ecosystems", "M = {m:g}"),
+    "alone": ("Control: M models, each alone on N/M", "{m:g} on N/{m:g}"),
+    "fewer_steps": ("Control: one model on all data, with fewer steps", "steps of N/{m:g}"),
+}
 
 
 def contents(run: Reading[SegmentedConfig]) -> Contents:
@@ -37,7 +42,8 @@ def contents(run: Reading[SegmentedConfig]) -> Contents:
         tables_heading="Perplexities and the split of the gain",
         tables_text=(
             "Means over replicates, ± half of the 95% interval (Student's t) where there are two "
-            "or more. μ_T is the mean over all iterations, t = 0 among them."
+            "or more; in the table of gains the intervals hold together, and only what leaves out "
+            "zero has a colour. μ_T is the mean over all iterations, t = 0 among them."
         ),
         changes=False,
         chapters=list(_chapters(run, config, summary, split)),
@@ -60,14 +66,25 @@ def _leads(found: Sequence[Found], summary: pd.DataFrame, split: pd.DataFrame) -
         yield text + f" ({over.min():.2f} of {', '.join(f'{v:.2f}' for v in over)})."
     if split.empty:
         return
-    for m, part in split.groupby("M"):
-        gain, less, pooling = (
-            mean_of(part[c].to_numpy(float)) for c in ("gain", "moving_less", "pooling")
-        )
-        yield (
-            f"{m:g} models against one: {_change(gain)} in ln μ_T, of which {_change(less)} come "
-            f"with moving less (one model alone on N/{m:g}) and {_change(pooling)} with pooling."
-        )
+    for m, parts in _split_means(split).items():
+        if math.isnan(parts["gain"].half):
+            yield f"{m:g} models against one: {_change(parts['gain'])} in ln μ_T (one replicate)."
+            continue
+        told = [f"{PARTS[name]} {_change(of)}" for name, of in parts.items() if of.sign]
+        untold = [PARTS[name] for name, of in parts.items() if not of.sign]
+        text = f"{m:g} models against one, in ln μ_T: {', '.join(told) or 'nothing can be told'}"
+        yield text + (f"; cannot be told: {', '.join(untold)}." if told and untold else ".")
+
+
+def _split_means(split: pd.DataFrame) -> dict[float, dict[str, Mean]]:
+    """Return the parts of each M's gain that were measured; their intervals hold together."""
+    names = [name for name in PARTS if name == "gain" or bool(split[name].notna().any())]
+    groups = {float(m): part for m, part in split.groupby("M")}  # pyright: ignore[reportArgumentType]
+    count = len(names) * len(groups)
+    return {
+        m: {name: mean_of(part[name].to_numpy(float), count) for name in names}
+        for m, part in groups.items()
+    }
 
 
 def _change(value: Mean) -> str:
@@ -85,28 +102,26 @@ def _tables(summary: pd.DataFrame, split: pd.DataFrame) -> Iterator[Table]:
     if summary.empty:
         return
     columns = {"first": "μ at t = 0", "last": "at the end", "overall": "μ_T", "slope": "slope"}
-    for ecosystem, caption in (
-        ("pooled", "Pooled ecosystems"),
-        ("alone", "Controls: one model alone"),
-    ):
+    for ecosystem, (caption, shown) in _KINDS.items():
         part = summary.loc[summary["ecosystem"] == ecosystem]
         rows = []
         for (m, d), group in part.groupby(["M", "D"]):
-            name = f"M = {m:g}" if m == d else f"M = {m:g}, D = {d:.2f}"
-            if ecosystem == "alone":
-                name = f"on N/{m:g}"
+            name = shown.format(m=m)
+            if ecosystem == "pooled" and m != d:
+                name += f", D = {d:.2f}"
             rows.append((name, [_value(group[c].to_numpy()) for c in columns]))
         if rows:
             yield grid(caption, list(columns.values()), rows)
     if not split.empty:
-        parts = {"gain": "gain in ln μ_T", "moving_less": "moving less", "pooling": "pooling"}
-        rows = []
-        for m, group in split.groupby("M"):
-            found = [mean_of(group[c].to_numpy(float)) for c in parts]
-            kinds = ["fall" if f.value > 0 else "rise" if f.value < 0 else "" for f in found]
-            cells = [(_change(f), kind) for f, kind in zip(found, kinds, strict=True)]
-            rows.append((f"M = {m:g} against M = 1", cells))
-        yield grid(_SPLIT, list(parts.values()), rows)
+        means = _split_means(split)
+        rows = [
+            (
+                f"M = {m:g} against M = 1",
+                [(_change(of), ("", "fall", "rise")[of.sign]) for of in parts.values()],
+            )
+            for m, parts in means.items()
+        ]
+        yield grid(_SPLIT, [PARTS[name] for name in next(iter(means.values()))], rows)
 
 
 def floor_of(config: SegmentedConfig) -> float | None:
@@ -135,15 +150,16 @@ def _chapters(
     if not summary.empty:
         text = (
             "Perplexity over all iterations against the effective number of models, under one "
-            "budget of data. One model alone on N/M shows what less data does by itself."
+            "budget of data. Models alone on N/M, and one model with fewer steps, show what moving "
+            "less does by itself."
         )
         drawn = [picture(plots.segmented_optimum(summary), "")]
         yield Chapter("optimum-picture", "Perplexity over diversity", text, drawn, [])
     if not split.empty:
         text = (
-            "What M pooled models gain over one model on all data: how much of it a single model "
-            "gains that sees N/M only, and so moves less, and how much comes with pooling. In "
-            "ln μ_T: 0.1 is a tenth less perplexity."
+            "What M pooled models gain over one model on all data, split in two ways. By models "
+            "alone on N/M: fewer tokens, and pooling. By one model that takes as few steps as one "
+            "of the M: moving less, and segmenting. In ln μ_T: 0.1 is a tenth less perplexity."
         )
         yield Chapter("split", _SPLIT, text, [picture(plots.segmented_split(split), "")], [])
     known = "kl" in set(run.measured["metric"])  # where tokens are words

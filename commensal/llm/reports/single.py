@@ -24,7 +24,7 @@ def _leads(run: Reading[SingleConfig], losses: Sequence[Change]) -> Iterator[str
     final = [c for c in losses if c.generation and math.isfinite(c.last - c.first)]
     own = [c for c in final if c.dataset == run.datasets[0]]
     own.sort(key=lambda c: c.last)
-    if len(own) > 1 and any(c.kind in ("fall", "rise") for c in final):
+    if len(own) > 1 and any(c.kind(len(final)) in ("fall", "rise") for c in final):
         yield (
             f"On its own task the model ends best with {title(own[0].point)} "
             f"({own[0].last:.2f}) and worst with {title(own[-1].point)} ({own[-1].last:.2f})."

@@ -12,14 +12,23 @@ import pandas as pd
 from commensal.llm.config import GridPoint, WebConfig
 from commensal.llm.reports._answers import answer_leads, answer_tables
 from commensal.llm.reports._contents import Chapter, Contents, Sample, grid
-from commensal.llm.reports._reading import Reading, title
+from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._reading import Reading
 from commensal.llm.reports._tables import short
-from commensal.llm.reports._verdicts import Found, Instance
+from commensal.llm.reports._web_law import WebLaw, web_laws
+from commensal.llm.reports._web_law_text import law_sentences, law_table, law_tables
+from commensal.llm.reports.findings_web import (
+    Courses,
+    cell_title,
+    title,
+    values_of,
+    web_findings,
+    without_replicate,
+)
+from commensal.llm.web.law import ends
 from commensal.llm.web.measures import planar
 from commensal.llm.web.reading import distances, mean_paths
 from commensal.page import Table, picture
-
-_HALVED, _STEADY = 0.5, 0.2
 
 
 def contents(run: Reading[WebConfig]) -> Contents:
@@ -29,23 +38,25 @@ def contents(run: Reading[WebConfig]) -> Contents:
     subject = f"{n} language models that answer from a web they all post on"
     norms = distances(run.directory.path)
     courses = [(s, _course(norms, s)) for s in run.points if s.name in run.reached]
+    laws = web_laws(config, run.metrics, norms)
     return Contents(
         subject=subject if n > 1 else "One language model that answers from a web it posts on",
-        leads=[*_leads(run, courses), *answer_leads(run)],
-        found=_findings(run, courses),
+        leads=[*_leads(run, courses), *law_sentences(laws), *answer_leads(run)],
+        found=web_findings(run, courses),
         source=(
             "From Wang, Pang, Horiguchi, Priebe, sec. 4.1, which reports one run. First: t = 0; "
             "last: the mean over the last quarter of the generations. Only finished grid points "
-            "count."
+            "count. Of several replicates the geometric mean and its 95 % interval, corrected for "
+            "the number of instances of a finding; of a single one, the value alone."
         ),
-        tables=[*_tables(run, courses), *answer_tables(run)],
+        tables=[*law_tables(laws), *_tables(run, courses), *answer_tables(run)],
         tables_heading="First and last distances",
         tables_text=(
             "‖D‖_F at t = 0 → its mean over the last quarter of the generations; in brackets what "
-            "the sampling of L responses alone would give then."
+            f"the sampling of L responses alone would give then. Replicates: {config.varies}."
         ),
         changes=False,
-        chapters=list(_chapters(run, norms)),
+        chapters=list(_chapters(run, norms, laws)),
         samples=samples(run),
     )
 
@@ -63,7 +74,7 @@ def samples(run: Reading[WebConfig]) -> list[Sample]:
             for record in run.directory.branch(point.name).samples(t):
                 if record["kind"] == "web" and record["model"] == i:
                     written.append((model.shown, f"t = {t}", short(record["completion"])))
-    return [Sample(title(point), short(config.query), written)]
+    return [Sample(title(run, point), short(config.queries[0]), written)]
 
 
 def _course(norms: pd.DataFrame, point: GridPoint) -> pd.DataFrame:
@@ -74,27 +85,32 @@ def _course(norms: pd.DataFrame, point: GridPoint) -> pd.DataFrame:
     return here.sort_values("generation")
 
 
-def _ends(values: Any) -> tuple[float, float]:
-    """Return the value at t = 0, and the mean over the last quarter."""
-    found = np.asarray(values, dtype=float)
-    return float(found[0]), float(found[-max(len(found) // 4, 1) :].mean())
-
-
-def _leads(run: Reading[WebConfig], courses: list[tuple[GridPoint, Any]]) -> Iterator[str]:
+def _leads(run: Reading[WebConfig], courses: Courses) -> Iterator[str]:
     """Yield the main results as sentences."""
-    told = [
-        (s, c)
-        for s, c in courses
-        if len(c) > 3 and c["disagreement"].iloc[0] > 0 and np.isfinite(c["disagreement"]).all()
-    ]
-    if told:
-        ends = [_ends(c["disagreement"]) for _, c in told]
-        floors = [_ends(c["sampling"])[1] for _, c in told]
-        first, last, floor = (float(np.mean(v)) for v in (*zip(*ends, strict=True), floors))
+    cells = without_replicate(courses)
+    for cell in cells:
+        told = [
+            c
+            for _, c in cell
+            if len(c) > 3 and c["disagreement"].iloc[0] > 0 and np.isfinite(c["disagreement"]).all()
+        ]
+        if not told:
+            continue
+        both = np.array([ends(c["disagreement"].to_numpy(float)) for c in told])
+        floor = float(np.mean([ends(c["sampling"].to_numpy(float))[1] for c in told]))
+        first, last = both.mean(axis=0)
         alone = "what the sampling of the responses alone would leave is not known"
         if math.isfinite(floor):
             alone = f"the sampling of the responses alone would leave {floor:.3g}"
-        yield f"‖D‖_F goes from {first:.3g} to {last:.3g} ({last / first:.0%} of it); {alone}."
+        where = f"{cell_title(run, cell)}: " if len(cells) > 1 else ""
+        over = ""
+        if len(told) > 1 and (both > 0).all():
+            mean = mean_of(np.log(both[:, 1] / both[:, 0]), len(cells))
+            over = f", {math.exp(mean.low):.0%} to {math.exp(mean.high):.0%} over replicates"
+        yield (
+            f"{where}‖D‖_F goes from {first:.3g} to {last:.3g} ({last / first:.0%} of it{over}); "
+            f"{alone}."
+        )
     metrics: Any = run.metrics
     if metrics.empty:
         return
@@ -109,88 +125,27 @@ def _leads(run: Reading[WebConfig], courses: list[tuple[GridPoint, Any]]) -> Ite
         yield f"{empty.mean():.0%} of the responses are empty."
 
 
-def _findings(run: Reading[WebConfig], courses: list[tuple[GridPoint, Any]]) -> list[Found]:
-    """Return the paper's findings, judged in finished grid points."""
-    last = run.config.generations
-    whole = [(s, c) for s, c in courses if run.reached[s.name] == last and last >= 7]
-    missing = "needs a finished grid point of two or more models and 7 or more generations"
-    apart, settled, narrow = [], [], []
-    for point, course in whole:
-        values = course["disagreement"].to_numpy(float)
-        where = title(point)
-        if len(values) and values[0] > 0:
-            first, end = _ends(values)
-            ratio = end / first
-            apart.append(Instance(where, f"{first:.3g} → {end:.3g}", ratio, ratio <= _HALVED))
-            quarter = max(len(values) // 4, 1)
-            before = float(values[-2 * quarter : -quarter].mean())
-            change = abs(end - before) / before if before else math.nan
-            settled.append(
-                Instance(where, f"{before:.3g}, then {end:.3g}", change, change <= _STEADY)
-            )
-        for i, model in enumerate(run.config.taking_part(point)):
-            first, end = _ends(_values(run, point, "spread", i))
-            if first > 0:
-                numbers = f"{first:.3g} → {end:.3g}"
-                ratio = end / first
-                narrow.append(Instance(f"{model.shown}, {where}", numbers, ratio, ratio <= _HALVED))
-    return [
-        Found(
-            "closer",
-            "The models come closer to each other: ‖D‖_F falls by half or more.",
-            "sec. 4.1 and fig. 2: from over 20 to about 5 in 60 steps",
-            tuple(apart),
-            missing,
-            "last over first",
-        ),
-        Found(
-            "narrow",
-            "Each model's own responses become alike: their spread falls by half or more.",
-            "sec. 4.1 and fig. 3: point masses at t = 60",
-            tuple(narrow),
-            "needs a finished grid point of 7 or more generations whose responses differ at first",
-            "last over first",
-        ),
-        Found(
-            "settled",
-            "‖D‖_F settles: its means over the last two quarters differ by at most a fifth.",
-            "sec. 3.1: ‖D‖_F → c, conjectured",
-            tuple(settled),
-            missing,
-            "relative change",
-            "Settling near what sampling alone gives means c = 0 as far as L responses can tell.",
-        ),
-    ]
-
-
-def _values(run: Reading[WebConfig], point: GridPoint, metric: str, model: int) -> np.ndarray:
-    """Return one metric of one model over the generations."""
-    here: Any = run.metrics
-    here = here.loc[(here["metric"] == metric) & (here["model"] == model)]
-    for name, value in point.coordinates.items():
-        here = here.loc[here[name] == value]
-    return here.sort_values("generation")["value"].to_numpy(float)
-
-
-def _tables(run: Reading[WebConfig], courses: list[tuple[GridPoint, Any]]) -> list[Table]:
+def _tables(run: Reading[WebConfig], courses: Courses) -> list[Table]:
     rows = []
     for point, course in courses:
         if not len(course):
             continue
-        first, last = _ends(course["disagreement"])
-        floor = _ends(course["sampling"])[1]
+        first, last = ends(course["disagreement"].to_numpy(float))
+        floor = ends(course["sampling"].to_numpy(float))[1]
         cells = [(f"{first:.3g} → {last:.3g} ({floor:.3g})", "")]
         for metric in ("spread", "different", "synthetic_share"):
             models = range(len(run.config.taking_part(point)))
-            ends = [_ends(_values(run, point, metric, i)) for i in models]
-            start, end = (float(np.mean(v)) for v in zip(*ends, strict=True))
+            both = [ends(values_of(run, point, metric, i)) for i in models]
+            start, end = (float(np.mean(v)) for v in zip(*both, strict=True))
             cells.append((f"{start:.2f} → {end:.2f}", ""))
-        rows.append((title(point), cells))
+        rows.append((title(run, point), cells))
     names = ["‖D‖_F", "spread", "different responses", "synthetic share of what is read"]
     return [grid("", names, rows)] if rows else []
 
 
-def _chapters(run: Reading[WebConfig], norms: pd.DataFrame) -> Iterator[Chapter]:
+def _chapters(
+    run: Reading[WebConfig], norms: pd.DataFrame, laws: list[WebLaw]
+) -> Iterator[Chapter]:
     """Draw the figures; matplotlib is loaded for them alone."""
     if run.metrics.empty:
         return
@@ -206,6 +161,14 @@ def _chapters(run: Reading[WebConfig], norms: pd.DataFrame) -> Iterator[Chapter]
         drawn = [picture(plots.llm_web_disagreement(norms), "")]
         yield Chapter("distance", "Distance between the models", text, drawn, [])
 
+    if drawn := [picture(plots.llm_web_law(law_table(laws)), "")] if laws else []:
+        text = (
+            "Distance of the models' shares of languages, root mean square over replicates. The "
+            "band holds 95 % of runs of as many replicates whose models follow their law exactly, "
+            "and are seen through L responses too."
+        )
+        yield Chapter("law", "Language shares beside their law", text, drawn, [])
+
     shown = [s for s in run.points if s.name in run.reached and not _replicate(s)]
     clouds, paths, varieties = [], [], []
     for point in shown:
@@ -213,17 +176,17 @@ def _chapters(run: Reading[WebConfig], norms: pd.DataFrame) -> Iterator[Chapter]
         panels = _panels(run, point)
         if panels:
             figure = plots.llm_web_responses(panels, names)
-            clouds.append(picture(figure, title(point)))
+            clouds.append(picture(figure, title(run, point)))
         means = mean_paths(run.directory, point, run.reached[point.name])
         if len(means) > 1 and means.shape[0] * means.shape[1] > 2:
             flat = planar(means.reshape(-1, means.shape[-1]))
             figure = plots.llm_web_paths(flat.reshape(*means.shape[:2], 2), names)
-            paths.append(picture(figure, title(point)))
+            paths.append(picture(figure, title(run, point)))
         here: Any = run.metrics
         for name, value in point.coordinates.items():
             if name != "replicate":
                 here = here.loc[here[name] == value]
-        varieties.append(picture(plots.llm_web_variety(here, names), title(point)))
+        varieties.append(picture(plots.llm_web_variety(here, names), title(run, point)))
     if clouds:
         text = (
             "Classical scaling of the distances between all responses of both times together, so "

@@ -1,8 +1,9 @@
 """A web that models read and write: retrieval in place of training (paper `webdynamics`).
 
-``store`` holds what is on the web, ``local`` and ``endpoint`` answer, ``answers`` judges what
-servers send and ``cache`` keeps it, ``measures`` says how far the models are apart, ``run`` goes
-through Algorithm 1, ``reading`` gives what a run has measured.
+``store`` holds what is on the web, ``cast`` opens the models of each replicate, ``local`` and
+``endpoint`` answer, ``answers`` judges what servers send and ``cache`` keeps it, ``measures`` says
+how far the models are apart, ``law`` how far they would be had they learnt perfectly, ``run`` goes
+through Algorithm 1, ``records`` writes what it has measured and ``reading`` reads it.
 Importing this package needs no torch.
 """
 

@@ -24,6 +24,8 @@ class WebQuestion(NamedTuple):
     """Seed of this grid point, generation and model."""
     place: str
     """Name of the question, unique within a run."""
+    query: int = 0
+    """Index of the query."""
 
 
 class Response(NamedTuple):
@@ -58,6 +60,23 @@ class Answer(NamedTuple):
         return [response.text for response in self.responses if not response.left_out]
 
 
+def together(answers: Sequence[Answer]) -> Answer:
+    """Put a model's answers to several queries together."""
+    if len(answers) == 1:
+        return answers[0]
+    tokens = [answer.tokens for answer in answers]
+    counts: dict[str, int] = {}
+    for answer in answers:
+        for name, count in (answer.counts or {}).items():
+            counts[name] = counts.get(name, 0) + count
+    return Answer(
+        [response for answer in answers for response in answer.responses],
+        sum(answer.read for answer in answers),
+        None if None in tokens else sum(count or 0 for count in tokens),
+        None if answers[0].counts is None else counts,
+    )
+
+
 class Place(NamedTuple):
     """Arguments with which a responder is opened."""
 
@@ -71,6 +90,8 @@ class Place(NamedTuple):
     """Function from a grid point's name to its file of answers, opened once."""
     progress: Callable[[float | int], None]
     """Callback for the finished share of a model's lesson, where it is taught."""
+    replicate: int = 0
+    """Replicate that the model is taught for."""
 
 
 @runtime_checkable

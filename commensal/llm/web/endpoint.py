@@ -163,9 +163,10 @@ class EndpointResponder:
     def _request(self, question: WebQuestion) -> tuple[dict[str, Any], str]:
         """Build a request without its seed, and the name under which its answers are kept."""
         sampling = self.config.sampling
+        prompt = self.config.ask(question.posts, question.query)
         request = {
             "model": self.model.model,
-            "messages": [{"role": "user", "content": self.config.ask(question.posts)}],
+            "messages": [{"role": "user", "content": prompt}],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             self.model.limit: sampling.max_new_tokens,

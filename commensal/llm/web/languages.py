@@ -30,14 +30,17 @@ from transformers import (
 from commensal.llm.config import LanguageModel, LanguagePosts, ScratchModel, WebConfig
 from commensal.llm.corpora import Example
 from commensal.llm.models.loading import architecture, cache_folder, load_folder
-from commensal.llm.models.tokens import encode, marks_of, word_tokenizer
+from commensal.llm.models.sampling import sample_after
+from commensal.llm.models.tokens import encode, encode_prompts, marks_of, word_tokenizer
 from commensal.llm.models.training import Diverged, train
 from commensal.llm.records.directory import staged
 from commensal.llm.seeds import generator, seed_of
 from commensal.llm.web.asking import Place
+from commensal.llm.web.law import answer_law
 from commensal.llm.web.local import LoadedResponder
 
 _SLACK = 1.15  # room for posts that run on
+_PROMPTS, _ANSWERS = 60, 8  # of the calibration
 
 
 class TaughtResponder(LoadedResponder):
@@ -50,43 +53,28 @@ class TaughtResponder(LoadedResponder):
     @classmethod
     def opened(cls, model: LanguageModel, place: Place) -> TaughtResponder:
         """Teach the model, or load it from the run's folder or from the cache."""
-        folder = place.folder / "models" / str(place.at)
+        replicate = f",replicate={place.replicate}" if place.replicate else ""
+        folder = place.folder / "models" / f"{place.at}{replicate}"
         return cls(
             place.config,
             *open_taught(place.config, place.at, folder, place.device, place.progress),
         )
 
 
-def answer_law(
-    model: LanguageModel, counts: Float[np.ndarray, "*batch B"]
-) -> Float[np.ndarray, "*batch B"]:
-    """Compute the law of the language in which a model should answer: (s π_b + m_b)/(s + k).
-
-    Parameters
-    ----------
-    model : LanguageModel
-    counts : Float[np.ndarray, "*batch B"]
-        m, posts that were read in each language.
-
-    Examples
-    --------
-    >>> print(answer_law(LanguageModel(prior=(1, 0), strength=2), np.array([1.0, 1.0])))
-    [0.75 0.25]
-    """
-    own = model.strength * np.array(model.shares)
-    return (own + counts) / (model.strength + counts.sum(axis=-1, keepdims=True))
-
-
 def most_read(config: WebConfig) -> int:
     """Return k_T of the grid point that reads most."""
-    n = max(config.take_part or (len(config.models),))
-    first = 0 if config.languages is None else sum(config.languages.counts)
-    return config.retrieved(max(config.read_share), first + n * config.generations)
+    last = config.generations
+    models = config.models[: max(config.take_part or (len(config.models),))]
+    human = 0 if config.languages is None else sum(config.languages.counts)
+    human += config.posts.each_step * last
+    written = sum(model.posted(last) for model in models) * len(config.queries)
+    own = [model.read_share for model in models if model.read_share is not None]
+    return config.retrieved(max([*config.read_share, *own]), human + written)
 
 
 def context_needed(config: WebConfig, languages: LanguagePosts) -> int:
     """Count the tokens of the longest prompt and its answer."""
-    frame = len(config.ask([]).split())
+    frame = max(len(config.ask([], q).split()) for q in range(len(config.queries)))
     each = len(config.post.format(post="").split()) + languages.words
     answer = config.sampling.max_new_tokens + 2
     return frame + math.ceil(_SLACK * most_read(config)) * each + answer
@@ -108,11 +96,12 @@ def open_taught(
         return load_folder(folder, device), AutoTokenizer.from_pretrained(folder)
     model, languages = config.taught(at)
     laws = languages.laws()
-    words = [*config.ask([]).split(), *config.post.format(post="").split(), *laws[0].words]
+    asked = [word for q in range(len(config.queries)) for word in config.ask([], q).split()]
+    words = [*asked, *config.post.format(post="").split(), *laws[0].words]
     tokenizer = word_tokenizer(words)
-    examples = lessons(config, at, model.training.examples)
+    examples, _ = lessons(config, at, model.training.examples)
     depends = {
-        "model": model.model_dump(mode="json", exclude={"label"}),
+        "model": model.model_dump(mode="json", exclude={"label", "read_share", "posting_rate"}),
         "lessons": [list(example) for example in examples],
         "words": tokenizer.get_vocab(),
         "context": context_needed(config, languages),
@@ -166,14 +155,17 @@ def _teach(
     return made.eval()
 
 
-def lessons(config: WebConfig, at: int, count: int) -> list[Example]:
-    """Draw prompts and answers that teach a model its law.
+def lessons(
+    config: WebConfig, at: int, count: int, purpose: str = "lessons"
+) -> tuple[list[Example], Float[np.ndarray, "N B"]]:
+    """Draw prompts and answers that teach a model its law, and the law at each prompt.
 
     Half of the prompts show 0 to k posts, any number as often as another, the others more often
-    few; k exceeds k_T, so that no run reaches the edge of what was taught.
+    few; k exceeds k_T, so that no run reaches the edge of what was taught. Each ``purpose`` draws
+    others.
     """
     model, languages = config.taught(at)
-    rng = generator(config.seed, "lessons", at)
+    rng = generator(config.seed, purpose, at)
     laws, b = languages.laws(), len(languages.counts)
     most = math.ceil(_SLACK * most_read(config))
     few, any_number = (most + 1) ** rng.random(count) - 1, (most + 1) * rng.random(count)
@@ -181,38 +173,75 @@ def lessons(config: WebConfig, at: int, count: int) -> list[Example]:
     shares = rng.dirichlet(np.ones(b), size=count)
     posted = [rng.choice(b, size=k, p=p) for k, p in zip(sizes, shares, strict=True)]
     counts = np.stack([np.bincount(row, minlength=b) for row in posted]).astype(float)
-    ends = answer_law(model, counts).cumsum(axis=1)
+    law = answer_law(model, counts)
+    ends = law.cumsum(axis=1)
     answers = (rng.random((count, 1)) > ends[:, :-1]).sum(axis=1)
     wanted = np.concatenate([*posted, answers])
     texts = np.empty(len(wanted), dtype=object)
-    for one, law in enumerate(laws):
+    for one, language in enumerate(laws):
         places = np.flatnonzero(wanted == one)
-        drawn = law.sample(rng, len(places), languages.words + 1)
+        drawn = language.sample(rng, len(places), languages.words + 1)
         # some posts are shorter or longer, as models' own will be: else a model may count
         # positions, and be lost after the first odd one
         shift = rng.choice([-1, 0, 1], size=len(places), p=[0.1, 0.8, 0.1])
         shift[places >= len(wanted) - count] = 0  # answers
         for place, row, more in zip(places, drawn, shift, strict=True):
-            texts[place] = law.decode(row[: max(languages.words + more, 1)])
+            texts[place] = language.decode(row[: max(languages.words + more, 1)])
     found, start = [], 0
-    for row, answer in zip(posted, texts[-count:], strict=True):
+    for number, (row, answer) in enumerate(zip(posted, texts[-count:], strict=True)):
         posts = [str(text) for text in texts[start : start + len(row)]]
         start += len(row)
-        found.append(Example(config.ask(posts), f" {answer}"))
-    return found
+        query = number % len(config.queries)
+        found.append(Example(config.ask(posts, query), f" {answer}"))
+    return found, law
+
+
+def calibration(config: WebConfig, at: int, responder: LoadedResponder) -> dict[str, float]:
+    """Measure how well a taught model has learnt its law, on prompts that it was not taught.
+
+    Returns
+    -------
+    dict of str to float
+        ``calibration_slope``: by how much the shares of languages in answers move where the law's
+        move by one (1: as taught; 0: the model does not heed what it reads).
+        ``calibration_error``: mean over prompts of the squared distance between the model's law
+        and the one that it was taught, unbiased, so that it may be below 0.
+    """
+    _, languages = config.taught(at)
+    examples, law = lessons(config, at, _PROMPTS, "held out")
+    prompts = encode_prompts(responder.tokenizer, [e.prompt for e in examples], 1 << 30)
+    # many posts that are a word too long do not fit; in a run prompts are cut, and the law is not
+    room = context_needed(config, languages) - config.sampling.max_new_tokens
+    fitting = [i for i, prompt in enumerate(prompts) if len(prompt) <= room]
+    law, prompts = law[fitting], [prompts[i] for i in fitting]
+    rng = generator(config.seed, "calibration", at)
+    repeated = [prompt for prompt in prompts for _ in range(_ANSWERS)]
+    texts = sample_after(responder.model, responder.tokenizer, repeated, config.sampling, rng)
+    answers = languages_of(languages, texts).reshape(len(prompts), _ANSWERS, -1)
+    centred = law - law.mean(axis=0)
+    off = answers - law[:, None]
+    pairs = (off.sum(axis=1) ** 2).sum(axis=-1) - (off**2).sum(axis=(1, 2))
+    return {
+        "calibration_slope": float((centred * answers.mean(axis=1)).sum() / (centred**2).sum()),
+        "calibration_error": float(pairs.mean() / (_ANSWERS * (_ANSWERS - 1))),
+    }
+
+
+def languages_of(languages: LanguagePosts, texts: Sequence[str]) -> Float[np.ndarray, "N B"]:
+    """Tell the language of each text by that of most of its words: 1 there, and 0 elsewhere.
+
+    A text that fits several languages alike, or none, counts for each of them in equal parts.
+    """
+    own = [
+        {w for w, used in zip(law.words, law.used, strict=True) if used} for law in languages.laws()
+    ]
+    hits = np.array([[sum(w in known for w in text.split()) for known in own] for text in texts])
+    best = hits.reshape(len(texts), len(own)) == hits.reshape(len(texts), len(own)).max(
+        axis=1, keepdims=True
+    )
+    return best / best.sum(axis=1, keepdims=True)
 
 
 def language_shares(languages: LanguagePosts, texts: Sequence[str]) -> Float[np.ndarray, " B"]:
-    """Compute the share of texts in each language, by the language of most of a text's words.
-
-    A text that fits several languages alike, or none, counts for each of them in equal parts. NaN
-    of no texts.
-    """
-    laws = languages.laws()
-    own = [{w for w, used in zip(law.words, law.used, strict=True) if used} for law in laws]
-    total = np.zeros(len(laws))
-    for text in texts:
-        hits = np.array([sum(word in known for word in text.split()) for known in own])
-        best = hits == hits.max()
-        total += best / best.sum()
-    return total / (len(texts) or math.nan)
+    """Compute the share of texts in each language; NaN of no texts."""
+    return languages_of(languages, texts).sum(axis=0) / (len(texts) or math.nan)

@@ -47,11 +47,11 @@ class LoadedResponder:
     def close(self) -> None:
         """Do nothing: the network is freed with the responder."""
 
-    def tokens(self, posts: Sequence[str]) -> list[int]:
+    def tokens(self, posts: Sequence[str], query: int = 0) -> list[int]:
         """Encode the whole prompt around these posts."""
-        return prompt_tokens(self.config, self.tokenizer, posts)
+        return prompt_tokens(self.config, self.tokenizer, posts, query)
 
-    def fitting(self, posts: Sequence[str]) -> int:
+    def fitting(self, posts: Sequence[str], query: int = 0) -> int:
         """Count the posts, from the first on, that fit beside the answer.
 
         Raises
@@ -60,16 +60,15 @@ class LoadedResponder:
             If not even the query does.
         """
         room = context_of(self.model) - self.config.sampling.max_new_tokens
-        if len(self.tokens(posts)) <= room:
+        if len(self.tokens(posts, query)) <= room:
             return len(posts)
         low, high = 0, len(posts)  # low fits, high does not
-        if len(self.tokens([])) > room:
-            raise ValueError(
-                f"the query has {len(self.tokens([]))} tokens; the model's context leaves {room}"
-            )
+        if len(self.tokens([], query)) > room:
+            length = len(self.tokens([], query))
+            raise ValueError(f"the query has {length} tokens; the model's context leaves {room}")
         while high - low > 1:
             middle = (low + high) // 2
-            if len(self.tokens(posts[:middle])) <= room:
+            if len(self.tokens(posts[:middle], query)) <= room:
                 low = middle
             else:
                 high = middle
@@ -77,8 +76,8 @@ class LoadedResponder:
 
     def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Answer:
         """Sample all responses in batches."""
-        read = self.fitting(question.posts)
-        prompt = self.tokens(question.posts[:read])
+        read = self.fitting(question.posts, question.query)
+        prompt = self.tokens(question.posts[:read], question.query)
         sampling, count = self.config.sampling, question.responses
         written = sample_after(
             self.model,
@@ -113,7 +112,9 @@ class LocalResponder(LoadedResponder):
         known = open_config(model.name, model.revision)
         tokenizer = open_tokenizer(model.name, model.revision)
         check_vocabulary(model.name, tokenizer, known)
-        length = len(prompt_tokens(config, tokenizer, []))
+        length = max(
+            len(prompt_tokens(config, tokenizer, [], q)) for q in range(len(config.queries))
+        )
         context, answer = context_in(known), config.sampling.max_new_tokens
         if length + answer > context:
             raise ValueError(
@@ -129,10 +130,10 @@ class LocalResponder(LoadedResponder):
 
 
 def prompt_tokens(
-    config: WebConfig, tokenizer: PreTrainedTokenizerBase, posts: Sequence[str]
+    config: WebConfig, tokenizer: PreTrainedTokenizerBase, posts: Sequence[str], query: int = 0
 ) -> list[int]:
     """Encode the whole prompt around posts, in the tokenizer's chat template if it has one."""
-    prompt = config.ask(posts)
+    prompt = config.ask(posts, query)
     if tokenizer.chat_template:
         found: Any = tokenizer.apply_chat_template(
             [{"role": "user", "content": prompt}],

@@ -7,6 +7,16 @@ from jaxtyping import Float, Int
 from scipy.spatial.distance import cdist
 
 
+def joined(embedded: Float[np.ndarray, "n Q L D"]) -> Float[np.ndarray, "n L D_all"]:
+    """Put answers to several queries side by side, so that squares are means over queries.
+
+    Distances between vectors are then root mean squares over queries, in which a response counts
+    only if it was left out of none.
+    """
+    n, queries, responses, _ = embedded.shape
+    return embedded.transpose(0, 2, 1, 3).reshape(n, responses, -1) / np.sqrt(queries, dtype="f4")
+
+
 def mean_responses(embedded: Float[np.ndarray, "n L D"]) -> Float[np.ndarray, "n D"]:
     """Compute mean responses X_i = (1/L) Σ_l φ(f_l), eq. (1), in float64.
 

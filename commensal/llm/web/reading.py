@@ -11,7 +11,7 @@ from jaxtyping import Float
 from commensal.llm.config import GridPoint, WebConfig
 from commensal.llm.records import results
 from commensal.llm.records.directory import RunDirectory
-from commensal.llm.web.measures import mean_responses
+from commensal.llm.web.measures import joined, mean_responses
 
 
 def distances(folder: str | Path) -> pd.DataFrame:
@@ -56,5 +56,41 @@ def mean_paths(
         embedded = branch.embeddings(t) if branch.finished(t) else None
         if embedded is None:
             break
-        found.append(mean_responses(embedded[:, 0]))
+        found.append(mean_responses(joined(embedded)))
     return np.stack(found) if found else np.empty((0, 0, 0))
+
+
+def share_path(
+    metrics: pd.DataFrame, point: GridPoint, metric: str, generations: int
+) -> Float[np.ndarray, "T n Q B"] | None:
+    """Read the shares of languages of a grid point's models, from generation 0 on.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        What :func:`commensal.llm.metrics` gives.
+    point : GridPoint
+    metric : str
+        ``share`` of the answers, or ``taught``: the law that models were taught, at the posts that
+        they have read.
+    generations : int
+        Last generation.
+
+    Returns
+    -------
+    (T + 1, n, Q, B) floats, or None
+        None where it was not measured.
+    """
+    here = metrics.loc[(metrics["metric"] == metric) & (metrics["generation"] <= generations)]
+    for name, value in point.coordinates.items():
+        here = here.loc[here[name] == value]
+    if here.empty:
+        return None
+    names = list(dict.fromkeys(here["dataset"]))  # queries in order, and languages within them
+    languages = len({name.rsplit(", ", 1)[-1] for name in names})
+    table = here.pivot_table(
+        index="generation", columns=["model", "dataset"], values="value", dropna=False
+    )
+    models = sorted(here["model"].unique())
+    values = table[[(model, name) for model in models for name in names]].to_numpy(float)
+    return values.reshape(len(table), len(models), -1, languages)

@@ -21,11 +21,12 @@ from commensal.llm.seeds import generator, seed_of
 
 
 class Child(NamedTuple):
-    """Parents of a model of the next generation: one gives the weights, one the texts."""
+    """Origins of a model of the next generation."""
 
     weights: int
-    texts: int | None
-    """Index of the parent that gives the texts; None: all parents do."""
+    """Index of the model whose weights it inherits."""
+    texts: tuple[int, ...]
+    """Indices of the models whose texts it is trained on."""
 
 
 class Evolution:
@@ -34,9 +35,13 @@ class Evolution:
     Generation 0: N models, each trained from the base on human texts with its own seed. Then, in
     every generation: the best k = √N are chosen; the weights of each change a little; and each
     ordered pair (i, j) of them has a child that starts from i's weights (or the base's) and is
-    trained on j's texts alone. Later generations see no human text.
+    trained on j's texts alone. Later generations see no human text but the prompts, which are not
+    learnt unless ``training.loss_on`` is text.
 
-    Only those who are chosen write, and everyone in generation 0, since populations that choose
+    What the paper does at once can be told apart: who is selected (``selection``), whose texts are
+    there to be read (``writers``), and whether a child reads one writer or all (``reads``).
+
+    Only those who are read write, and everyone in generation 0, since populations that choose
     differently start alike. Who is chosen depends on what was measured in the generation before
     and on the seed, so that it comes out the same whenever it is asked.
 
@@ -88,32 +93,59 @@ class Evolution:
 
     def _next(self, generation: Generation) -> None:
         """Choose parents in the generation before, make their children, and train these."""
-        t, training = generation.index, self.config.training
-        anew = generation.point.coordinates["inheritance"] == "data"
+        t, training, point = generation.index, self.config.training, generation.point
+        anew = point.coordinates["inheritance"] == "data"
         if anew and self.config.retraining is not None:
             training = self.config.retraining
-        parents = self.parents(generation.point, t, generation.past.metrics(t - 1))
-        children = pairs(parents, pooled=generation.point.coordinates["selection"] == "none")
-        texts = {parent: self._texts(generation, parent) for parent in parents}
-        everything = [example for parent in parents for example in texts[parent]]
+        children = self.children(point, t, generation.past.metrics(t - 1))
+        writers = sorted({writer for child in children for writer in child.texts})
+        texts = {writer: self._texts(generation, writer) for writer in writers}
         count = training.examples_drawn or training.examples
         data = []
         for model, child in enumerate(children):
-            pool = everything if child.texts is None else texts[child.texts]
+            pool = [example for writer in child.texts for example in texts[writer]]
             data.append(some(pool, count, generation.rng("data", t, model)))
             generation.measured("parent_weights", child.weights, model=model)
-            if child.texts is not None:
-                generation.measured("parent_texts", child.texts, model=model)
+            if len(child.texts) == 1:
+                generation.measured("parent_texts", child.texts[0], model=model)
         if anew:
-            generation.models = [deepcopy(generation.resources.base) for _ in children]
+            generation.models = [generation.resources.start(k) for k in range(len(children))]
         else:
-            seeds = {p: seed_of(generation.point.seed, "mutation", t, p) for p in parents}
-            strength = self.config.mutation if len(children) > 1 else 0.0
+            parents = {child.weights for child in children}
+            seeds = {p: seed_of(point.seed, "mutation", t, p) for p in parents}
+            strength = float(point.coordinates["mutation"])
             generation.models = [
                 mutated(generation.models[child.weights], strength, seeds[child.weights])
                 for child in children
             ]
         generation.train([generation.resources.encode(examples) for examples in data], training)
+
+    def children(self, point: GridPoint, generation: int, measured: pd.DataFrame) -> list[Child]:
+        """List the models of a generation by whose weights and texts they get (app. C: crossover).
+
+        The N children are ordered pairs of the k selected: in turn, all k² of them where N = k².
+        Where others than the selected write too, lots decide who reads whom.
+
+        Parameters
+        ----------
+        point : GridPoint
+        generation : int
+        measured : pandas.DataFrame
+            What was measured in the generation before.
+        """
+        n, parents = self.models(point), self.parents(point, generation, measured)
+        everyone = point.coordinates["writers"] == "all"
+        if len(parents) == n:
+            weights, texts = list(range(n)), list(range(n))
+        else:
+            couples = pairs(parents)
+            weights, texts = zip(*(couples[c % len(couples)] for c in range(n)), strict=True)
+        if point.coordinates["reads"] == "pooled":
+            pool = tuple(range(n)) if everyone else tuple(parents)
+            return [Child(parent, pool) for parent in weights]
+        if everyone:
+            texts = generator(point.seed, "readers", generation).permutation(n).tolist()
+        return [Child(w, (t,)) for w, t in zip(weights, texts, strict=True)]
 
     def parents(self, point: GridPoint, generation: int, measured: pd.DataFrame) -> list[int]:
         """List the parents in the generation before, the best first (app. C: selection).
@@ -129,21 +161,21 @@ class Evolution:
         Returns
         -------
         list of int
-            k = √N of them; all N where nobody is chosen.
+            k of them; all N where nobody is selected.
         """
         n, signal = self.models(point), point.coordinates["selection"]
         if signal == "none":
             return list(range(n))
         fitness = np.zeros(n)
         if signal == "accuracy":
-            fitness = _of_each(measured, "accuracy", str(point.coordinates["questions"]), n)
-        elif signal == "loss":
-            name = self.config.tasks[0].name
-            fitness = -_of_each(measured, "kl" if self.config.known else "loss", name, n)
+            sets = str(point.coordinates["questions"]).split("+")
+            fitness = np.mean([_of_each(measured, "accuracy", name, n) for name in sets], axis=0)
+        elif signal in ("loss", "oracle"):
+            metric = "kl" if signal == "oracle" else "loss"
+            fitness = -_of_each(measured, metric, self.config.tasks[0].name, n)
         noise = float(point.coordinates["noise"])
-        return ranked(fitness, noise, generator(point.seed, "selection", generation))[
-            : math.isqrt(n)
-        ]
+        order = ranked(fitness, noise, generator(point.seed, "selection", generation))
+        return order[: int(point.coordinates["selected"])]
 
     def _texts(self, generation: Generation, parent: int) -> list[Example]:
         """Return the completions of one parent, without those that are too short."""
@@ -192,14 +224,14 @@ class Evolution:
         """Let each future parent complete prompts of the task."""
         config, (task,) = self.config, generation.resources.tasks
         writers = list(range(len(generation.models)))
-        if generation.index:
+        if generation.index and generation.point.coordinates["writers"] == "selected":
             writers = self.parents(generation.point, generation.index + 1, generation.metrics)
         training = config.training
         # as many whoever reads them, so that arms differ in nothing else
         count = config.sampling.count or training.examples_drawn or training.examples
         for model in sorted(writers):
             rng = generation.rng("web", generation.index, model)
-            prompts = [task.train[i].prompt for i in rng.integers(len(task.train), size=count)]
+            prompts = generation.resources.prompts_of(task.train, count, rng)
             generation.complete(model, prompts, rng, kind="web", datasets=[task.name] * count)
 
 
@@ -234,17 +266,15 @@ def ranked(fitness: np.ndarray, noise: float | int, rng: np.random.Generator) ->
     return np.lexsort((rng.random(len(fitness)), -seen)).tolist()
 
 
-def pairs(parents: Sequence[int], pooled: bool = False) -> list[Child]:
-    """List every ordered pair of parents (app. C: crossover), or pool the texts of all of them.
+def pairs(parents: Sequence[int]) -> list[tuple[int, int]]:
+    """List every ordered pair of parents, one who gives weights and one who gives texts.
 
     Examples
     --------
-    >>> [(child.weights, child.texts) for child in pairs([3, 0])]
+    >>> pairs([3, 0])
     [(3, 3), (3, 0), (0, 3), (0, 0)]
     """
-    if pooled and len(parents) > 1:
-        return [Child(parent, None) for parent in parents]
-    return [Child(i, j) for i in parents for j in parents]
+    return [(i, j) for i in parents for j in parents]
 
 
 def mutated(model: PreTrainedModel, strength: float | int, seed: int) -> PreTrainedModel:

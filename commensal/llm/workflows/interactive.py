@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from commensal.llm.config import GridPoint, InteractiveConfig, SamplingConfig
-from commensal.llm.corpora import Example
+from commensal.llm.corpora import Example, held_back
 from commensal.llm.generation import Generation
+from commensal.llm.seeds import generator
 
 
 class Pools(NamedTuple):
@@ -18,9 +20,10 @@ class Pools(NamedTuple):
     private: Sequence[Example]
     public: Sequence[Example]
     human: Sequence[Example]
-    """Real texts about all tasks."""
-    web: Callable[[int], Sequence[Example]]
-    """Texts that all models of a past generation wrote."""
+    """Human texts about all tasks that are new on the web. Fresh ones are used in their order, each
+    once; others are drawn."""
+    web: Callable[..., Sequence[Example]]
+    """Texts that all models of a past generation wrote, or one of them: ``web(t, model)``."""
 
 
 class Drawn(NamedTuple):
@@ -36,7 +39,8 @@ class Interactive:
 
     Generation t trains model k on n examples drawn i.i.d. from its private data D̃_k, the public
     D_* and the web D_t with weights ᾱβ, ᾱβ̄ and α; D_t is what all models of generation t - 1
-    wrote. At t = 0 there is no web. A share of the web may be human: texts about all tasks.
+    wrote. At t = 0 there is no web. A share of the web may be human: texts about all tasks, which
+    by default are held back from all that models have as their private data, and used once each.
 
     Parameters
     ----------
@@ -56,58 +60,129 @@ class Interactive:
 
     def make(self, generation: Generation) -> None:
         """Draw, train, measure, write."""
-        train_on_drawn(generation, self.draw)
-        measure(generation)
+        held = self._held_back(generation)
+        train_on_drawn(generation, self.draw, held)
+        measure(generation, private=[one.seen for one in held])
+
+    def _held_back(self, generation: Generation) -> list[Human]:
+        """Divide the private texts into those that models have, and fresh ones for the web."""
+        tasks, point = generation.resources.tasks, generation.point
+        if self.config.human_texts == "seen" or not self.config.human_share:
+            human = [example for task in tasks for example in task.train]
+            return [Human(task.train, human) for task in tasks]
+        alike = [s for s in self.config.grid() if s.seed == point.seed]
+        needed = max(int(self._humans(s).sum()) for s in alike)
+        each = -(-needed // len(tasks))
+        change = "take tasks with more texts (train, limit), or lower human_share or generations"
+        found = [
+            held_back(task, each, generation.rng("held back", task.name), change) for task in tasks
+        ]
+        # about all tasks in turn
+        fresh = [text for turn in zip(*(one.fresh for one in found), strict=True) for text in turn]
+        counts = self._humans(point)
+        used = np.cumsum([0, *counts.ravel()]).reshape(-1)
+        at = [(generation.index - 1) * len(tasks) + k for k in range(len(tasks))]
+        if not generation.index:
+            return [Human(one.seen, ()) for one in found]
+        return [
+            Human(one.seen, fresh[used[i] : used[i + 1]]) for one, i in zip(found, at, strict=True)
+        ]
+
+    def _humans(self, point: GridPoint) -> Int[np.ndarray, "generations models"]:
+        """Count the human texts that each model of each later generation will draw."""
+        models, training = len(self.config.tasks), self.config.training
+        count = training.examples_drawn or training.examples
+        weights = self._weights(point, 1)
+        found = np.zeros((self.config.generations, models), dtype=int)
+        for t, model in np.ndindex(*found.shape):
+            rng = generator(point.seed, "data", t + 1, model)
+            found[t, model] = (_sources(weights, count, rng)[0] == len(weights) - 1).sum()
+        return found * (weights[-1] > 0)
+
+    def _weights(self, point: GridPoint, generation: int) -> list[float]:
+        """Return the weights of private, public, web (in parts where shares differ) and human."""
+        alpha = float(point.coordinates["alpha"]) if generation else 0.0
+        beta, human = float(point.coordinates["beta"]), self.config.human_share
+        if generation == 0 and self.config.initial_beta is not None:
+            beta = self.config.initial_beta
+        market = self.config.market or (1.0,)
+        web = [alpha * (1 - human) * share / sum(market) for share in market]
+        return [(1 - alpha) * beta, (1 - alpha) * (1 - beta), *web, alpha * human]
 
     def draw(
         self, point: GridPoint, generation: int, pools: Pools, rng: np.random.Generator
     ) -> Drawn:
         """Draw n examples from the three or four sources."""
-        alpha = float(point.coordinates["alpha"]) if generation else 0.0
-        beta, training = float(point.coordinates["beta"]), self.config.training
-        if generation == 0:
-            training = self.config.first_training
-            if self.config.initial_beta is not None:
-                beta = self.config.initial_beta
-        human = self.config.human_share
-        sources = [pools.private, pools.public]
-        weights = [(1 - alpha) * beta, (1 - alpha) * (1 - beta)]
-        if alpha > 0:
-            web = pools.web(generation - 1) if self.reads_web(point) else ()
-            sources += [web, pools.human]
-            weights += [alpha * (1 - human), alpha * human]
-        return Drawn(mixture(sources, weights, training.examples_drawn or training.examples, rng))
+        training = self.config.training if generation else self.config.first_training
+        weights, count = (
+            self._weights(point, generation),
+            training.examples_drawn or training.examples,
+        )
+        webs: list[Sequence[Example]] = [() for _ in self.config.market or (1.0,)]
+        if generation and self.reads_web(point):
+            webs = [pools.web(generation - 1)]
+            if self.config.market is not None:
+                webs = [pools.web(generation - 1, k) for k in range(len(self.config.market))]
+        sources = [pools.private, pools.public, *webs, pools.human]
+        fresh = self.config.human_texts == "fresh"
+        return Drawn(mixture(sources, weights, count, rng, once=fresh))
+
+
+def _sources(
+    weights: Sequence[float], count: int, rng: np.random.Generator
+) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Draw sources by their weights, and places in them as shares."""
+    which, where = rng.random((2, count))
+    ends = np.cumsum(weights) / np.sum(weights)
+    return np.searchsorted(ends, which, side="right").clip(max=len(weights) - 1), where
 
 
 def mixture(
-    sources: list, weights: list[float], count: int, rng: np.random.Generator
+    sources: Sequence[Sequence[Example]],
+    weights: Sequence[float],
+    count: int,
+    rng: np.random.Generator,
+    *,
+    once: bool = False,
 ) -> list[Example]:
     """Draw examples i.i.d.: first the source, then one of its texts.
 
     Two draws with the same generator and other weights use the same numbers, so that where they
-    choose the same source they choose the same text.
+    choose the same source they choose the same text. With ``once`` the texts of the last source
+    are taken in their order, each once.
     """
-    which, where = rng.random((2, count))
-    ends = np.cumsum(weights) / np.sum(weights)
-    chosen = np.searchsorted(ends, which, side="right").clip(max=len(sources) - 1)
-    return [sources[s][int(w * len(sources[s]))] for s, w in zip(chosen, where, strict=True)]
+    chosen, where = _sources(weights, count, rng)
+    fresh = iter(sources[-1])
+    return [
+        next(fresh) if once and s == len(sources) - 1 else sources[s][int(w * len(sources[s]))]
+        for s, w in zip(chosen.tolist(), where.tolist(), strict=True)
+    ]
 
 
 Draw = Callable[[GridPoint, int, Pools, np.random.Generator], Drawn]
 
 
-def train_on_drawn(generation: Generation, draw: Draw) -> None:
+class Human(NamedTuple):
+    """Human texts of one model: its private data, and those that it meets on the web."""
+
+    seen: Sequence[Example]
+    new: Sequence[Example]
+
+
+def train_on_drawn(
+    generation: Generation, draw: Draw, human: Sequence[Human] | None = None
+) -> None:
     """Train every model on what it draws from its task, the public data and the web."""
     resources, config = generation.resources, generation.config
-    human = [example for task in resources.tasks for example in task.train]
+    known = human or [Human(task.train, ()) for task in resources.tasks]
     drawn = [
         draw(
             generation.point,
             generation.index,
-            Pools(task.train, resources.public.train, human, generation.web),
+            Pools(own.seen, resources.public.train, own.new, generation.web),
             generation.rng("data", generation.index, model),
         )
-        for model, task in enumerate(resources.tasks)
+        for model, own in enumerate(known)
     ]
     generation.train(
         [resources.encode(d.examples) for d in drawn],
@@ -116,14 +191,20 @@ def train_on_drawn(generation: Generation, draw: Draw) -> None:
     )
 
 
-def measure(generation: Generation, sampling: SamplingConfig | None = None) -> None:
+def measure(
+    generation: Generation,
+    sampling: SamplingConfig | None = None,
+    private: Sequence[Sequence[Example]] | None = None,
+) -> None:
     """Score the models, compare them, and let each complete prompts of its own task for the web.
 
     Parameters
     ----------
-    stage : Generation
+    generation : Generation
     sampling : SamplingConfig, optional
         For the web alone; by default the run's. What is looked at is always sampled alike.
+    private : sequence of sequences of Example, optional
+        Texts whose prompts each model completes; by default all training texts of its task.
     """
     config = generation.config
     generation.score()
@@ -132,7 +213,8 @@ def measure(generation: Generation, sampling: SamplingConfig | None = None) -> N
         return
     count = config.sampling.count or config.training.examples_drawn or config.training.examples
     for model, task in enumerate(generation.resources.tasks):
+        texts = task.train if private is None else private[model]
         rng = generation.rng("web", generation.index, model)
-        prompts = [task.train[i].prompt for i in rng.integers(len(task.train), size=count)]
+        prompts = generation.resources.prompts_of(texts, count, rng)
         names = [task.name] * count
         generation.complete(model, prompts, rng, kind="web", datasets=names, sampling=sampling)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -44,10 +43,12 @@ class Segmented:
     At t = 0 model m trains on its own segment of the real data. Then every model writes one
     continuation for each block of that segment, generation after generation; what all have
     written is pooled, shuffled and dealt out again, as many blocks to each as before, and each
-    goes on training on what it got. Of the epochs the best on real validation blocks is kept.
+    goes on training on what it got, or starts from the base again (``restart``). Of the epochs the
+    best on real validation blocks is kept.
 
-    An ecosystem that is ``alone`` is one model with the first segment of the ecosystem of M: it
-    has as little data as a model there, but reads nobody else.
+    There are two controls for each M > 1, which the paper lacks. ``alone``: the same M models on
+    the same segments, but each reads its own texts alone, so that nothing is pooled.
+    ``fewer_steps``: one model on all data that takes as many steps as one of the M models.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ class Segmented:
         self._streams: tuple[Blocks, Blocks] | None = None
 
     def models(self, point: GridPoint) -> int:
-        """Return the number of models M, or 1 for a control."""
+        """Return the number of models: M, or 1 for the control with fewer steps."""
         return len(self.config.counts(point))
 
     def reads_web(self, point: GridPoint) -> bool:
@@ -69,12 +70,10 @@ class Segmented:
     def make(self, generation: Generation) -> None:
         """Train, measure, write."""
         real = self.real(generation)
-        train(
-            generation,
-            self.config,
-            real.segments if generation.index == 0 else self.dealt(generation),
-            real.validation,
-        )
+        data = self.dealt(generation) if generation.index else real.segments
+        if generation.index and self.config.restart:
+            generation.models = [generation.resources.start(k) for k in range(len(data))]
+        train(generation, self.config, data, real.validation)
         measure(generation, real, self.config.counts(generation.point))
         generation.score()
         generation.look()
@@ -84,8 +83,8 @@ class Segmented:
     def real(self, generation: Generation) -> Real:
         """Cut the real data into segments of N blocks, validation blocks, and the test.
 
-        The same random order whatever M, so that ecosystems of one replicate share their N blocks
-        and the one that is alone has the first model's segment.
+        The same random order whatever M, so that ecosystems of one replicate share their N blocks,
+        and those of one M their segments.
 
         Raises
         ------
@@ -94,7 +93,7 @@ class Segmented:
         """
         train, test = self._blocks(generation.resources)
         order = generation.rng("blocks").permutation(len(train))
-        counts, total = self.config.counts(generation.point), self.config.blocks
+        counts, total = self.config.counts(generation.point), self.config.most
         ends = np.cumsum(counts)
         segments = [train[order[end - n : end]] for n, end in zip(counts, ends, strict=True)]
         return Real(segments, train[order[total : total + self.config.validation]], test)
@@ -113,7 +112,7 @@ class Segmented:
                 blocks_of(resources.tokenizer, config.tasks[0], examples, config.block)
                 for examples in (task.train, task.test)
             )
-            if len(train) < config.blocks + config.validation:
+            if len(train) < config.needed:
                 raise ValueError(too_few(task.name, len(train), config))
             if not len(test):
                 raise ValueError(f"the test of {task.name!r} is shorter than a block")
@@ -121,17 +120,18 @@ class Segmented:
         return self._streams
 
     def dealt(self, generation: Generation) -> list[Blocks]:
-        """Pool and shuffle what all models of the generation before wrote, and deal it out."""
-        written = np.array(
-            [
-                r["tokens"]
-                for r in generation.past.samples(generation.index - 1)
-                if r["kind"] == "web"
-            ]
-        )
+        """Pool and shuffle what the models of the generation before wrote, and deal it out.
+
+        Where models are alone, each gets what it wrote itself.
+        """
+        web = [r for r in generation.past.samples(generation.index - 1) if r["kind"] == "web"]
+        counts = self.config.counts(generation.point)
+        if generation.point.coordinates["ecosystem"] == "alone":
+            own = [[r["tokens"] for r in web if r["model"] == m] for m in range(len(counts))]
+            return [np.array(tokens) for tokens in own]
+        written = np.array([r["tokens"] for r in web])
         shuffled = generation.rng("deal", generation.index).permutation(written)
-        ends = np.cumsum(self.config.counts(generation.point))
-        return np.split(shuffled, ends[:-1])
+        return np.split(shuffled, np.cumsum(counts)[:-1])
 
 
 def train(
@@ -139,21 +139,19 @@ def train(
 ) -> None:
     """Train for some epochs on each model's own blocks; keep the best on the validation blocks."""
     training = config.training if generation.index else config.first_training
-    plans, epochs = [], []
-    for blocks in data:
-        size = min(training.batch_size * training.accumulation, len(blocks))
-        epochs.append(math.ceil(len(blocks) / size))
-        fewer = {"steps": config.epochs * epochs[-1]}
-        if size < training.batch_size * training.accumulation:
-            fewer |= {"batch_size": size, "accumulation": 1}
-        plans.append(training.model_copy(update=fewer))
 
     def loss(model: PreTrainedModel) -> float:
         return float(_losses(generation, model, validation).mean())
 
     begin = begin_of(generation.resources.tokenizer)
-    examples = [as_examples(blocks, begin) for blocks in data]
-    generation.train(examples, plans, validate=loss, every=epochs)
+    synthetic = generation.index > 0
+    generation.train(
+        [as_examples(blocks, begin, synthetic=synthetic) for blocks in data],
+        training,
+        epochs=config.epochs,
+        epoch=config.epoch(generation.point),
+        validate=loss,
+    )
 
 
 def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None:

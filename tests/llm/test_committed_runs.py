@@ -1,0 +1,78 @@
+"""The runs that README quotes: they are of the presets as these are, and say what is quoted."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from commensal.llm.config import EvolutionConfig, TrainedConfig, validated
+from commensal.llm.presets import read_config
+from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._populations import Populations
+from commensal.llm.reports.evolution import effect_means, effects_of
+from commensal.llm.reports.findings_remedies import curves
+from commensal.llm.reports.findings_segmented import gains, summarise
+
+ROOT = Path(__file__).parents[2]
+RUNS = sorted(path.parent for path in (ROOT / "runs").glob("*/metrics.parquet"))
+README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+
+def table(name: str) -> pd.DataFrame:
+    return pd.read_parquet(ROOT / "runs" / name / "metrics.parquet")
+
+
+def test_all_small_presets_have_been_run():
+    assert {path.name for path in RUNS} == {"demo", "evolution", "remedies", "segmented", "web"}
+
+
+@pytest.mark.parametrize("folder", RUNS, ids=lambda path: path.name)
+def test_a_run_is_of_its_preset(folder: Path):
+    """The command beside it gives its settings, and there are five replicates or more."""
+    commands = (ROOT / "runs" / "README.md").read_text(encoding="utf-8")
+    (found,) = re.findall(rf"`commensal llm run {folder.name}((?: --set \S+)*)`", commands)
+    changes = found.split(" --set ")[1:]
+    made = validated(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    assert made.model_copy(update={"threads": None}) == read_config(folder.name, changes)
+    metrics = table(folder.name)
+    assert metrics["replicate"].nunique() == made.replicates >= 5  # pyright: ignore
+    assert metrics.groupby("replicate")["generation"].max().eq(made.generations).all()
+    if isinstance(made, TrainedConfig):
+        assert made.replicate == "everything"
+        assert np.isfinite(metrics.loc[metrics["metric"] == "loss", "value"]).all()
+
+
+def test_what_is_quoted_of_remedies():
+    kl = curves(table("remedies"), "kl", "task", "none")
+    quoted = {"5 % human": "−0.15 [−0.22, −0.08]", "10 % noise": "+0.33 [+0.24, +0.41]"}
+    for name, said in quoted.items():
+        assert mean_of(kl.differences(name, 5), 6).text() == said
+        assert said in README
+    ends = [f"{kl.at(name, 5).value:.2f}" for name in ("5 % human", "none")]
+    assert f"KL ends at {ends[0]} instead of {ends[1]}" in README
+
+
+def test_what_is_quoted_of_segments():
+    split = gains(summarise(table("segmented"), 2))
+    four = split.loc[split["M"] == 4]
+    for name in ("gain", "moving_less", "segmenting"):
+        mean = mean_of(four[name].to_numpy(float), 10)
+        said = f"{mean.value:.2f} ± {mean.half:.2f}".replace("-", "−")
+        assert said in README, name
+
+
+def test_what_is_quoted_of_populations():
+    config = read_config("evolution")
+    assert isinstance(config, EvolutionConfig)
+    known = Populations(table("evolution"), config.generations)
+    effects = effects_of(known)
+    means = effect_means(known, effects, "kl", "task")
+    for what in ("accuracy", "an oracle"):
+        wanted = f"selection by {what} against selection by lot"
+        (mean,) = [m for effect, m in zip(effects, means, strict=True) if wanted in effect.name]
+        assert mean.text() in README
