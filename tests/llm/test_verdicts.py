@@ -323,7 +323,9 @@ def test_a_web_of_nothing_finite(value: float):
 def test_a_web_that_ends_in_zero_and_one_without_sampling():
     reading, courses = web_reading([4.0, 2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0], [0.0] * 8)
     found = by_id(findings_web.web_findings(reading, courses))
-    assert found["closer"].verdict == "reproduces"
+    assert found["closer"].verdict == UNTOLD  # one replicate
+    assert found["closer"].leaning == "the mean is as published"
+    assert found["closer"].reason == "one replicate has no interval"
     assert found["settled"].verdict == UNTOLD
     assert found["narrow"].verdict == UNTOLD
     (lead,) = report_web._leads(reading, courses)

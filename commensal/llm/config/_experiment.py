@@ -12,6 +12,7 @@ from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Count, Settings
 from commensal.llm.config._registry import register
 from commensal.llm.corpora import CorpusSettings
+from commensal.llm.seeds import seed_of
 
 Kind = TypeVar("Kind", bound="ExperimentConfig")
 
@@ -50,6 +51,8 @@ class ExperimentConfig(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     generations: Annotated[int, Field(ge=0)] = 5
     """Number of generations T after the first."""
+    replicates: Count = 1
+    """Number of replicates of every grid point; intervals are over them."""
     device: str = "auto"
     """Device of torch; auto: cuda where there is one, else cpu."""
     threads: Count | None = None
@@ -72,6 +75,10 @@ class ExperimentConfig(Settings):
     def grid(self) -> list[GridPoint]:
         """List the points of the run's grid, in the order in which they are run."""
         raise NotImplementedError
+
+    def seed_of_replicate(self, replicate: int) -> int:
+        """Return the seed of all that is drawn in a replicate; the first has the run's."""
+        return seed_of(self.seed, "replicate", replicate) if replicate else self.seed
 
     def of_replicate(self: Kind, replicate: int) -> Kind:
         """Return the settings by which one replicate reads its texts and makes its models."""

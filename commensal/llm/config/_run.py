@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from commensal.llm.config._experiment import ExperimentConfig
 from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import (
-    Count,
     MeasurementConfig,
     ModelConfig,
     SamplingConfig,
@@ -55,8 +54,6 @@ class TrainedConfig(ExperimentConfig):
     prompts: CorpusOrName | None = None
     """Texts whose prompts models complete when they write for the web; by default the private data
     of each. Nothing else is made of them."""
-    replicates: Count = 1
-    """Number of replicates of every grid point; intervals are over them."""
     replicate: Literal["everything", "training"] = "everything"
     """What differs between replicates. everything: also the base from scratch, the known laws, and
     which texts are held out; training: what is drawn on the way alone, so that intervals hold
@@ -119,10 +116,6 @@ class TrainedConfig(ExperimentConfig):
         if self.mixed:
             change["model"] = self.mixed[model % len(self.mixed)]
         return self.model_copy(update=change)
-
-    def seed_of_replicate(self, replicate: int) -> int:
-        """Return the seed of all that is drawn in a replicate; the first has the run's."""
-        return seed_of(self.seed, "replicate", replicate) if replicate else self.seed
 
     def of_replicate(self: Kind, replicate: int) -> Kind:
         """Return the settings with the replicate's own seed and corpora, if it has its own."""
@@ -228,12 +221,14 @@ class TrainedConfig(ExperimentConfig):
 
     def _replicate_facts(self) -> list[tuple[str, str]]:
         """Say what the intervals hold for."""
-        if self.replicates == 1:
+        # arms of a population may have numbers of their own
+        count = 1 + max(point.replicate for point in self.grid())
+        if count == 1:
             return [("replicates", "1: what is found holds given one base and one set of texts")]
         if self.replicate == "training":
-            return [("replicates", f"{self.replicates}, given one base and one set of texts")]
+            return [("replicates", f"{count}, given one base and one set of texts")]
         base = "and one base for all" if self.model.pretrained else "and a base"
-        text = f"{self.replicates}, each with texts, tests and draws of its own, {base}"
+        text = f"{count}, each with texts, tests and draws of its own, {base}"
         if same := [corpus.name for corpus in self.corpora if not corpus.redrawn]:
             text += f"; all have the texts of {', '.join(same)}, whose test data are named"
         return [("replicates", text)]

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from commensal.llm.config._endpoint import TRANSPORT, EndpointModel
-from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._posts import LanguagePosts
 from commensal.llm.config._retrieval import reading_network
 from commensal.llm.config._web_models import LanguageModel, WebModel
@@ -39,13 +39,9 @@ class WebConfig(WebSettings):
                     at: dict[str, float | str] = {"read_share": float(read_share)}
                     if count is not None:
                         at["models"] = float(count)
+                    name = named(",".join(f"{key}={v:g}" for key, v in at.items()), replicate)
                     at["replicate"] = float(replicate)
-                    # a single replicate has no number in its folder's name
-                    named = [k for k in at if k != "replicate" or self.replicates > 1]
-                    name = ",".join(f"{key}={at[key]:g}" for key in named)
-                    # the first replicate is what a run without others would be
-                    seed = seed_of(self.seed, "replicate", replicate) if replicate else self.seed
-                    found.append(GridPoint(name, at, name, seed))
+                    found.append(GridPoint(name, at, name, self.seed_of_replicate(replicate)))
         return found
 
     def made_for(self, replicate: int) -> int:
@@ -57,7 +53,7 @@ class WebConfig(WebSettings):
         made_for = self.made_for(replicate)
         if not made_for or self.languages is None:
             return self
-        seed = seed_of(self.seed, "replicate", made_for)
+        seed = self.seed_of_replicate(made_for)
         law_seed = seed_of(self.languages.law_seed, "replicate", made_for)
         posts = self.languages.model_copy(update={"law_seed": law_seed})
         return self.model_copy(update={"seed": seed, "posts": posts})

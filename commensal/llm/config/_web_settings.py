@@ -62,8 +62,6 @@ class WebSettings(ExperimentConfig):
     take_part: tuple[Count, ...] | None = None
     """Numbers n of models that take part, from the first of the list on; each number is a grid
     point. By default all."""
-    replicates: Count = 1
-    """Number of replicates, each a grid point."""
     replicate: Literal["everything", "sampling"] = "everything"
     """Parts that are new in a replicate. everything: languages, human posts, taught models and all
     draws; sampling: draws of posts and answers only. Posts and models that are given are always

@@ -77,7 +77,7 @@ def effects_of(known: Populations) -> list[Effect]:
     """List what one thing does by itself, all else equal: whom one selects, who writes, and so on.
 
     The other one of a pair is the plain one: selected by lot, trained on one writer's texts, of
-    the selected alone, with inherited weights, with smaller mutations, without noise. Where
+    the selected alone, with inherited weights, without mutations, without noise. Where
     populations are crossed the effect is the mean over them, as of a factorial experiment. At
     last, all that the paper does together is held against single lineages.
     """

@@ -9,23 +9,14 @@ import numpy as np
 
 from commensal.llm.config import GridPoint, WebConfig
 from commensal.llm.reports._intervals import mean_of
-from commensal.llm.reports._reading import Reading
-from commensal.llm.reports._reading import title as full_title
-from commensal.llm.reports._verdicts import Found, Instance
+from commensal.llm.reports._reading import Reading, title
+from commensal.llm.reports._verdicts import ONE, Found, Instance
 from commensal.llm.web.law import ends
 
 _HALVED, _STEADY = 0.5, 0.2
 
 Courses = list[tuple[GridPoint, Any]]
 """Grid points, each with its table of distances over the generations."""
-
-
-def title(run: Reading[WebConfig], point: GridPoint) -> str:
-    """Display name of a grid point, without the replicate where there is only one."""
-    if run.config.replicates > 1:
-        return full_title(point)
-    at = {name: value for name, value in point.coordinates.items() if name != "replicate"}
-    return full_title(point._replace(coordinates=at))
 
 
 def without_replicate(courses: Courses) -> list[Courses]:
@@ -39,17 +30,16 @@ def without_replicate(courses: Courses) -> list[Courses]:
 
 def cell_title(run: Reading[WebConfig], cell: Courses) -> str:
     """Display name of grid points that differ in the replicate alone."""
-    at = {name: v for name, v in cell[0][0].coordinates.items() if name != "replicate"}
     more = f", {len(cell)} replicates" if run.config.replicates > 1 else ""
-    return full_title(cell[0][0]._replace(coordinates=at)) + more
+    return title(cell[0][0]) + more
 
 
 def _fallen(where: str, both: np.ndarray, comparisons: int) -> Instance:
     """Judge whether last over first, of (first, last) of each replicate, is at most one half."""
-    first, last = both.mean(axis=0)
+    first, last = map(float, both.mean(axis=0))
     numbers = f"{first:.3g} → {last:.3g}"
     if len(both) == 1:
-        return Instance(where, numbers, last / first, bool(last / first <= _HALVED))
+        return Instance(where, numbers, last / first, None, ONE, _leans(last / first, _HALVED))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = mean_of(np.log(both[:, 1] / both[:, 0]), comparisons)
     value, low, high = (math.exp(v) for v in (found.value, found.low, found.high))
@@ -58,13 +48,17 @@ def _fallen(where: str, both: np.ndarray, comparisons: int) -> Instance:
     return Instance(where, f"{numbers}, ratio [{low:.2f}, {high:.2f}]", value, holds, why)
 
 
+def _leans(value: float, most: float) -> bool | None:
+    return value <= most if math.isfinite(value) else None
+
+
 def _steady(where: str, both: np.ndarray, comparisons: int) -> Instance:
     """Judge whether the last quarter's mean is within a fifth of that of the quarter before."""
     before, last = map(float, both.mean(axis=0))
     numbers = f"{before:.3g}, then {last:.3g}"
     if len(both) == 1:
         change = abs(last - before) / before if before else math.nan
-        return Instance(where, numbers, change, change <= _STEADY)
+        return Instance(where, numbers, change, None, ONE, _leans(change, _STEADY))
     with np.errstate(divide="ignore", invalid="ignore"):
         found = mean_of(both[:, 1] / both[:, 0] - 1, comparisons)
     inside = max(-found.low, found.high) <= _STEADY

@@ -13,14 +13,13 @@ from commensal.llm.config import GridPoint, WebConfig
 from commensal.llm.reports._answers import answer_leads, answer_tables
 from commensal.llm.reports._contents import Chapter, Contents, Sample, grid
 from commensal.llm.reports._intervals import mean_of
-from commensal.llm.reports._reading import Reading
+from commensal.llm.reports._reading import Reading, title
 from commensal.llm.reports._tables import short
 from commensal.llm.reports._web_law import WebLaw, web_laws
 from commensal.llm.reports._web_law_text import law_sentences, law_table, law_tables
 from commensal.llm.reports.findings_web import (
     Courses,
     cell_title,
-    title,
     values_of,
     web_findings,
     without_replicate,
@@ -46,8 +45,8 @@ def contents(run: Reading[WebConfig]) -> Contents:
         source=(
             "From Wang, Pang, Horiguchi, Priebe, sec. 4.1, which reports one run. First: t = 0; "
             "last: the mean over the last quarter of the generations. Only finished grid points "
-            "count. Of several replicates the geometric mean and its 95 % interval, corrected for "
-            "the number of instances of a finding; of a single one, the value alone."
+            "count. Judged by the geometric mean over replicates and its 95 % interval, corrected "
+            "for the number of instances of a finding; a single replicate has none."
         ),
         tables=[*law_tables(laws), *_tables(run, courses), *answer_tables(run)],
         tables_heading="First and last distances",
@@ -74,7 +73,7 @@ def samples(run: Reading[WebConfig]) -> list[Sample]:
             for record in run.directory.branch(point.name).samples(t):
                 if record["kind"] == "web" and record["model"] == i:
                     written.append((model.shown, f"t = {t}", short(record["completion"])))
-    return [Sample(title(run, point), short(config.queries[0]), written)]
+    return [Sample(title(point), short(config.queries[0]), written)]
 
 
 def _course(norms: pd.DataFrame, point: GridPoint) -> pd.DataFrame:
@@ -138,7 +137,7 @@ def _tables(run: Reading[WebConfig], courses: Courses) -> list[Table]:
             both = [ends(values_of(run, point, metric, i)) for i in models]
             start, end = (float(np.mean(v)) for v in zip(*both, strict=True))
             cells.append((f"{start:.2f} → {end:.2f}", ""))
-        rows.append((title(run, point), cells))
+        rows.append((title(point), cells))
     names = ["‖D‖_F", "spread", "different responses", "synthetic share of what is read"]
     return [grid("", names, rows)] if rows else []
 
@@ -176,17 +175,17 @@ def _chapters(
         panels = _panels(run, point)
         if panels:
             figure = plots.llm_web_responses(panels, names)
-            clouds.append(picture(figure, title(run, point)))
+            clouds.append(picture(figure, title(point)))
         means = mean_paths(run.directory, point, run.reached[point.name])
         if len(means) > 1 and means.shape[0] * means.shape[1] > 2:
             flat = planar(means.reshape(-1, means.shape[-1]))
             figure = plots.llm_web_paths(flat.reshape(*means.shape[:2], 2), names)
-            paths.append(picture(figure, title(run, point)))
+            paths.append(picture(figure, title(point)))
         here: Any = run.metrics
         for name, value in point.coordinates.items():
             if name != "replicate":
                 here = here.loc[here[name] == value]
-        varieties.append(picture(plots.llm_web_variety(here, names), title(run, point)))
+        varieties.append(picture(plots.llm_web_variety(here, names), title(point)))
     if clouds:
         text = (
             "Classical scaling of the distances between all responses of both times together, so "

@@ -80,10 +80,10 @@ class Interactive:
         # about all tasks in turn
         fresh = [text for turn in zip(*(one.fresh for one in found), strict=True) for text in turn]
         counts = self._humans(point)
-        used = np.cumsum([0, *counts.ravel()]).reshape(-1)
-        at = [(generation.index - 1) * len(tasks) + k for k in range(len(tasks))]
+        used = np.cumsum([0, *counts.ravel()])
         if not generation.index:
             return [Human(one.seen, ()) for one in found]
+        at = range((generation.index - 1) * len(tasks), generation.index * len(tasks))
         return [
             Human(one.seen, fresh[used[i] : used[i + 1]]) for one, i in zip(found, at, strict=True)
         ]
@@ -114,10 +114,8 @@ class Interactive:
     ) -> Drawn:
         """Draw n examples from the three or four sources."""
         training = self.config.training if generation else self.config.first_training
-        weights, count = (
-            self._weights(point, generation),
-            training.examples_drawn or training.examples,
-        )
+        weights = self._weights(point, generation)
+        count = training.examples_drawn or training.examples
         webs: list[Sequence[Example]] = [() for _ in self.config.market or (1.0,)]
         if generation and self.reads_web(point):
             webs = [pools.web(generation - 1)]
@@ -206,11 +204,28 @@ def measure(
     private : sequence of sequences of Example, optional
         Texts whose prompts each model completes; by default all training texts of its task.
     """
-    config = generation.config
     generation.score()
     generation.look()
-    if not generation.writes_web:
-        return
+    if generation.writes_web:
+        write(generation, sampling, private)
+
+
+def write(
+    generation: Generation,
+    sampling: SamplingConfig | None = None,
+    private: Sequence[Sequence[Example]] | None = None,
+) -> None:
+    """Let each model complete prompts of its own task for the web.
+
+    Parameters
+    ----------
+    generation : Generation
+    sampling : SamplingConfig, optional
+        By default the run's.
+    private : sequence of sequences of Example, optional
+        Texts whose prompts each model completes; by default all training texts of its task.
+    """
+    config = generation.config
     count = config.sampling.count or config.training.examples_drawn or config.training.examples
     for model, task in enumerate(generation.resources.tasks):
         texts = task.train if private is None else private[model]

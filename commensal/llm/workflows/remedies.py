@@ -18,6 +18,7 @@ from commensal.llm.measures.ngrams import distinct, divergence
 from commensal.llm.measures.scoring import step_divergence
 from commensal.llm.models.tokens import Encoded
 from commensal.llm.resources import Test
+from commensal.llm.workflows.interactive import write
 
 
 @dataclass
@@ -55,7 +56,8 @@ class Remedies:
         generation.look()
         self._news(generation, before)
         if generation.writes_web:
-            self._write(generation, remedy)
+            how = remedy.sampling(config.sampling) if remedy.acts(generation.index) else None
+            write(generation, how, [self._human(generation).seen])
 
     def _remedy(self, point: GridPoint) -> Remedy:
         return next(r for r in self.config.remedies if r.name == point.coordinates["remedy"])
@@ -149,17 +151,6 @@ class Remedies:
         """List the tokens from which noise is drawn."""
         tokenizer = generation.resources.tokenizer
         return sorted(set(range(len(tokenizer))) - set(tokenizer.all_special_ids))
-
-    def _write(self, generation: Generation, remedy: Remedy) -> None:
-        """Complete prompts of texts that generation 0 drew from, for the next generation."""
-        config, t = self.config, generation.index
-        training, task = config.training, generation.resources.tasks[0]
-        count = config.sampling.count or training.examples_drawn or training.examples
-        human, rng = self._human(generation).seen, generation.rng("web", t, 0)
-        prompts = generation.resources.prompts_of(human, count, rng)
-        how = remedy.sampling(config.sampling) if remedy.acts(t) else config.sampling
-        names = [task.name] * count
-        generation.complete(0, prompts, rng, kind="web", datasets=names, sampling=how)
 
     def _news(self, generation: Generation, before: PreTrainedModel | None) -> None:
         """Measure what the article does: far from human texts, from generation 0, from the last."""
