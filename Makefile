@@ -1,14 +1,14 @@
 # Needs Python >= 3.11 and nothing else: every target first installs what it uses into .venv.
 PYTHON ?= python3
 # Extras of pyproject.toml to install; llm brings torch and transformers.
-EXTRAS ?= dev,llm
+EXTRAS ?= dev,docs,llm
 
 comma := ,
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint typecheck pytest format figures bench clean
+.PHONY: help install demo test test-fast lint typecheck docs pytest format figures bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ demo: $(INSTALLED) ## sweep a grid of theory, run language models over one, and 
 	@echo "llm/report.html (what reproduces of the paper's findings), llm/pair/ (theory beside the run)."
 	@ls -l results results/llm
 
-test: lint typecheck pytest ## everything that a change must pass
+test: lint typecheck docs pytest ## everything that a change must pass
 
 lint: $(INSTALLED) ## style: ruff check and ruff format --check
 	$(BIN)/ruff check
@@ -42,10 +42,14 @@ lint: $(INSTALLED) ## style: ruff check and ruff format --check
 typecheck: $(INSTALLED) ## types: basedpyright
 	$(BIN)/basedpyright
 
+docs: $(INSTALLED) ## build the documentation into build/docs; every warning is an error
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
+	@echo "The documentation is in build/docs: open build/docs/index.html"
+
 JOBS ?= 2 # processes that share the tests, a file each
 # One thread each: the threads of several processes on few cores wait for each other.
 pytest test-fast: export OMP_NUM_THREADS = 1
-pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md
+pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md and docs/
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 10
 
 # Files whose tests take a few seconds each, together about two minutes on two cores.

@@ -1,4 +1,4 @@
-"""Every example in README.md runs, in the order in which it is read."""
+"""Every example in README.md and on the pages of docs/ runs, in the order in which it is read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+# The pages that hold an example; notebooks have a test of their own.
+PAGES = [
+    page.relative_to(ROOT).as_posix()
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+    if re.search(r"^```(python|console|bash)\b", page.read_text(encoding="utf-8"), re.MULTILINE)
+]
 SECONDS = 300  # for one command
 
 # A block after an HTML comment "not run: <reason>" is left out: it needs a model, or hours.
@@ -25,7 +31,7 @@ BLOCK = re.compile(
 class Example(NamedTuple):
     language: str
     source: str
-    line: int  # of README.md, counted from 1
+    line: int  # of the page, counted from 1
 
 
 def examples(text: str) -> list[Example]:
@@ -44,13 +50,13 @@ def examples(text: str) -> list[Example]:
     return found
 
 
-def run_python(example: Example, namespace: dict[str, Any]) -> None:
-    # blank lines in front give tracebacks the line numbers of README.md
+def run_python(example: Example, page: str, namespace: dict[str, Any]) -> None:
+    # blank lines in front give tracebacks the line numbers of the page
     source = "\n" * (example.line - 1) + example.source
-    exec(compile(source, str(README), "exec", dont_inherit=True), namespace)
+    exec(compile(source, str(ROOT / page), "exec", dont_inherit=True), namespace)
 
 
-def run_command(example: Example) -> None:
+def run_command(example: Example, page: str) -> None:
     bin_folder = Path(sys.executable).parent  # where `commensal` was installed, active or not
     environment = os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
@@ -67,21 +73,25 @@ def run_command(example: Example) -> None:
         timeout=SECONDS,
     )
     assert done.returncode == 0, (
-        f"README.md:{example.line}: $ {example.source}\nexit code {done.returncode}\n{done.stdout}"
+        f"{page}:{example.line}: $ {example.source}\nexit code {done.returncode}\n{done.stdout}"
     )
 
 
-def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = examples(README.read_text(encoding="utf-8"))
-    if not any(example.language == "python" for example in found):
-        pytest.fail("README.md has no python example (```python ... ```) to run", pytrace=False)
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = examples((ROOT / page).read_text(encoding="utf-8"))
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for example in found:
         if example.language == "python":
-            run_python(example, namespace)
+            run_python(example, page, namespace)
         else:
-            run_command(example)
+            run_command(example, page)
+
+
+def test_the_readme_has_examples() -> None:
+    found = examples((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {example.language for example in found} == {"python", "console"}
 
 
 def test_examples_are_found() -> None:

@@ -1,0 +1,71 @@
+"""Sphinx configuration: ``make docs`` builds the documentation into build/docs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE))  # the extensions beside this file
+
+import commensal  # noqa: E402
+
+project = "commensal"
+author = "The commensal authors"
+copyright = "The commensal authors"
+version = release = commensal.__version__
+
+extensions = [
+    "_mathml",
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
+exclude_patterns = ["_*", "**/.ipynb_checkpoints"]
+default_role = "code"  # docstrings write names in single backticks
+
+myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+nb_execution_mode = "off"  # notebooks are kept with their output; the tests execute them
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_typehints = "none"  # the Parameters sections give types and shapes
+napoleon_google_docstring = False
+napoleon_use_rtype = False
+copybutton_prompt_text = r"\$ |>>> "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "commensal"
+html_static_path = ["_static"]
+html_css_files = ["commensal.css"]
+html_show_sourcelink = False
+html_math_renderer = "mathml"
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "header_links_before_dropdown": 6,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": []}
+
+
+def notebooks() -> None:
+    """Copy the executed notebooks to where Sphinx reads them."""
+    shown = HERE / "notebooks"
+    shown.mkdir(exist_ok=True)
+    for old in shown.glob("*.ipynb"):
+        old.unlink()
+    for notebook in sorted((ROOT / "notebooks").glob("*.ipynb")):
+        shutil.copy2(notebook, shown)
+
+
+notebooks()
