@@ -114,3 +114,11 @@ $ ls
         Example("python", "x = 1\n", 3),
         Example("console", "commensal sweep \\\n    --out a.nc", 10),
     ]
+
+
+def test_the_readme_is_short_and_its_links_lead_somewhere() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("\n") < 150
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
