@@ -130,7 +130,7 @@ class RegressionWorkflow:
             for name in _FIELDS
             if (value := getattr(self, name)) is not None
         )
-        return f"Workflow({parts})"
+        return f"RegressionWorkflow({parts})"
 
     def replace(self, **changes: Any) -> RegressionWorkflow:
         """Return a copy with some fields changed; everything is checked again."""
