@@ -193,7 +193,8 @@ def _caught_until(form, trial: Trial) -> Evidence:
     printed=lambda m, n: m / n,
     remark="The web gets (n-m)/n of its share per post, and the free models follow the web. So a "
     "caught model does not stay at a fixed distance: in runs with one of three caught (Δ = 2.5, "
-    "ε = 1e-10) ‖D‖ is 0.71 at t = 30 and 0.48 at t = 100. webdynamics.conjecture_5 has two models that are caught at opposite ends.",
+    "ε = 1e-10) ‖D‖ is 0.71 at t = 30 and 0.48 at t = 100. "
+    "webdynamics.conjecture_5 has two models that are caught at opposite ends.",
     mutations={
         "odds": lambda m, n: m / (n - m),
         "not at all": lambda m, n: 0.0,
