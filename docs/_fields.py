@@ -41,10 +41,10 @@ class Field(NamedTuple):
         return f"{kind}; default {self.default}" if self.default else f"{kind}; needed"
 
 
-def next_section(text: str) -> int | None:
-    """Find where the next section of a docstring begins."""
+def next_section(text: str) -> int:
+    """Find where the next section of a docstring begins, or where its text ends."""
     found = _SECTION.search(text)
-    return None if found is None else found.start()
+    return len(text) if found is None else found.start()
 
 
 @cache
@@ -57,7 +57,7 @@ def attribute_docs(module: str) -> Mapping[tuple[str, str], str]:
 def fields(config: type[BaseModel]) -> Iterator[Field]:
     """Yield a class's fields, its own first."""
     hints = get_type_hints(config, include_extras=True)
-    own = config.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(config)
     for name in sorted(config.model_fields, key=lambda name: name not in own):
         field = config.model_fields[name]
         hint = hints[name]
@@ -75,7 +75,7 @@ def fields(config: type[BaseModel]) -> Iterator[Field]:
 
 def owner(config: type[BaseModel], name: str) -> type[BaseModel]:
     """Return the class that a field is written in."""
-    return next(k for k in config.__mro__ if name in k.__dict__.get("__annotations__", {}))
+    return next(k for k in config.__mro__ if name in inspect.get_annotations(k))
 
 
 def _text(config: type[BaseModel], name: str) -> str:
@@ -95,10 +95,8 @@ def _text(config: type[BaseModel], name: str) -> str:
 def listed(docstring: str) -> Mapping[str, str]:
     """Return the texts of a docstring's section "Attributes", by name."""
     _, _, section = docstring.partition("Attributes\n----------\n")
-    if (end := next_section(section)) is not None:
-        section = section[:end]
     found = {}
-    for entry in re.split(r"\n(?=\S)", section):
+    for entry in re.split(r"\n(?=\S)", section[: next_section(section)]):
         head, _, body = entry.partition("\n")
         names, _, _ = head.partition(" : ")
         found |= {name.strip(): inspect.cleandoc("\n" + body).strip() for name in names.split(",")}

@@ -25,7 +25,7 @@ def code(text: str) -> str:
 
 
 def markdown(text: str) -> str:
-    """Turn a text in reStructuredText, of one or more paragraphs, into Markdown of one line each."""
+    """Turn paragraphs in reStructuredText into Markdown, each on one line."""
     made, last = "", 0
     for found in _SPANS.finditer(text):
         made += escaped(text[last : found.start()])

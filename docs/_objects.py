@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import itertools
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -97,7 +98,7 @@ def _said(module: str, name: str) -> str:
         if name not in text:
             continue
         body = ast.parse(text).body
-        for before, node in zip(body, body[1:], strict=False):
+        for before, node in itertools.pairwise(body):
             targets = getattr(before, "targets", [getattr(before, "target", None)])
             if any(isinstance(t, ast.Name) and t.id == name for t in targets):
                 value = getattr(node, "value", None) if isinstance(node, ast.Expr) else None
@@ -192,11 +193,9 @@ def settings_section(
         return
     text = "\n".join(lines)
     before, _, after = text.partition("\nAttributes\n----------\n")
-    if after and (at := _fields.next_section(after)) is not None:
-        rest = after[at:]
-    else:
-        rest = ""
-    if not after and (at := _fields.next_section(before)) is not None:
+    rest = after[_fields.next_section(after) :]
+    if not after:
+        at = _fields.next_section(before)
         before, rest = before[:at], before[at:]
     section = ["Settings", "--------"]
     for field in _fields.fields(thing):

@@ -42,10 +42,11 @@ def of_workflows() -> str:
         shared = TrainedConfig if issubclass(config, TrainedConfig) else ExperimentConfig
         fields = _fields.fields(config)
         own = [f for f in fields if not issubclass(shared, _fields.owner(config, f.name))]
-        more = ["Every run"] if shared is ExperimentConfig else ["Every run that trains", "Every run"]
-        links = " and ".join(f"[{m.lower()}](#settings-{m.lower().replace(' ', '-')})" for m in more)
         parts += [f"### `workflow: {name}`", _first(config), _table(iter(own))]
-        parts.append(f"Beside these it has the settings of {links}.")
+        links = ["[every run](#settings-every-run)"]
+        if shared is TrainedConfig:
+            links.insert(0, "[every run that trains](#settings-every-run-that-trains)")
+        parts.append(f"Beside these it has the settings of {' and '.join(links)}.")
     own = [f for f in _fields.fields(TrainedConfig) if f.name not in ExperimentConfig.model_fields]
     parts += ["(settings-every-run-that-trains)=", "### Every run that trains", _table(iter(own))]
     parts += ["(settings-every-run)=", "### Every run", _table(_fields.fields(ExperimentConfig))]
