@@ -17,10 +17,13 @@ from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.logging import getLogger
 
 from commensal.cli._options import form_of
+from commensal.llm import corpora
 
 log = getLogger(__name__)
 
 _SECTION = re.compile(r"^(Raises|Notes|References|Examples|See Also)\n-+$", re.MULTILINE)
+# what the text of a setting is that another class has
+_ELSEWHERE = re.compile(r"Settings of :class:`(\w+)`\.\s*(.*)", re.DOTALL)
 _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "text", Path: "file"}
 
 
@@ -83,7 +86,11 @@ def _text(config: type[BaseModel], name: str) -> str:
     for kind in (kind for kind in config.__mro__ if kind.__module__.startswith("commensal.")):
         if text := attribute_docs(kind.__module__).get((kind.__qualname__, name)):
             return text
-        if text := listed(inspect.cleandoc(kind.__dict__.get("__doc__") or "")).get(name):
+        text = listed(inspect.cleandoc(kind.__dict__.get("__doc__") or "")).get(name, "")
+        if other := _ELSEWHERE.fullmatch(text):
+            known = {base.__name__: base for base in config.__mro__} | vars(corpora)
+            return _text(known[other[1]], name) + (f" {other[2]}" if name == "name" else "")
+        if text:
             return text
     if name in ("kind", "workflow"):
         return "Name by which this class of settings is chosen."

@@ -77,7 +77,7 @@ def _members(kind: type) -> Iterator[str]:
     texts = _fields.attribute_docs(kind.__module__)
     model = issubclass(kind, BaseModel)
     for name, thing in vars(kind).items():
-        if name.startswith("_"):
+        if name.startswith(("_", "tree_")):  # tree_...: what JAX asks of a pytree
             continue
         if isinstance(thing, property | classmethod | staticmethod) or inspect.isfunction(thing):
             made_by_pydantic = hasattr(thing, "decorator_info") or name.startswith("model_")
@@ -178,6 +178,8 @@ def plain_types(
 
     for at, line in enumerate(lines):
         lines[at] = _ARRAY.sub(words, line)
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")  # or napoleon takes what stands before a colon for a type
 
 
 def _bars(text: str) -> str:

@@ -30,7 +30,7 @@ extensions = [
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 exclude_patterns = ["_*", "**/.ipynb_checkpoints"]
-smartquotes = False  # texts have the quotes and dashes that they mean
+smartquotes_action = "D"  # dashes alone: quotes are those of code
 default_role = "code"  # docstrings write names in single backticks
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
@@ -47,6 +47,14 @@ napoleon_google_docstring = False
 napoleon_use_param = False
 napoleon_use_rtype = False
 napoleon_custom_sections = [("Attributes", "params_style"), ("Settings", "params_style")]
+# Every cross-reference leads somewhere, but for these: a class of another package, and the base
+# of corpora, whose settings stand with each of them.
+nitpicky = True
+nitpick_ignore = [
+    ("py:exc", "pydantic.ValidationError"),
+    ("py:class", "TextCorpus"),
+]
+
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
 
