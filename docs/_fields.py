@@ -119,7 +119,8 @@ def _classes(hint: Any) -> Iterator[type[BaseModel]]:
 
 
 def _kind(hint: Any, many: bool = False) -> str:
-    origin, parts = get_origin(hint), get_args(hint)
+    origin = get_origin(hint)
+    parts: tuple[Any, ...] = get_args(hint)
     if origin is Annotated:
         return _kind(parts[0], many)
     if origin is Literal:

@@ -179,7 +179,8 @@ def plain_types(
     for at, line in enumerate(lines):
         lines[at] = _ARRAY.sub(words, line)
     if what in ("attribute", "data", "property"):
-        lines.insert(0, "")  # or napoleon takes what stands before a colon for a type
+        # an empty comment: napoleon takes what stands before a colon on the first line for a type
+        lines[:0] = ["..", ""]
 
 
 def _bars(text: str) -> str:
