@@ -44,7 +44,11 @@ class Overview(SphinxDirective):
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        return [nodes.comment("", self.arguments[0], overview=self.arguments[0].split())]
+        modules = self.arguments[0].split()
+        # a page of several modules says itself where each begins
+        target = f"```{{py:module}} {modules[0]}\n```" if len(modules) == 1 else ""
+        place = nodes.comment("", self.arguments[0], overview=modules)
+        return [*self.parse_text_to_nodes(target), place]
 
 
 def _entry(module: str, name: str) -> list[str]:
