@@ -18,7 +18,9 @@ copyright = "The commensal authors"
 version = release = commensal.__version__
 
 extensions = [
+    "_generated",
     "_mathml",
+    "_objects",
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
@@ -28,16 +30,31 @@ extensions = [
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 exclude_patterns = ["_*", "**/.ipynb_checkpoints"]
+smartquotes_action = "D"  # dashes alone: quotes are those of code
 default_role = "code"  # docstrings write names in single backticks
 
 myst_enable_extensions = ["amsmath", "attrs_inline", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # notebooks are kept with their output; the tests execute them
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the Parameters sections give types and shapes
+autodoc_preserve_defaults = True
+maximum_signature_line_length = 88
+toc_object_entries_show_parents = "hide"
 napoleon_google_docstring = False
+# Types are words ("array (K, d)"), so they are set in italics and not looked up.
+napoleon_use_param = False
 napoleon_use_rtype = False
+napoleon_custom_sections = [("Attributes", "params_style"), ("Settings", "params_style")]
+# Every cross-reference leads somewhere, but for these: a class of another package, and the base
+# of corpora, whose settings stand with each of them.
+nitpicky = True
+nitpick_ignore = [
+    ("py:exc", "pydantic.ValidationError"),
+    ("py:class", "TextCorpus"),
+]
+
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
 

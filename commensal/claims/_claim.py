@@ -12,8 +12,13 @@ import numpy as np
 from commensal.claims._evidence import Evidence
 
 Paper = Literal["interactive", "pollination", "webdynamics", "diversity", "news", "commensal"]
+"""Short name of the document that a claim is in; ``commensal`` is this project itself."""
 Kind = Literal["symbolic", "numerical", "statistical", "search", "published"]
+"""Kind of a check: algebra in symbols, equality of numbers, samples beside expected values, a
+search for a counterexample, or arithmetic on numbers that a paper prints."""
 Verdict = Literal["holds", "holds, restricted", "holds as corrected", "fails", "open"]
+"""Result of a check: ``holds, restricted`` fails at an edge alone, and ``holds as corrected`` means
+that the printed form fails the check which the corrected one passes."""
 Proof = Literal[
     "proved there", "sketched there", "stated there", "measured there", "proved here", "open"
 ]
@@ -35,6 +40,7 @@ SYMBOLS: Mapping[Verdict, str] = {
     "fails": "✗",
     "open": "?",
 }
+"""Mark of each verdict, as the command line and the reports print it."""
 
 T = TypeVar("T")
 

@@ -60,7 +60,7 @@ class RunScores(NamedTuple):
     Attributes
     ----------
     name : str
-        As in :class:`Predictions`.
+        Name of the prediction: one of both theories, or a baseline.
     losses : AgreementScore
         R² of all losses at t >= 1, against their mean; NaN for the rule.
     cells : Agreement

@@ -49,6 +49,7 @@ from commensal.plots._style import (
 )
 
 FIG2_BETAS = (0.1, 0.25, 0.5, 0.75, 0.9)
+"""Values of β of the panels of `interactive`, fig. 2."""
 
 
 def efficiency_over_alpha(ds: xr.Dataset, models: int, others: Sequence[xr.Dataset] = ()) -> Figure:

@@ -15,7 +15,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import LogFormatterMathtext, LogLocator, NullFormatter
 
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+"""Colours of the figures, those of Okabe and Ito (2008)."""
 _BLUE, _ORANGE, _GREEN, _PINK, _YELLOW, _SKY = PALETTE
 # What a colour means, wherever that thing is drawn. Lines of models, remedies and other lists that
 # have no roles take PALETTE in order, with a mark or dashes of their own.

@@ -31,6 +31,7 @@ class EndpointModel(Participant):
     """Base address of the server's API as its documentation gives it, such as
     https://api.openai.com/v1."""
     model: str
+    """Name by which the server knows the model."""
     key: str | None = None
     """Name of the environment variable that holds the API key; none: the server needs no key.
     The key itself is never written anywhere."""
@@ -46,6 +47,7 @@ class EndpointModel(Participant):
     longest_wait: Annotated[float, Field(gt=0)] = 120.0
     """Longest wait in seconds; a server that asks for more ends the session."""
     requests_per_minute: Annotated[float, Field(gt=0)] | None = None
+    """Largest number of requests in a minute; by default any."""
     concurrency: Count = 4
     """Number of requests under way at once."""
     choices: Count = 1
@@ -59,6 +61,7 @@ class EndpointModel(Participant):
     """More fields of the request, as the server knows them; they take the place of those that a
     request has anyway. Not for secrets: they are written to the run."""
     label: str = ""
+    """Display name in reports; by default the last part of ``model``."""
 
     @property
     def shown(self) -> str:

@@ -72,6 +72,7 @@ class EvolutionConfig(TrainedConfig):
 
     workflow: Literal["evolution"] = "evolution"
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
+    """Populations that are compared, each of one kind."""
     questions: Annotated[tuple[QuestionsConfig, ...], _one_or_more, Field(min_length=1)]
     """Questions that models are asked; a name alone is one of the Hub's sets of the paper."""
     held_out_questions: Annotated[float, Field(ge=0, lt=1)] = 0.5

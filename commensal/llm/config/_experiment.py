@@ -49,6 +49,7 @@ class ExperimentConfig(Settings):
     parts_needed: ClassVar[tuple[str, ...]] = ("experiment", "report")
 
     seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of everything that is drawn."""
     generations: Annotated[int, Field(ge=0)] = 5
     """Number of generations T after the first."""
     replicates: Count = 1

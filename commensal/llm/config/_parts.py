@@ -16,7 +16,9 @@ from pydantic import (
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]
+"""Type of a setting that is a share, from 0 to 1."""
 Count = Annotated[int, Field(ge=1)]
+"""Type of a setting that is a whole number of at least 1."""
 
 
 class Settings(BaseModel):
@@ -34,15 +36,21 @@ class OptimisationConfig(Settings):
     """
 
     steps: Annotated[int, Field(ge=0)] = 100
+    """Number of steps of the optimiser."""
     batch_size: Count = 16
+    """Number of examples in a batch."""
     accumulation: Count = 1
+    """Number of batches that one step sees."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    """Largest learning rate, which is reached after warming up."""
     warmup_ratio: Share = 0.025
+    """Share of the steps over which the learning rate rises from 0."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after warming up; cosine: it falls to zero along half a cosine."""
     second_moment: Annotated[float, Field(gt=0, lt=1)] = 0.999
     """Decay rate β₂ of AdamW's second moment."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Weight decay of AdamW."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient; longer ones are clipped."""
 
@@ -79,16 +87,22 @@ class SamplingConfig(Settings):
     """Number of completions that each model adds to the web each generation; by default as many as
     examples are drawn."""
     temperature: Annotated[float, Field(gt=0)] = 1.0
+    """Temperature that the logits are divided by; 1: as the model has it."""
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the probability that tokens are drawn from, the likeliest first; 1: all tokens."""
     top_k: Count | None = None
+    """Number of likeliest tokens that are drawn from; by default all."""
     max_new_tokens: Count = 32
+    """Largest number of tokens of a completion."""
     batch_size: Count = 128
+    """Number of completions that are sampled at once."""
 
 
 class MeasurementConfig(Settings):
     """Measurements of each generation, and their sample sizes."""
 
     batch_size: Count = 64
+    """Number of examples whose loss is computed at once."""
     test: Count | None = None
     """Largest number of test examples per task; by default all."""
     prompts: Annotated[int, Field(ge=0)] = 200
@@ -113,12 +127,14 @@ class ScratchModel(Settings):
 
     kind: Literal["scratch"] = "scratch"
     architecture: Literal["llama", "gpt2", "opt"] = "llama"
+    """Architecture of the model."""
     size: Literal["tiny", "small", "medium"] | None = "tiny"
     """Size of the model. tiny, small and medium have about 0.2, 1.3 and 30 million parameters;
     none: ``width``, ``layers``, ``heads`` and ``inner`` give the size."""
     width: Count | None = None
     """Width of the hidden states, in place of ``size``; with ``layers`` and ``heads``."""
     layers: Count | None = None
+    """Number of layers, in place of ``size``."""
     heads: Count | None = None
     """Number of attention heads; each has width / heads dimensions."""
     inner: Count | None = None
@@ -133,9 +149,11 @@ class ScratchModel(Settings):
     """Number of tokens of a bpe tokenizer; by default 512, 2,048 and 8,192 for the three sizes, and
     8,192 for a size in numbers."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Dropout rate."""
     pretraining: OptimisationConfig = OptimisationConfig(
         steps=400, batch_size=32, learning_rate=3e-3
     )
+    """Training of the base on the public data, before the first generation."""
 
     @model_validator(mode="before")
     @classmethod
@@ -204,7 +222,9 @@ class PretrainedModel(Settings):
 
     kind: Literal["pretrained"] = "pretrained"
     name: str
+    """Name on the Hugging Face Hub, or the path of a folder."""
     revision: str | None = None
+    """Branch, tag or commit on the Hub; by default its main branch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Dropout rate; by default the model's own."""
 
@@ -224,3 +244,4 @@ ModelConfig = Annotated[
     Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")],
     BeforeValidator(_with_kind),
 ]
+"""Settings of a model; without a kind, one with a name is pretrained, and others from scratch."""

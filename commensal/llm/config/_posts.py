@@ -23,6 +23,7 @@ class FilePosts(Settings):
 
     kind: Literal["file"] = "file"
     path: str
+    """Path of the file."""
     column: str = "text"
     """Column of a table that holds the posts."""
     limit: Count | None = None
@@ -79,6 +80,7 @@ class TextPosts(Settings):
 
     kind: Literal["texts"] = "texts"
     texts: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Texts of the posts."""
 
     def written(self, seed: int, generations: int) -> list[list[str]]:
         """Return the posts, and no new ones after each step."""
@@ -101,10 +103,13 @@ class LanguagePosts(Settings):
     vocabulary: Annotated[int, Field(ge=4)] = 48
     """Number of words of all languages together."""
     successors: Count = 4
+    """Number of words that can follow a word; the others share ``smoothing``."""
     own: Share = 1.0
     """Share of the words that a language has for itself."""
     smoothing: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Probability with which the next word is any of them, all alike."""
     law_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the laws."""
 
     def laws(self) -> list[Markov]:
         """Return the law of each language."""

@@ -111,6 +111,7 @@ class Remedy(Settings):
     """A remedy against collapse for one lineage; by default none."""
 
     name: str
+    """Name of the remedy in the table and the report."""
     human_share: Share = 0.0
     """Share of human texts among those that each generation reads."""
     token_noise: Share = 0.0
@@ -204,6 +205,7 @@ class RemediesConfig(TrainedConfig):
         Remedy(name="diverse half", filter=Diverse()),
         Remedy(name="temperature 0.7", temperature=0.7),
     )
+    """Remedies that are compared, each for one lineage of every replicate."""
     human_texts: Literal["fresh", "seen"] = "fresh"
     """Human texts of generation 1 and later. fresh: texts held back from generation 0, each used
     once in a lineage; seen: the texts that generation 0 drew from, drawn again."""

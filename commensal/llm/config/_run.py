@@ -51,6 +51,7 @@ class TrainedConfig(ExperimentConfig):
     tasks: Annotated[tuple[CorpusOrName, ...], Field(min_length=1)]
     """Private data of each model; a name alone is one of the Hub's datasets of the paper."""
     public: CorpusOrName
+    """Public data, which all models share; a name alone is as for ``tasks``."""
     prompts: CorpusOrName | None = None
     """Texts whose prompts models complete when they write for the web; by default the private data
     of each. Nothing else is made of them."""
@@ -62,14 +63,18 @@ class TrainedConfig(ExperimentConfig):
     """Weights that the models of one population start from. shared: those of one base; own: each
     has a base from scratch with a seed of its own."""
     model: ModelConfig = ScratchModel()
+    """Model that all models start from."""
     mixed: tuple[ScratchModel, ...] = ()
     """Models of several architectures or sizes, dealt out to the population in turn; by default all
     are as ``model``. They share its tokenizer and its context."""
     initial_training: TrainingConfig | None = None
     """Training of generation 0; by default as ``training``."""
     training: TrainingConfig = TrainingConfig()
+    """Training of every generation."""
     sampling: SamplingConfig = SamplingConfig()
+    """Sampling of what models write for the web."""
     measurement: MeasurementConfig = MeasurementConfig()
+    """Measurements of every generation."""
     keep: Literal["last", "all", "none"] = "last"
     """Generations whose weights stay on disk. With none, a killed run starts its unfinished grid
     points anew."""

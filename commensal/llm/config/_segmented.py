@@ -29,6 +29,7 @@ class SegmentedConfig(TrainedConfig):
 
     workflow: Literal["segmented"] = "segmented"
     generations: Annotated[int, Field(ge=0)] = 9
+    """Number of generations after the first, which learns from human text."""
     models: tuple[Count, ...] = (1, 2, 4, 16)
     """Numbers of models M; each is an ecosystem whose models have equal shares of the data."""
     sizes: tuple[Annotated[tuple[Weight, ...], Field(min_length=2)], ...] = ()
@@ -56,6 +57,7 @@ class SegmentedConfig(TrainedConfig):
     """Decoding of continuations. beam: the likeliest one that a beam search finds; sample: as
     ``sampling`` says."""
     beams: Annotated[int, Field(ge=1)] = 5
+    """Number of beams of the beam search."""
 
     _as_tuple = field_validator("models", mode="before")(
         lambda value: (value,) if isinstance(value, int) else value

@@ -112,7 +112,7 @@ class WebConfig(WebSettings):
         return reading_network(self.who_reads, models)
 
     def retrieved(self, read_share: float, posts: int) -> int:
-        """Compute k_t = ⌊β |A^(t)|⌋, meant in decimal: 0.29 of 100 is 29."""
+        """Compute ``k_t = ⌊β |A^(t)|⌋``, meant in decimal: 0.29 of 100 is 29."""
         return math.floor(read_share * posts * (1 + 1e-12))
 
     def facts(self) -> list[tuple[str, str]]:

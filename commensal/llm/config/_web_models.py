@@ -29,8 +29,11 @@ class LocalModel(Participant):
     name: str
     """Name on the Hub, or a folder."""
     revision: str | None = None
+    """Branch, tag or commit on the Hub; by default its main branch."""
     dtype: Literal["float32", "bfloat16"] = "float32"
+    """Precision of the weights."""
     label: str = ""
+    """Display name in reports; by default the last part of ``name``."""
 
     @property
     def shown(self) -> str:
@@ -56,13 +59,17 @@ class LanguageModel(Participant):
 
     kind: Literal["scratch"] = "scratch"
     architecture: Literal["llama", "gpt2", "opt"] = "llama"
+    """Architecture of the model."""
     size: Literal["tiny", "small", "medium"] = "tiny"
+    """Size of the model, as of a model from scratch."""
     prior: Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(min_length=1)]
     """Weights π of the languages in the model's own opinion; they are made to sum to 1."""
     strength: Annotated[float, Field(gt=0)] = 4.0
     """Strength s of that opinion, in numbers of posts."""
     training: OptimisationConfig = OptimisationConfig(steps=300, batch_size=32, learning_rate=3e-3)
+    """Training by which the model is taught, before the run."""
     label: str = ""
+    """Display name in reports; by default architecture and size."""
 
     @property
     def shown(self) -> str:

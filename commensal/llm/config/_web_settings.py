@@ -42,6 +42,7 @@ class WebSettings(ExperimentConfig):
     generations: Annotated[int, Field(ge=0)] = 60
     """Last step T; there are T + 1, as at t = 0 the models answer from human posts."""
     models: Annotated[tuple[WebModel, ...], Field(min_length=1)]
+    """Models that read and post."""
     posts: PostsConfig
     """Human posts A^(0), and those that are new at each step."""
     query: str | tuple[str, ...]
@@ -70,6 +71,7 @@ class WebSettings(ExperimentConfig):
     """Number of responses L of each model at each step, to the same prompt; the first is posted, or
     as many as the model's ``posting_rate`` says."""
     sampling: SamplingConfig = SamplingConfig(max_new_tokens=64, batch_size=40)
+    """Sampling of responses."""
     strip: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")], ...] = ("think",)
     """Tags whose blocks are no part of an answer, such as <think>...</think>. A block that is not
     closed goes to the end of the text; all before a closing tag that nothing opens goes too."""
@@ -85,6 +87,7 @@ class WebSettings(ExperimentConfig):
     """Folder where answers of servers are kept; by default ``responses`` in the run's. Runs of
     the same seed that share it pay for the same request once."""
     embedding: Embedding = Embedding()
+    """Embedding of responses, in which the models are compared."""
 
     @field_validator("read_share", "take_part", mode="before")
     @classmethod

@@ -280,8 +280,8 @@ class HubCorpus(TextCorpus):
 
 
 CorpusConfig = Annotated[MarkovCorpus | FileCorpus | HubCorpus, Field(discriminator="kind")]
+"""Settings of a corpus of any kind."""
 
-#: Settings of well-known datasets, by name.
 PRESETS: dict[str, HubCorpus] = {
     "sciq": HubCorpus(
         name="sciq",
@@ -316,3 +316,4 @@ PRESETS: dict[str, HubCorpus] = {
         limit=20_000,
     ),
 }
+"""Settings of well-known datasets, by name."""

@@ -72,7 +72,7 @@ def plain(turns: list[Turn]) -> Example:
 
 
 def chat_of(tokenizer: Any) -> Chat:
-    """Return a function that writes messages by a tokenizer's chat template, or else :func:`plain`.
+    """Return a function that writes messages by a tokenizer's chat template, or as running text.
 
     Parameters
     ----------

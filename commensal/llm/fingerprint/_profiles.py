@@ -12,6 +12,7 @@ from commensal._spelling import did_you_mean
 from commensal.llm.corpora._opened import file_at, format_of, lines_of
 
 KINDS = ("words", "bigrams", "trigrams")
+"""Kinds of features that a fingerprint has."""
 # Where a profile of slop-forensics keeps each kind: its list, the feature's key, the weight's key.
 _LISTS = {
     "words": ("top_repetitive_words", "word", "score"),

@@ -211,7 +211,9 @@ class TableQuestions(AskedQuestions):
 
 
 class FileQuestions(TableQuestions):
-    """Questions in a local file with columns, as :class:`FileCorpus` reads it.
+    """Questions in a local file with columns, of any format that a corpus may have.
+
+    :class:`commensal.llm.corpora.FileCorpus` lists the formats.
 
     Attributes
     ----------

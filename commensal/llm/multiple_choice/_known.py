@@ -12,7 +12,6 @@ from commensal.llm.multiple_choice._configs import FileQuestions, HubQuestions, 
 # conversion. Shots as in Table 2 of the paper; it used MMLU, WinoGrande, MathQA and SIQA.
 _CONVERTED = "refs/convert/parquet"
 
-#: Settings of well-known question sets, by name.
 QUESTIONS: dict[str, HubQuestions] = {
     "mmlu": HubQuestions(
         name="mmlu",
@@ -63,6 +62,7 @@ QUESTIONS: dict[str, HubQuestions] = {
         answer="answerKey",
     ),
 }
+"""Settings of well-known sets of questions, by name."""
 
 
 def _named(value: Any) -> Any:
@@ -77,3 +77,4 @@ QuestionsConfig = Annotated[
     Annotated[MadeUpQuestions | FileQuestions | HubQuestions, Field(discriminator="kind")],
     BeforeValidator(_named),
 ]
+"""Settings of questions of any kind; a name alone is one of :data:`QUESTIONS`."""

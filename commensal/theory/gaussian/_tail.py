@@ -57,7 +57,8 @@ def w2_survival(delta: Any, n: Any, sigma: Any = 1.0) -> Any:
     -----
     `pollination`, app. A.1, where W is approximated by :func:`w2_survival_approximation`. The
     integral is taken over θ with s = 1 + √x sin θ, which removes the square root at both ends;
-    for δ > σ² it begins at s = 0. What lies outside |s - 1| < √x is added by itself.
+    for δ > σ² it begins at s = 0. What lies outside
+    :math:`\lvert s - 1 \rvert < \sqrt{x}` is added by itself.
 
     Examples
     --------

@@ -90,8 +90,8 @@ class Geometry:
         -------
         Estimate
             Expected ownership :math:`\bar o_b = π_b \int N_b(u)\, \frac{\sum_c a_c N_c(u)}{\sum_l
-            π_l N_l(u)}\,du` of shape (*n, B), `webdynamics` eq. (8); it tends to a as components
-            separate.
+            π_l N_l(u)}\,du` of shape ``(*n, B)``, `webdynamics` eq. (8); it tends to a
+            as components separate.
         """
         weights, web = np.asarray(weights, dtype=np.float64), np.asarray(web, dtype=np.float64)
         flat = weights.reshape(-1, self.components)

@@ -41,7 +41,7 @@ class MixtureSchedule(NamedTuple):
     Attributes
     ----------
     points : Int[np.ndarray, "T"]
-        Number of points on the web, N_t = |A^{(0)}| + nLt.
+        Number of points on the web, :math:`N_t = |A^{(0)}| + nLt`.
     draws : Int[np.ndarray, "T"]
         Number of points that each model draws, k_t = ⌊β N_t⌋.
     learning_rate : Float[np.ndarray, "T"]

@@ -15,9 +15,12 @@ from jaxtyping import Array, Bool, Float
 # radius as log(c) / 2^36, below 1e-9 for every c that float64 can tell from infinity.
 SQUARINGS = 36
 
-# The spectral radius is known to about 1e-10; closer to one than this, a finite limit
-# cannot be told from an infinite one and is not given.
 STABILITY_MARGIN = 1e-9
+"""Smallest distance of the spectral radius from one at which a limit is given.
+
+The radius is known to about 1e-10: closer to one, a finite limit cannot be told from an infinite
+one.
+"""
 
 _MAX_DOUBLINGS = 64
 
