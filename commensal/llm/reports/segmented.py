@@ -12,6 +12,7 @@ from commensal.llm.config import SegmentedConfig
 from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._reading import Reading
+from commensal.llm.reports._says import amount, one_replicate, sign_in_words
 from commensal.llm.reports._verdicts import Found, reproduced, signed
 from commensal.llm.reports.findings_segmented import PARTS, find, gains, summarise
 from commensal.page import Table, picture
@@ -47,11 +48,49 @@ def contents(run: Reading[SegmentedConfig]) -> Contents:
         ),
         changes=False,
         chapters=list(_chapters(run, config, summary, split)),
+        says=list(_says(split)),
     )
 
 
 def _ranged(models: Sequence[int]) -> str:
     return f"{models[0]}" if len(models) == 1 else f"{models[0]} to {models[-1]}"
+
+
+def _says(split: pd.DataFrame) -> Iterator[str]:
+    """Say whether dividing the data among more models helps, and whether that is their merit."""
+    if split.empty:
+        return
+    means = _split_means(split)
+    known = {m: parts for m, parts in means.items() if math.isfinite(parts["gain"].value)}
+    if not known:
+        return
+    m = max(known, key=lambda one: known[one]["gain"].value)
+    gain = known[m]["gain"]
+    told = sign_in_words(
+        gain, "dividing the data helps", "dividing the data harms", "that may be chance"
+    )
+    yield (
+        f"Over all iterations {m:g} models that share the data have {amount(_share(gain))} times "
+        f"the mean perplexity of one model on all of it: {told}."
+    )
+    if not math.isfinite(gain.half):
+        yield one_replicate("whether more models are better")
+        return
+    for name, what in (
+        ("segmenting", "one model that takes as few steps as one of them"),
+        ("pooling", f"{m:g} models alone on N/{m:g} of the data each"),
+    ):
+        part = known[m].get(name)
+        if part is not None and math.isfinite(part.value):
+            told = sign_in_words(
+                part, "they are better", "they are worse", "no difference can be told"
+            )
+            yield f"Against {what}, {amount(_share(part))} times: {told}."
+
+
+def _share(gain: Mean) -> Mean:
+    """Return the ratio of perplexities that a gain in their logarithm is."""
+    return Mean(math.exp(-gain.value), math.exp(-gain.high), math.exp(-gain.low))
 
 
 def _leads(found: Sequence[Found], summary: pd.DataFrame, split: pd.DataFrame) -> Iterator[str]:
