@@ -104,6 +104,19 @@ def test_what_is_lacking_ends_with_1_and_the_command(monkeypatch, capsys, toy) -
     assert err == "next: commensal doctor\n"
 
 
+def test_a_package_that_is_missing_is_one_line(monkeypatch, capsys) -> None:
+    def absent(*_, **__):
+        raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
+
+    monkeypatch.setattr("commensal.llm.presets.preset_text", absent)
+    code, out, err = run(monkeypatch, capsys, "llm", "presets", "--show", "demo")
+    assert (code, out) == (2, "")
+    assert err == (
+        "commensal: No module named 'scipy': `commensal doctor` says what is missing, and what "
+        "brings it\n"
+    )
+
+
 def test_a_package_that_is_broken_is_no_failure() -> None:
     def broken() -> dict:
         raise OSError("libcudart.so.12:\n cannot open shared object file")

@@ -126,19 +126,16 @@ def test_the_metadata_say_what_an_index_shows(wheel: Path) -> None:
 
 
 def test_doctor_works_where_the_base_is_not_whole(base: Path, tmp_path: Path) -> None:
-    for gone in ("jax", "pydantic"):
-        broken = tmp_path / f"without-{gone}"
-        broken.mkdir()
-        for path in base.iterdir():
-            # with its metadata, whose names begin alike
-            if not path.name.startswith((f"{gone}-", gone)) or path.name.startswith("jaxtyping"):
-                (broken / path.name).symlink_to(path)
-        done = run_on(broken, tmp_path, ("doctor",))
-        assert done.codes == [1], done.err.decode()
-        (line,) = [x for x in done.out.decode().splitlines() if x.startswith("base ")]
-        assert f"{gone} (not installed)" in line
-        assert "pip install commensal" in line
-        assert "Traceback" not in done.err.decode()
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for path in base.iterdir():
+        if path.name != "jax" and not path.name.startswith("jax-"):  # its metadata
+            (broken / path.name).symlink_to(path)
+    done = run_on(broken, tmp_path, ("doctor",))
+    assert done.codes == [1], done.err.decode()
+    (line,) = [x for x in done.out.decode().splitlines() if x.startswith("base ")]
+    assert "lacks jax (not installed): pip install commensal (has h5netcdf" in line
+    assert done.err.decode() == "next: commensal doctor\n"
 
 
 def test_the_base_installation_works_without_torch(base: Path, tmp_path: Path) -> None:
@@ -146,13 +143,11 @@ def test_the_base_installation_works_without_torch(base: Path, tmp_path: Path) -
         name for name in ("torch", "transformers", "numba", "tests") if (base / name).exists()
     ]
     cell = ("--alpha", "0.5", "--beta", "0.5", "--models", "2", "--dim", "3", "--rank", "2")
-    small = ("--generations", "2", "--replicates", "4")
     commands = [
         ("sweep", "regression", *cell, "--out", "sweep.nc"),
         ("figure", "sweep.nc"),
-        ("simulate", "gaussian", *small, "--plot", "--out", "lineages.nc"),
-        ("simulate", "mixture", *small, "--out", "web.nc"),
-        ("check", "--id", "news.kl_unit", "--jobs", "1", "--html", "claims.html"),
+        ("simulate", "gaussian", "--generations", "2", "--replicates", "4", "--out", "runs.nc"),
+        ("check", "--id", "news.kl_unit", "--jobs", "1"),
         ("llm", "presets"),
         ("doctor", "--json"),
         ("llm", "run", "demo", "--out", "run"),
@@ -162,7 +157,7 @@ def test_the_base_installation_works_without_torch(base: Path, tmp_path: Path) -
     assert done.codes == [0] * (len(commands) - 1) + [2], said
     assert "commensal: language models need torch: pip install 'commensal[llm]'" in said
     written = {path.name for path in tmp_path.iterdir()}
-    assert {"sweep_stability.png", "lineages.png", "web.nc", "claims.html"} <= written
+    assert {"sweep_stability.png", "runs.nc"} <= written
     out = done.out.decode()
     told = json.loads(out[out.index("\n{\n") :])
     assert Path(told["folder"]) == base / "commensal"

@@ -76,6 +76,10 @@ def _run() -> int:
         # the system's own errors bring a number and a name, the project's a sentence
         known = error.filename is not None and error.strerror
         fail(f"{str(error.filename)!r}: {error.strerror}" if known else str(error))
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "commensal":
+            raise
+        fail(f"{error}: `commensal doctor` says what is missing, and what brings it")
     except MemoryError as error:
         fail(str(error) or "out of memory")
     except OverflowError as error:

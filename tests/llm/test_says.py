@@ -143,16 +143,17 @@ def split(gain: list[float], segmenting: list[float]) -> pd.DataFrame:
 
 
 def test_segments_help_and_it_is_not_their_merit():
-    said = list(report_segmented._says(split([0.69, 0.70, 0.71], [-0.01, 0.0, 0.01])))
-    assert said[0].startswith("Over all iterations 4 models that share the data have 0.50 [")
-    assert said[0].endswith(
-        "the mean perplexity of one model on all of it: dividing the data helps."
-    )
-    assert said[1].endswith("no difference can be told.")
+    (said,) = report_segmented._says(split([0.69, 0.70, 0.71], [-0.01, 0.0, 0.01]))
+    assert said.startswith("Over all iterations 4 models that share the data have 0.50 [")
+    assert "the mean perplexity of one model on all of it, lower beyond noise; against one" in said
+    assert said.endswith("times (no difference can be told).")
     (first, second) = report_segmented._says(split([0.7], [0.0]))
-    assert first.endswith("one replicate has no interval.")
+    assert "one replicate has no interval; against one model" in first
     assert "whether more models are better cannot be told" in second
     assert list(report_segmented._says(split([math.nan], [0.0]))) == []
+    (worse,) = report_segmented._says(split([-0.69, -0.70, -0.71], [-0.4, -0.41, -0.42]))
+    assert "higher beyond noise; against one model" in worse
+    assert worse.endswith("times (higher).")
 
 
 def test_the_best_remedy_and_how_many_can_be_told():

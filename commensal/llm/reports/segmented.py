@@ -65,27 +65,35 @@ def _says(split: pd.DataFrame) -> Iterator[str]:
     if not known:
         return
     m = max(known, key=lambda one: known[one]["gain"].value)
-    gain = known[m]["gain"]
+    parts = known[m]
+    times = amount(_share(parts["gain"]))
     told = sign_in_words(
-        gain, "dividing the data helps", "dividing the data harms", "that may be chance"
+        parts["gain"], "lower beyond noise", "higher beyond noise", "which may be chance"
     )
-    yield (
-        f"Over all iterations {m:g} models that share the data have {amount(_share(gain))} times "
-        f"the mean perplexity of one model on all of it: {told}."
+    first = (
+        f"Over all iterations {m:g} models that share the data have {times} times the mean "
+        f"perplexity of one model on all of it, {told}"
     )
-    if not math.isfinite(gain.half):
+    controls = [
+        (what, parts[name])
+        for name, what in (
+            ("segmenting", "one model that takes as few steps as one of them"),
+            ("pooling", f"{m:g} models alone on N/{m:g} of the data each"),
+        )
+        if name in parts and math.isfinite(parts[name].value)
+    ]
+    against = [f"against {what} it is {_control(part)}" for what, part in controls]
+    # how much is by moving less alone belongs to the answer
+    yield "; ".join([first, *against[:1]]) + "."
+    for more in against[1:]:
+        yield f"{more[0].upper()}{more[1:]}."
+    if not math.isfinite(parts["gain"].half):
         yield one_replicate("whether more models are better")
-        return
-    for name, what in (
-        ("segmenting", "one model that takes as few steps as one of them"),
-        ("pooling", f"{m:g} models alone on N/{m:g} of the data each"),
-    ):
-        part = known[m].get(name)
-        if part is not None and math.isfinite(part.value):
-            told = sign_in_words(
-                part, "they are better", "they are worse", "no difference can be told"
-            )
-            yield f"Against {what}, {amount(_share(part))} times: {told}."
+
+
+def _control(part: Mean) -> str:
+    told = sign_in_words(part, "lower", "higher", "no difference can be told")
+    return f"{amount(_share(part))} times ({told})"
 
 
 def _share(gain: Mean) -> Mean:
