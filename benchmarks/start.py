@@ -84,6 +84,7 @@ def main() -> None:
     args = parser.parse_args()
     times = 1 if args.quick else 10
 
+    load = os.getloadavg()[0]
     found = {name: timed(arguments, times) for name, arguments in PROGRAMS.items()}
     page = found["`commensal --help`"]
     imports = dearest_imports("import commensal.cli", 10)
@@ -91,7 +92,7 @@ def main() -> None:
     lines = [
         "# How soon a command begins",
         "",
-        describe(),
+        f"{describe()}; load {load:.1f} when it began (of a quiet machine: below 1)",
         "",
         f"Of {times} runs each, the least processor time, and the median time on the clock.",
         "",

@@ -67,6 +67,10 @@ def test_who_gains_most_against_no_web_and_what_it_costs():
     assert said[1].startswith("That costs it 0.25 [")
     # the scatter is common to both models
     assert said[2].startswith("Next is model 2 at α = 0.5, β = 0.5, 0.50 [0.50, 0.50] nats behind:")
+    assert said[2].endswith(
+        "; its loss on its own task ends where no cost can be told from none "
+        f"(0.00 [−{half:.2f}, +{half:.2f}] nats)."
+    )
     assert "2 gain on the others' tasks beyond noise and 0 lose" in said[3]
     assert "on their own task 0 gain and 1 lose" in said[3]
     assert "over 3 replicates, each with 200 test texts of a task" in said[4]
@@ -88,7 +92,7 @@ def test_which_of_two_gains_more_may_be_open():
         r: ends._replace(last=ends.last + (-0.2, 0.1, 0.1)[r])
         for r, ends in one.losses[0.5, 0.5, 1, "task1"].items()
     }
-    assert list(says(one))[2].endswith("which of the two gains more cannot be told.")
+    assert "which of the two gains more cannot be told; its loss on" in list(says(one))[2]
 
 
 def test_one_replicate_says_numbers_and_that_noise_is_not_known():
@@ -177,8 +181,8 @@ def test_selection_against_lots():
     said = report_evolution.Populations(run.judged, run.config.generations)
     effects = report_evolution.effects_of(said)
     first, *_ = report_evolution._says(said, run.config, effects)  # pyright: ignore
-    assert first.startswith("N = 4: selection by accuracy against selection by lot")
-    assert "whether selection helps cannot be told" in first
+    assert first.startswith("Whether selection by accuracy helps cannot be told: ")
+    assert "; N = 4: selection by accuracy against selection by lot (4 crossings)." in first
 
 
 def test_the_best_memory():

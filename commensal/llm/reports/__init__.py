@@ -82,7 +82,7 @@ def html(run: Reading) -> str:
         f"{generations} generation{'s' * (generations != 1)}."
     )
     parts: list[page.Part] = list(_head(run))
-    if said := list(_says(shown)):
+    if said := list(_said(shown)):
         parts.append(page.Section("says", "What this run says", said))
     if shown.found:
         parts.append(page.Section("findings", "Published findings", list(_findings(run, shown))))
@@ -119,7 +119,7 @@ def _head(run: Reading) -> Iterator[page.Part]:
         yield page.Prose(text.format(*counts, so_far, command), "alarm")
 
 
-def _says(shown: Contents) -> Iterator[page.Part]:
+def _said(shown: Contents) -> Iterator[page.Part]:
     """Write the answer to the run's own question, and what else it has measured."""
     for sentence in shown.says[:1]:
         yield page.Prose(sentence, "lead")

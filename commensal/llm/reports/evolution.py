@@ -294,14 +294,15 @@ def _says(known: Populations, config: EvolutionConfig, effects: Sequence[Effect]
     found.sort(key=lambda row: row[0].selection != "accuracy")
     for at, (one, effect, mean) in enumerate(found):
         first, last = (known.means(one, far, task)[t] for t in (0, -1))
+        by = _factors(one)["selection"]
         told = sign_in_words(
-            mean,
-            "selection makes it worse",
-            "selection helps",
-            "whether selection helps cannot be told",
+            mean, f"{by} makes it worse", f"{by} helps", f"whether {by} helps cannot be told"
         )
         course = "" if at else f" The {what} itself goes {arrow(first, last)}."
-        yield f"{effect.name}: {mean.text()} in {what} at the end, lower is better: {told}.{course}"
+        yield (
+            f"{told[0].upper()}{told[1:]}: {mean.text()} in {what} at the end, lower is better; "
+            f"{effect.name}.{course}"
+        )
     if found and len(known.of(found[0][0], far, task)) < 2:
         yield one_replicate("what selection does")
 

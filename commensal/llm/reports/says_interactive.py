@@ -100,9 +100,11 @@ def says(outcomes: Outcomes, tests: str = "", everything: bool = True) -> Iterat
     costs = [] if alone else [mean_of(one.cost, comparisons) for one in known]
     yield _most(known[0], gains[0], against, len(outcomes.tasks))
     if costs:
-        yield _cost(costs[0])
+        alone_on_public = " At β = 0 a model without a web learns from public texts alone."
+        yield _cost(costs[0]) + alone_on_public * (known[0].beta == 0)
     if len(known) > 1:
-        yield _runner_up(known)
+        own = f"; its loss on its own task ends {_own(costs[1])}" if costs else ""
+        yield f"{_runner_up(known)}{own}."
     if len(known[0].gain) < 2:
         yield one_replicate("how much of these differences is noise")
         return
@@ -153,10 +155,17 @@ def _runner_up(known: Sequence[Trade]) -> str:
     mean = mean_of(ahead, len(known) * (len(known) - 1) // 2)
     told = f"Next is {second.where}, {amount(mean)} nats behind"
     if not math.isfinite(mean.half):
-        return f"{told}."
+        return told
     if mean.sign > 0:
-        return f"{told}: that the first gains more is beyond noise."
-    return f"{told}: which of the two gains more cannot be told."
+        return f"{told}: that the first gains more is beyond noise"
+    return f"{told}: which of the two gains more cannot be told"
+
+
+def _own(cost: Mean) -> str:
+    if math.isfinite(cost.half) and not cost.sign:
+        return f"where no cost can be told from none ({cost.text()} nats)"
+    way = "higher" if cost.value > 0 else "lower"
+    return f"{amount(cost, 1 if cost.value > 0 else -1)} nats {way}"
 
 
 def _noise(known: Sequence[Mean], replicates: int, tests: str, everything: bool) -> str:
