@@ -84,7 +84,7 @@ def effects_of(known: Populations) -> list[Effect]:
     last, all that the paper does together is held against single lineages.
     """
     found: dict[str, Effect] = {}
-    several = len({k.questions for k in known.kinds if k.selection == "accuracy"}) > 1
+    several = _several_questions(known)
     for one, other in itertools.permutations([k for k in known.kinds if k.population > 1], 2):
         mine, its = _factors(one, several), _factors(other, several)
         differ = [name for name in mine if mine[name] != its[name]]
@@ -101,6 +101,10 @@ def effects_of(known: Populations) -> list[Effect]:
         e._replace(name=f"{e.name} ({len(e.pairs)} crossings)") if len(e.pairs) > 1 else e
         for e in found.values()
     ]
+
+
+def _several_questions(known: Populations) -> bool:
+    return len({k.questions for k in known.kinds if k.selection == "accuracy"}) > 1
 
 
 def _factors(kind: Kind, several: bool = True) -> dict[str, str]:
@@ -290,11 +294,12 @@ def _says(known: Populations, config: EvolutionConfig, effects: Sequence[Effect]
         if one.selection not in ("random", "none") and other.selection == "random"
         if math.isfinite(mean.value)
     ]
+    several = _several_questions(known)
     # what deployed models are chosen by stands before what only an oracle can see
     found.sort(key=lambda row: row[0].selection != "accuracy")
     for at, (one, effect, mean) in enumerate(found):
         first, last = (known.means(one, far, task)[t] for t in (0, -1))
-        by = _factors(one)["selection"]
+        by = _factors(one, several)["selection"]
         told = sign_in_words(
             mean, f"{by} makes it worse", f"{by} helps", f"whether {by} helps cannot be told"
         )
