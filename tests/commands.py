@@ -33,7 +33,7 @@ class Done(NamedTuple):
 
 
 # Several commands share a process, for the time that importing JAX takes; each goes through main.
-_PROGRAM = """
+PROGRAM = """
 import json, sys
 from commensal import cli
 codes = []
@@ -53,7 +53,7 @@ def run_apart(
 ) -> Done:
     """Run commands one after the other in a process with other settings of the environment."""
     done = subprocess.run(
-        [sys.executable, "-c", _PROGRAM, json.dumps(commands)],
+        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(package)} | settings,
         capture_output=True,

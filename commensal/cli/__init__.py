@@ -10,13 +10,19 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from pydantic import ValidationError
 
 import commensal
 from commensal import sims
 from commensal._spelling import did_you_mean
 from commensal.cli._check import check
-from commensal.cli._console import err_console, fail, in_one_line, out_console
+from commensal.cli._console import (
+    ending_with_the_next,
+    err_console,
+    fail,
+    in_one_line,
+    out_console,
+)
+from commensal.cli._doctor import doctor
 from commensal.cli._environment import prepared
 from commensal.cli._figure import figure
 from commensal.cli._fingerprint import fingerprint
@@ -46,22 +52,22 @@ for process in sims.__all__:  # each of which has its command in a file of that 
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(llm_app, name="llm")
-for command in (check, figure, pair, fingerprint):
+for command in (check, figure, pair, fingerprint, doctor):
     app.command(cls=Command)(command)
 
 
 def main() -> None:
     """Run the command line; bad input ends in one line on stderr and exit code 2."""
     with prepared():
-        sys.exit(_run())
+        with ending_with_the_next():
+            code = _run()
+        sys.exit(code)
 
 
 def _run() -> int:
     code = None
     try:
         code = app(standalone_mode=False)
-    except ValidationError as error:
-        fail(in_one_line(error))
     except BrokenPipeError:
         # the reader, perhaps `head`, has enough: what is left must not be written at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,12 +76,18 @@ def _run() -> int:
         # the system's own errors bring a number and a name, the project's a sentence
         known = error.filename is not None and error.strerror
         fail(f"{str(error.filename)!r}: {error.strerror}" if known else str(error))
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] == "commensal":
+            raise
+        fail(f"{error}: `commensal doctor` says what is missing, and what brings it")
     except MemoryError as error:
         fail(str(error) or "out of memory")
     except OverflowError as error:
         fail(f"a number is too large: {error.args[-1] if error.args else error}")
     except ValueError as error:
-        fail(str(error))
+        from pydantic import ValidationError  # a third of the time that a help page takes
+
+        fail(in_one_line(error) if isinstance(error, ValidationError) else str(error))
     except Exception as error:
         # typer's word for Ctrl-C, and for the end of a file
         if isinstance(error.__context__, EOFError):

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from commensal.cli._console import err_console, out_console, progress_bar, say_next, wrote
+from commensal.cli._console import (
+    err_console,
+    out_console,
+    print_json,
+    progress_bar,
+    say_next,
+    wrote,
+)
 from commensal.cli._places import check_page
 
 if TYPE_CHECKING:
@@ -93,7 +98,7 @@ def check(
     seconds = time.perf_counter() - start
     if as_json:
         records = [library.record(claim, found[claim.id]) for claim in chosen]
-        _print_json(records)
+        print_json(records)
     _summarise(console, chosen, [found[claim.id] for claim in chosen], seconds)
     if html is not None:
         from commensal.claims import report
@@ -116,7 +121,7 @@ def _list(chosen: Sequence[Claim], as_json: bool) -> None:
     """Print one line per claim: id, paper, kind, statement."""
     names = ("id", "paper", "kind", "where", "statement", "verdict", "fault", "doubt")
     if as_json:
-        _print_json([{name: getattr(claim, name) or None for name in names} for claim in chosen])
+        print_json([{name: getattr(claim, name) or None for name in names} for claim in chosen])
         return
     widths = [max(len(getattr(c, name)) for c in chosen) for name in names[:3]]
     for claim in chosen:
@@ -125,13 +130,6 @@ def _list(chosen: Sequence[Claim], as_json: bool) -> None:
         if out_console.is_terminal:
             text.truncate(out_console.width, overflow="ellipsis")
         out_console.print(text, soft_wrap=not out_console.is_terminal, highlight=False)
-
-
-def _print_json(records: Any) -> None:
-    # where the stream has not every character, escapes keep them
-    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
-    json.dump(records, sys.stdout, indent=1, ensure_ascii=plain, allow_nan=False)
-    print()
 
 
 def _choose(papers: Sequence[str], names: Sequence[str]) -> list[Claim]:

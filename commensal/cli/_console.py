@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+
+if TYPE_CHECKING:  # every command waits for what is imported here
+    from pydantic import ValidationError
 
 out_console = Console()
 err_console = Console(stderr=True)
+
+
+class _Ending:
+    """What the command that runs has said about its end."""
+
+    following = ""
+    """Command to type next."""
+    data = False
+    """Whether what it prints is for a program, or for a file."""
 
 
 def fail(message: str) -> None:
@@ -53,11 +57,43 @@ def stopped(kept: bool) -> NoReturn:
 
 
 def say_next(*command: Any) -> None:
-    """Suggest a command that works on the results of this one, ready to be copied."""
-    line = shlex.join(["commensal", *map(str, command)])
-    err_console.print(
-        f"next: {line}", soft_wrap=True, highlight=False, markup=False, style="bright_black"
-    )
+    """Suggest a command that works on the results of this one, ready to be copied.
+
+    It is printed once the command has ended well, after all else, by :func:`ending_with_the_next`.
+    """
+    _Ending.following = shlex.join(["commensal", *map(str, command)])
+
+
+@contextmanager
+def ending_with_the_next() -> Iterator[None]:
+    """Print what :func:`say_next` was given, on stderr, when the block has ended without an error.
+
+    Nothing is printed if what the command has printed is data (:func:`print_json`).
+    """
+    _Ending.following, _Ending.data = "", False
+    yield
+    if _Ending.following and not _Ending.data:
+        err_console.print(
+            f"next: {_Ending.following}",
+            soft_wrap=True,
+            highlight=False,
+            markup=False,
+            style="bright_black",
+        )
+
+
+def print_json(records: Any) -> None:
+    """Print JSON on stdout, for a program: no next command is suggested."""
+    # where the stream has not every character, escapes keep them
+    plain = (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8"
+    print_data(json.dumps(records, indent=1, ensure_ascii=plain, allow_nan=False) + "\n")
+
+
+def print_data(text: str) -> None:
+    """Print a text on stdout as it is, for a program or a file: no next command is suggested."""
+    _Ending.data = True
+    sys.stdout.write(text)
+    sys.stdout.flush()  # a reader that has closed the pipe is noticed here
 
 
 def _escape(text: str) -> str:
@@ -91,6 +127,15 @@ def progress_bar(
 
     ``waiting`` is shown until more is done than at the start: what takes so long.
     """
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

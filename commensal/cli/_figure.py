@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from commensal.cli._console import in_one_line, say_next, wrote
 from commensal.cli._sweep import draw_maps, pictures
@@ -26,6 +25,8 @@ def figure(
 
     commensal figure sweep.nc
     """
+    from pydantic import ValidationError
+
     from commensal import sweep
     from commensal._checkpoint import check_target, read_netcdf
 

@@ -13,7 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from commensal.cli._console import err_console, out_console, progress_bar, say_next, wrote
+from commensal.cli._console import (
+    err_console,
+    out_console,
+    print_data,
+    progress_bar,
+    say_next,
+    wrote,
+)
 from commensal.cli._help import Command, Group
 from commensal.cli._places import check_page
 from commensal.cli._torch import need_torch
@@ -23,6 +30,8 @@ llm_app = typer.Typer(
 )
 
 Folder = Annotated[Path, typer.Argument(help="Folder of the run.", show_default=False)]
+_SEVERAL = 5  # replicates with which the presets' findings have intervals
+
 Workers = Annotated[
     int | None,
     typer.Option(
@@ -64,6 +73,8 @@ def llm_run(
     folder = out or Path("runs") / Path(config).stem
     if dry_run:
         _try(settings, folder)
+        given = [part for one in changes for part in ("--set", one)]
+        say_next("llm", "run", config, "--out", folder, *given)
         return
     _go(settings, folder, workers)
 
@@ -93,12 +104,13 @@ def llm_presets(
     from commensal.llm.presets import description, preset_names, preset_text
 
     if show is not None:
-        out_console.print(preset_text(show), end="", markup=False, highlight=False, soft_wrap=True)
+        print_data(preset_text(show))
         return
     table = Table(box=None, show_header=False, pad_edge=False)
     for name in preset_names():
         table.add_row(name, description(name))
     out_console.print(table)
+    say_next("llm", "run", "demo", "--out", "runs/demo")
 
 
 @llm_app.command("report", cls=Command)
@@ -118,7 +130,7 @@ def llm_report(
     if out is not None:
         check_page(out, "--out")
     wrote(write_report(folder, out))
-    say_next(*(("pair", folder) if _can_be_paired(folder) else ("llm", "presets")))
+    say_next(*_after_report(folder))
 
 
 @llm_app.command("power", cls=Command)
@@ -137,13 +149,31 @@ def llm_power(
 
     text = power_text(power_of(folder, replicates), replicates)
     out_console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
-    say_next("llm", "presets")
+    say_next(*_with_replicates(folder, replicates))
 
 
-def _can_be_paired(folder: Path) -> bool:
-    from commensal.llm.records.results import config_of
+def _after_report(folder: Path) -> tuple[Any, ...]:
+    """Return the command that says more about a run than its report does."""
+    from commensal.llm.reports._reading import read_run
 
-    config: Any = config_of(folder)
+    run = read_run(folder)
+    if run.complete + len(run.stops) < len(run.points):
+        return "llm", "resume", folder
+    if _can_be_paired(run.config):
+        return "pair", folder
+    if run.config.replicates == 1:
+        return _with_replicates(folder, _SEVERAL)
+    return "llm", "power", folder
+
+
+def _with_replicates(folder: Path, replicates: int) -> tuple[Any, ...]:
+    """Return the command that runs the experiment of a folder again, with so many replicates."""
+    other = folder.with_name(f"{folder.resolve().name}-{replicates}")
+    change = f"replicates={replicates}"
+    return "llm", "run", folder / "config.yaml", "--set", change, "--out", other
+
+
+def _can_be_paired(config: Any) -> bool:
     if config.process == "regression":
         return config.generations > 0 and config.human_share == 0
     return config.process == "mixture"
@@ -199,12 +229,12 @@ def _go(settings, folder: Path, workers: int | None) -> None:
         _say(err_console, f"interrupted; go on with: commensal llm resume {folder}")
         raise typer.Exit(128 + number) from None
     _say(out_console, f"wrote {folder} ({len(metrics):,} numbers)")
+    say_next("llm", "report", folder)
     stopped = diverged(folder)
     for name, stop in stopped.items():
         _say(err_console, f"diverged: {name} stops at generation {stop.generation}: {stop.why}")
     if stopped:
         raise typer.Exit(1)
-    say_next("llm", "report", folder)
 
 
 @contextmanager

@@ -10,14 +10,15 @@ from functools import partial, wraps
 from importlib import import_module
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
 import typer
-from pydantic import BaseModel
 
-from commensal._config import own_fields_first
 from commensal.cli._help import Command
 from commensal.cli._settings import parse_counts, parse_grid, parse_weights, settings_of
+
+if TYPE_CHECKING:  # pydantic takes a third of the time of a help page that shows no settings
+    from pydantic import BaseModel
 
 Out = Annotated[
     Path | None,
@@ -166,6 +167,8 @@ def _option(name: str) -> str:
 
 def _options(configs: list[type[BaseModel]], switch: str) -> list[Any]:
     """Make typer's options: one per field, and one for the file of settings."""
+    from commensal._config import own_fields_first
+
     found: dict[str, Any] = {}
     for config in configs:
         for name in own_fields_first(config):

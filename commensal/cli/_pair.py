@@ -64,7 +64,8 @@ def pair(
     if what == "published":
         _refuse(run_only, "a run's folder")
         _published(out, seed, _DESIGNS if designs is None else designs, refit)
-        say_next("llm", "run", "demo", "--out", "runs/demo")
+        page = ("pair", "published", "--out", "published")
+        say_next(*(page if out is None else ("llm", "run", "demo", "--out", "runs/demo")))
         return
     _refuse({"designs": designs, "refit": refit or None}, "published")
     _run(Path(what), out, seed, dim or _DIM, _LAYER if layer is None else layer, texts or _TEXTS)

@@ -35,10 +35,12 @@ def test_run_report_and_resume(tmp_path: Path):
     done = commensal("llm", "run", "small.yaml", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "wrote runs/small (" in done.stdout
+    assert done.stderr.splitlines()[-1] == "next: commensal llm report runs/small"
     again = commensal("llm", "resume", "runs/small", "--workers", "1", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     report = commensal("llm", "report", "runs/small", cwd=tmp_path)
     assert report.returncode == 0, report.stderr
+    assert report.stderr.splitlines()[-1] == "next: commensal pair runs/small"
     assert (tmp_path / "runs" / "small" / "report.html").stat().st_size > 10_000
 
 

@@ -12,8 +12,10 @@ import yaml
 
 from commensal.llm.config import EvolutionConfig, TrainedConfig, validated
 from commensal.llm.presets import read_config
+from commensal.llm.records.directory import RunDirectory
 from commensal.llm.reports._intervals import mean_of
 from commensal.llm.reports._populations import Populations
+from commensal.llm.reports._reading import Reading
 from commensal.llm.reports.evolution import effect_means, effects_of
 from commensal.llm.reports.findings_remedies import curves
 from commensal.llm.reports.findings_segmented import gains, summarise
@@ -25,6 +27,15 @@ README = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
 
 def table(name: str) -> pd.DataFrame:
     return pd.read_parquet(ROOT / "runs" / name / "metrics.parquet")
+
+
+def reading(name: str) -> Reading:
+    """Return a committed run as a report reads it; its weights and samples are not kept."""
+    folder = ROOT / "runs" / name
+    config = validated(yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8")))
+    points = config.grid()
+    reached = {point.name: config.generations for point in points}
+    return Reading(RunDirectory(folder), config, points, table(name), reached)
 
 
 def test_all_small_presets_have_been_run():

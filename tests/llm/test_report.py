@@ -98,6 +98,12 @@ def test_a_finished_run(finished: Path, tmp_path: Path):
     )
     assert re.search(r"from scratch; [\d,]{6,} parameters", text)
     assert re.search(r"One replicate: of 8 published findings none can be told\.", text)
+    # what the run says stands first; one replicate has no interval, and is said to have none
+    assert re.findall(r'<h2 id="(\w+)"', path.read_text(encoding="utf-8"))[:3] == [
+        "says", "findings", "run",
+    ]  # fmt: skip
+    assert re.search(r"What this run says (Model \d at α .* gains most|No model gains) from", text)
+    assert "One replicate has no interval: how much of these differences is noise cannot be" in text
     for heading in ("Published findings", "Losses over the generations", "Timings", "Samples"):
         assert heading in text
     page = path.read_text(encoding="utf-8")

@@ -81,9 +81,12 @@ def html(run: Reading) -> str:
         f"{shown.subject}, {points} grid point{'s' * (points != 1)}, "
         f"{generations} generation{'s' * (generations != 1)}."
     )
-    parts = [*_head(run, shown), page.Section("run", "The run", list(_about(run)))]
+    parts: list[page.Part] = list(_head(run))
+    if said := list(_said(shown)):
+        parts.append(page.Section("says", "What this run says", said))
     if shown.found:
         parts.append(page.Section("findings", "Published findings", list(_findings(run, shown))))
+    parts.append(page.Section("run", "The run", list(_about(run))))
     if shown.tables:
         parts.append(page.Section("tables", shown.tables_heading, list(_tables(shown))))
     parts += [_chapter(one) for one in shown.chapters]
@@ -100,8 +103,8 @@ def _verdict(verdict: Verdict, text: str = "") -> Markup:
     return page.chip(tone, f"{symbol} {text or verdict}")
 
 
-def _head(run: Reading, shown: Contents) -> Iterator[page.Part]:
-    """Write the head of the page, with what the reader must know first."""
+def _head(run: Reading) -> Iterator[page.Part]:
+    """Write what the reader must know before anything that the run says."""
     for heading, sentence in run.warnings:
         yield page.Prose(Markup("<strong>{}:</strong> {}").format(heading, sentence), "alarm")
     if run.complete + len(run.stops) < len(run.points):
@@ -114,8 +117,20 @@ def _head(run: Reading, shown: Contents) -> Iterator[page.Part]:
         command = page.code("commensal llm resume")
         counts = run.complete, len(run.points), run.config.generations
         yield page.Prose(text.format(*counts, so_far, command), "alarm")
+
+
+def _said(shown: Contents) -> Iterator[page.Part]:
+    """Write the answer to the run's own question, and what else it has measured."""
+    for sentence in shown.says[:1]:
+        yield page.Prose(sentence, "lead")
+    if len(shown.says) > 1:
+        yield page.Items(shown.says[1:])
     for lead in shown.leads:
-        yield page.Prose(lead, "lead")
+        yield page.Prose(lead)
+
+
+def _notable(shown: Contents) -> Iterator[page.Part]:
+    """Point to the findings that do not reproduce."""
     notable = [one for one in shown.found if one.told and one.verdict != "reproduces"]
     if notable:
         these = "those that do" if len(notable) > 1 else "the one that does"
@@ -156,6 +171,7 @@ def _findings(run: Reading, shown: Contents) -> Iterator[page.Part]:
     left = len(run.left_out)
     more = f" {left} grid point{'s are' if left > 1 else ' is'} left out: diverged, or not trained."
     yield page.Prose(Markup("{}. {}{}").format(counts, shown.source, more if left else ""), "soft")
+    yield from _notable(shown)
     untold: list[page.Part] = []
     for one in shown.found:
         if one.told or one.leaning:

@@ -38,7 +38,7 @@ class Contents(NamedTuple):
     subject: str
     """Subject of the run, in a few words."""
     leads: Sequence[str]
-    """Main results, as sentences with numbers."""
+    """Main results beside what the run says, as sentences with numbers."""
     found: Sequence[Found]
     """Published findings, each judged by this run."""
     source: str
@@ -51,6 +51,8 @@ class Contents(NamedTuple):
     chapters: Sequence[Chapter]
     samples: Sequence[Sample] | None = None
     """Kinds of samples that the report shows; by default completions of the fixed prompts."""
+    says: Sequence[str] = ()
+    """Answer to the question that such a run asks: the first sentence is shown first of all."""
 
 
 @runtime_checkable

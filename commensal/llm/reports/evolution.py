@@ -20,7 +20,8 @@ from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._populations import Kind, Populations, kind_of
 from commensal.llm.reports._reading import Reading
-from commensal.llm.reports._verdicts import Found, reproduced, signed
+from commensal.llm.reports._says import one_replicate, sign_in_words
+from commensal.llm.reports._verdicts import Found, arrow, reproduced, signed
 from commensal.llm.reports.findings_evolution import find
 from commensal.llm.seeds import seed_of
 from commensal.page import Table, picture
@@ -57,6 +58,7 @@ def contents(run: Reading[EvolutionConfig]) -> Contents:
         ),
         changes=False,
         chapters=list(_chapters(run, known, config)),
+        says=list(_says(known, config, effects)),
     )
 
 
@@ -82,7 +84,7 @@ def effects_of(known: Populations) -> list[Effect]:
     last, all that the paper does together is held against single lineages.
     """
     found: dict[str, Effect] = {}
-    several = len({k.questions for k in known.kinds if k.selection == "accuracy"}) > 1
+    several = _several_questions(known)
     for one, other in itertools.permutations([k for k in known.kinds if k.population > 1], 2):
         mine, its = _factors(one, several), _factors(other, several)
         differ = [name for name in mine if mine[name] != its[name]]
@@ -99,6 +101,10 @@ def effects_of(known: Populations) -> list[Effect]:
         e._replace(name=f"{e.name} ({len(e.pairs)} crossings)") if len(e.pairs) > 1 else e
         for e in found.values()
     ]
+
+
+def _several_questions(known: Populations) -> bool:
+    return len({k.questions for k in known.kinds if k.selection == "accuracy"}) > 1
 
 
 def _factors(kind: Kind, several: bool = True) -> dict[str, str]:
@@ -274,6 +280,36 @@ def _error(metrics: pd.DataFrame) -> str:
         f" One accuracy has a standard error of about {error:.1f} points; a difference on the same "
         "questions has less."
     )
+
+
+def _says(known: Populations, config: EvolutionConfig, effects: Sequence[Effect]) -> Iterator[str]:
+    """Say whether selection keeps a population from collapse, against selection by lot."""
+    far, task = "kl" if config.known else "loss", config.tasks[0].name
+    what = "KL from the law" if config.known else "loss"
+    named = zip(effects, effect_means(known, effects, far, task), strict=True)
+    found = [
+        (one, effect, mean)
+        for effect, mean in named
+        for one, other in effect.pairs[:1]
+        if one.selection not in ("random", "none") and other.selection == "random"
+        if math.isfinite(mean.value)
+    ]
+    several = _several_questions(known)
+    # what deployed models are chosen by stands before what only an oracle can see
+    found.sort(key=lambda row: row[0].selection != "accuracy")
+    for at, (one, effect, mean) in enumerate(found):
+        first, last = (known.means(one, far, task)[t] for t in (0, -1))
+        by = _factors(one, several)["selection"]
+        told = sign_in_words(
+            mean, f"{by} makes it worse", f"{by} helps", f"whether {by} helps cannot be told"
+        )
+        course = "" if at else f" The {what} itself goes {arrow(first, last)}."
+        yield (
+            f"{told[0].upper()}{told[1:]}: {mean.text()} in {what} at the end, lower is better; "
+            f"{effect.name}.{course}"
+        )
+    if found and len(known.of(found[0][0], far, task)) < 2:
+        yield one_replicate("what selection does")
 
 
 def _leads(found: Sequence[Found]) -> Iterator[str]:

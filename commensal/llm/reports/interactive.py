@@ -13,17 +13,33 @@ from commensal.llm.reports._contents import Chapter, Contents
 from commensal.llm.reports._reading import Reading, floors, over_replicates, title
 from commensal.llm.reports._tables import Change, changes, loss_tables
 from commensal.llm.reports._verdicts import Found, arrow, reproduced, signed
-from commensal.llm.reports.findings_interactive import find
+from commensal.llm.reports.findings_interactive import Outcomes, find
+from commensal.llm.reports.says_interactive import says
 from commensal.page import picture
 
 
 def contents(run: Reading[InteractiveConfig]) -> Contents:
     """Return the contents of the page of an interactive or single run."""
-    found = find(run.judged, run.datasets, run.config.generations)
+    generations = run.config.generations
+    found = find(run.judged, run.datasets, generations)
+    outcomes = Outcomes(run.judged, run.datasets, generations)
+    said = says(outcomes, _tests(run), run.config.replicate == "everything")
     subject = "One language model that trains on its own texts"
     if len(run.config.tasks) > 1:
         subject = f"{len(run.config.tasks)} language models that train on each other's texts"
-    return losses_first(run, subject, changes(run), found=found)
+    return losses_first(run, subject, changes(run), found=found, said=list(said))
+
+
+def _tests(run: Reading[InteractiveConfig]) -> str:
+    """Say on how many texts the loss on a task is measured; nothing if that is not known."""
+    counts = [task.counts for task in run.config.tasks]
+    known = [count[1] for count in counts if count is not None]
+    if len(known) < len(counts):  # known once the texts have been read
+        known = [run.directory.note()["corpora"][task.name]["test"] for task in run.config.tasks]
+    most = run.config.measurement.test
+    sizes = {size if most is None else min(size, most) for size in known}
+    least = "at least " if len(sizes) > 1 else ""
+    return f"{least}{min(sizes):,} test texts of a task"
 
 
 def losses_first(
@@ -33,6 +49,7 @@ def losses_first(
     *,
     found: Sequence[Found] = (),
     leads: Sequence[str] = (),
+    said: Sequence[str] = (),
 ) -> Contents:
     """The contents of a report on models that have a task each, whatever the workflow.
 
@@ -47,6 +64,8 @@ def losses_first(
         Published findings, looked for here.
     leads : sequence of str
         What to look at beside the losses.
+    said : sequence of str
+        What the run says, before any finding.
     """
     generations = run.config.generations
     when = f"Generation 0 → {generations}" if generations else "Generation 0"
@@ -67,6 +86,7 @@ def losses_first(
         ),
         changes=generations > 0,
         chapters=list(_chapters(run)),
+        says=said,
     )
 
 

@@ -12,6 +12,7 @@ from commensal.llm.measures.ngrams import amounts
 from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, replicates_to_tell
 from commensal.llm.reports._reading import Reading
+from commensal.llm.reports._says import amount, one_replicate, sign_in_words
 from commensal.llm.reports._verdicts import Found, arrow, signed
 from commensal.llm.reports.findings_remedies import RemedyCurves, curves, findings_of
 from commensal.page import Picture, Table, picture
@@ -49,6 +50,7 @@ def contents(run: Reading[RemediesConfig]) -> Contents:
         tables_text=_explained(measured, run) if measured else "",
         changes=False,
         chapters=list(_chapters(measured)),
+        says=list(_says(measured)),
     )
 
 
@@ -102,6 +104,37 @@ def _collapse(measured: dict[str, RemedyCurves]) -> str:
 
 def _name(metric: str) -> str:
     return METRICS[metric].split("\n")[0]
+
+
+def _says(measured: dict[str, RemedyCurves]) -> Iterator[str]:
+    """Say which remedy keeps the models closest to human text, and how many can be told."""
+    if not measured or not (t := _last(measured)):
+        return
+    metric = _collapse(measured)
+    losses = measured[metric]
+    names = losses.remedies[1:]
+    found = {name: losses.difference(name, t, len(names)) for name in names}
+    known = {name: mean for name, mean in found.items() if math.isfinite(mean.value)}
+    if not known:
+        return
+    best = min(known, key=lambda name: known[name].value)
+    mean, none = known[best], losses.at(losses.remedies[0], t)
+    if mean.value >= 0:
+        yield f"No remedy ends with a lower {_name(metric)} than none ({none.value:.2f})."
+    else:
+        doubt = sign_in_words(mean, "worse", "beyond noise", "which may be chance")
+        yield (
+            f"Of {len(names)} remedies {best} keeps the {_name(metric)} lowest: at generation {t} "
+            f"it is {amount(mean, -1)} below that without remedy ({none.value:.2f}), {doubt}."
+        )
+    if losses.values.shape[1] < 2:
+        yield one_replicate("which remedies help")
+        return
+    signs = [found[name].sign for name in names]
+    yield (
+        f"{signs.count(-1)} of {len(names)} lower it beyond noise, {signs.count(1)} raise it, and "
+        f"of {signs.count(0)} that cannot be told."
+    )
 
 
 def _leads(measured: dict[str, RemedyCurves], run: Reading[RemediesConfig]) -> Iterator[str]:

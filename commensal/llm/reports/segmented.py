@@ -12,6 +12,7 @@ from commensal.llm.config import SegmentedConfig
 from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._reading import Reading
+from commensal.llm.reports._says import amount, one_replicate, sign_in_words
 from commensal.llm.reports._verdicts import Found, reproduced, signed
 from commensal.llm.reports.findings_segmented import PARTS, find, gains, summarise
 from commensal.page import Table, picture
@@ -47,11 +48,57 @@ def contents(run: Reading[SegmentedConfig]) -> Contents:
         ),
         changes=False,
         chapters=list(_chapters(run, config, summary, split)),
+        says=list(_says(split)),
     )
 
 
 def _ranged(models: Sequence[int]) -> str:
     return f"{models[0]}" if len(models) == 1 else f"{models[0]} to {models[-1]}"
+
+
+def _says(split: pd.DataFrame) -> Iterator[str]:
+    """Say whether dividing the data among more models helps, and whether that is their merit."""
+    if split.empty:
+        return
+    means = _split_means(split)
+    known = {m: parts for m, parts in means.items() if math.isfinite(parts["gain"].value)}
+    if not known:
+        return
+    m = max(known, key=lambda one: known[one]["gain"].value)
+    parts = known[m]
+    times = amount(_share(parts["gain"]))
+    told = sign_in_words(
+        parts["gain"], "lower beyond noise", "higher beyond noise", "which may be chance"
+    )
+    first = (
+        f"Over all iterations {m:g} models that share the data have {times} times the mean "
+        f"perplexity of one model on all of it, {told}"
+    )
+    controls = [
+        (what, parts[name])
+        for name, what in (
+            ("segmenting", "one model that takes as few steps as one of them"),
+            ("pooling", f"{m:g} models alone on N/{m:g} of the data each"),
+        )
+        if name in parts and math.isfinite(parts[name].value)
+    ]
+    against = [f"against {what} it is {_control(part)}" for what, part in controls]
+    # how much is by moving less alone belongs to the answer
+    yield "; ".join([first, *against[:1]]) + "."
+    for more in against[1:]:
+        yield f"{more[0].upper()}{more[1:]}."
+    if not math.isfinite(parts["gain"].half):
+        yield one_replicate("whether more models are better")
+
+
+def _control(part: Mean) -> str:
+    told = sign_in_words(part, "lower", "higher", "no difference can be told")
+    return f"{amount(_share(part))} times ({told})"
+
+
+def _share(gain: Mean) -> Mean:
+    """Return the ratio of perplexities that a gain in their logarithm is."""
+    return Mean(math.exp(-gain.value), math.exp(-gain.high), math.exp(-gain.low))
 
 
 def _leads(found: Sequence[Found], summary: pd.DataFrame, split: pd.DataFrame) -> Iterator[str]:

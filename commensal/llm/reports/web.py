@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,9 @@ import pandas as pd
 from commensal.llm.config import GridPoint, WebConfig
 from commensal.llm.reports._answers import answer_leads, answer_tables
 from commensal.llm.reports._contents import Chapter, Contents, Sample, grid
-from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._reading import Reading, title
+from commensal.llm.reports._says import amount, one_replicate, sign_in_words
 from commensal.llm.reports._tables import short
 from commensal.llm.reports._web_law import WebLaw, web_laws
 from commensal.llm.reports._web_law_text import law_sentences, law_table, law_tables
@@ -26,7 +27,7 @@ from commensal.llm.reports.findings_web import (
 )
 from commensal.llm.web.law import ends
 from commensal.llm.web.measures import planar
-from commensal.llm.web.reading import distances, mean_paths
+from commensal.llm.web.reading import distances_of, mean_paths
 from commensal.page import Table, picture
 
 
@@ -35,7 +36,7 @@ def contents(run: Reading[WebConfig]) -> Contents:
     config = run.config
     n = max(config.take_part or (len(config.models),))
     subject = f"{n} language models that answer from a web they all post on"
-    norms = distances(run.directory.path)
+    norms = distances_of(run.metrics, config)
     courses = [(s, _course(norms, s)) for s in run.points if s.name in run.reached]
     laws = web_laws(config, run.metrics, norms)
     return Contents(
@@ -57,6 +58,7 @@ def contents(run: Reading[WebConfig]) -> Contents:
         changes=False,
         chapters=list(_chapters(run, norms, laws)),
         samples=samples(run),
+        says=list(_says(run, courses, laws)),
     )
 
 
@@ -82,6 +84,44 @@ def _course(norms: pd.DataFrame, point: GridPoint) -> pd.DataFrame:
     for name, value in point.coordinates.items():
         here = here.loc[here[name] == value]
     return here.sort_values("generation")
+
+
+def _says(run: Reading[WebConfig], courses: Courses, laws: Sequence[WebLaw]) -> Iterator[str]:
+    """Say whether the models come closer to each other, and whether that is what a law says."""
+    cells = [(cell_title(run, cell), _ratios(cell)) for cell in without_replicate(courses)]
+    cells = [(where, ratios) for where, ratios in cells if len(ratios)]
+    for where, ratios in cells:
+        mean = mean_of(ratios, len(cells))
+        if not math.isfinite(mean.value):
+            continue
+        share = Mean(*(math.exp(number) for number in mean))
+        told = sign_in_words(
+            mean,
+            "they move apart",
+            "they come closer",
+            "whether they come closer cannot be told",
+        )
+        where = f"{where}: t" if len(cells) > 1 else "T"
+        yield (
+            f"{where}he distance between the models' answers (‖D‖_F, mean over the last quarter of "
+            f"the generations) is {amount(share)} times its first value: {told}."
+        )
+    if cells and all(len(ratios) < 2 for _, ratios in cells):
+        yield one_replicate("whether that is chance")
+    for law in laws:
+        if law.expected is None:
+            continue
+        where = f"{law.name}: " if len(laws) > 1 else ""
+        yield f"{where}Beside the law that the models were taught: {law.verdict}."
+
+
+def _ratios(cell: Courses) -> np.ndarray:
+    """Return the logarithm of last over first distance in each replicate; empty if undefined."""
+    courses = [course["disagreement"].to_numpy(float) for _, course in cell]
+    if not all(len(one) > 1 and one[0] > 0 for one in courses):
+        return np.array([])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.array([np.log(last / first) for first, last in map(ends, courses)])
 
 
 def _leads(run: Reading[WebConfig], courses: Courses) -> Iterator[str]:

@@ -34,10 +34,13 @@ def distances(folder: str | Path) -> pd.DataFrame:
     RunDirectoryError
         If the folder is no such run.
     """
-    config = results.config_of(folder, WebConfig)
+    return distances_of(results.metrics(folder), results.config_of(folder, WebConfig))
+
+
+def distances_of(metrics: pd.DataFrame, config: WebConfig) -> pd.DataFrame:
+    """Return the table of :func:`distances` from the metrics of a run, as far as it has come."""
     names = ["disagreement", "sampling", "posts", "retrieved"]
     keys = [*config.grid()[0].coordinates, "generation"]
-    metrics = results.metrics(folder)
     if metrics.empty:
         return pd.DataFrame(columns=[*keys, *names])
     whole = metrics.loc[metrics["metric"].isin(names) & metrics["model"].isna()]

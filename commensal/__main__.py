@@ -1,0 +1,5 @@
+"""Entry point of `python -m commensal`."""
+
+from commensal.cli import main
+
+main()
