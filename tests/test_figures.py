@@ -16,6 +16,8 @@ from commensal._compiled import accepted
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "figures").glob("[!_]*.py"))
+# Drawn before sentences were kept; the next run of the script, which takes minutes, writes one.
+UNTOLD: set[str] = set()
 BYTES = range(10_000, 400_000)
 # Compiling takes most of the time, and optimised code does not pay for so few numbers.
 FLAGS = " ".join(f"--{name}={value}".lower() for name, value in (accepted(False) or {}).items())
@@ -66,4 +68,7 @@ def test_every_script_draws_and_tells(tmp_path: Path) -> None:
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.stem)
 def test_published_picture_and_its_sentence_are_there(script: Path) -> None:
     check_picture(script.with_suffix(".png"))
-    check_sentence(script.name, script.with_suffix(".txt").read_text(encoding="utf-8").strip())
+    told = script.with_suffix(".txt")
+    assert told.exists() == (script.stem not in UNTOLD), script.name
+    if told.exists():
+        check_sentence(script.name, told.read_text(encoding="utf-8").strip())
