@@ -47,11 +47,9 @@ def title(script: Path) -> str:
 
 
 def sentence(script: Path) -> str:
-    """Return what a script printed when it drew the picture that is kept."""
+    """Return what a script printed when it drew the picture that is kept; empty if unknown."""
     told = script.with_suffix(".txt")
-    if told.exists():
-        return told.read_text(encoding="utf-8").strip()
-    return "The sentence of this picture was not kept: the script prints it when it draws again."
+    return told.read_text(encoding="utf-8").strip() if told.exists() else ""
 
 
 def reported(run: str, alternative: str) -> bytes:
@@ -95,7 +93,7 @@ def complete_page(app: Sphinx, docname: str, source: list[str]) -> None:
         "",
         re.sub(r"([*`|_\\])", r"\\\1", sentence(script)),
         "",
-        f"Draw it again with ``python figures/{script.name}``:",
+        f"Draw it again, and print its numbers, with ``python figures/{script.name}``:",
     ]
     mark = ".. rst-class:: sphx-glr-example-title"
     body = source[0].partition(mark)[2].partition(".. _sphx_glr_download_")[0]
@@ -123,7 +121,8 @@ class Drawn(SphinxDirective):
                 "", refdomain="std", reftype="doc", reftarget=page, refexplicit=True, refwarn=True
             )
             link += nodes.inline("", f"{name}.py")
-            caption += [nodes.Text(f"{sentence(ROOT / 'figures' / f'{name}.py')} "), link]
+            told = sentence(ROOT / "figures" / f"{name}.py")
+            caption += [nodes.Text(f"{told} " if told else "Drawn by "), link]
         shown = nodes.image(uri=f"/gallery/scripts/images/{image}", alt=self.options["alt"])
         figure = nodes.figure("", shown, caption)
         self.set_source_info(figure)

@@ -39,7 +39,7 @@ def read(name: str) -> Reading[Any]:
     )
 
 
-def ends(rows: pd.DataFrame, comparisons: int = 1) -> tuple[float, float, Mean]:
+def ends(rows: Any, comparisons: int = 1) -> tuple[float, float, Mean]:
     """Return means at the first and the last generation, and the change over replicates."""
     table = rows.groupby(["replicate", "generation"])["value"].mean().unstack("generation")
     first, last = table[min(table)], table[max(table)]

@@ -1,5 +1,7 @@
 """Figure 3 of `diversity`: perplexity over the number of language models on one budget."""
 
+from typing import Any
+
 from _runs import options, read, save
 from _sentence import tell
 
@@ -11,11 +13,11 @@ from commensal.llm.reports.findings_segmented import PARTS, gains, summarise
 def main() -> None:
     args = options(__file__, __doc__)
     run = read("segmented")
-    summary = summarise(run.judged, run.config.generations)
+    summary: Any = summarise(run.judged, run.config.generations)
     save(plots.segmented_optimum(summary), args.out)
 
-    pooled = summary.query("ecosystem == 'pooled' and M == D").groupby("M")["overall"].mean()
-    split = gains(summary)
+    pooled: Any = summary.query("ecosystem == 'pooled' and M == D").groupby("M")["overall"].mean()
+    split: Any = gains(summary)
     most = max(pooled.index)
     parts = split[split["M"] == most]
     measured = [name for name in PARTS if bool(parts[name].notna().all())]

@@ -1,5 +1,7 @@
 """Figures 4 and 7 of `diversity`: perplexity of language models over the iterations."""
 
+from typing import Any
+
 from _runs import options, read, save
 from _sentence import tell
 
@@ -14,15 +16,15 @@ def main() -> None:
     run = read("segmented")
     save(plots.segmented_perplexity(run.measured, floor_of(run.config)), args.out)
 
-    summary = summarise(run.judged, run.config.generations)
-    pooled = summary.query("ecosystem == 'pooled' and M == D")
+    summary: Any = summarise(run.judged, run.config.generations)
+    pooled: Any = summary.query("ecosystem == 'pooled' and M == D")
     told = []
     for m, part in pooled.groupby("M"):
         rate = mean_of(part["slope"].to_numpy(float), pooled["M"].nunique())
         told.append(
             f"M = {m:g} {part['first'].mean():.2f} → {part['last'].mean():.2f} ({rate.text()})"
         )
-    base = run.measured.query("metric == 'base_mu'")["value"].mean()
+    base: Any = run.measured.query("metric == 'base_mu'")["value"].mean()
     tell(
         args.out,
         f"Perplexity μ_t at t = 0 and t = {run.config.generations}, mean of "

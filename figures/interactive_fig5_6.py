@@ -1,5 +1,7 @@
 """Figures 5 and 6 of `interactive`: losses of two language models over the generations."""
 
+from typing import Any
+
 from _runs import ends, options, read, save
 from _sentence import tell
 
@@ -15,7 +17,7 @@ def main() -> None:
     fig = plots.llm_losses(over_replicates(run.measured), run.datasets, floors(run))
     save(fig, args.out)
 
-    losses = run.measured.query("metric == 'loss'")
+    losses: Any = run.measured.query("metric == 'loss'")
     public = run.datasets[-1]
     own = losses["dataset"] == losses["model"].map(dict(enumerate(run.datasets)))
     of_task = {"own": losses[own], "other's": losses[~own & (losses["dataset"] != public)]}

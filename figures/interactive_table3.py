@@ -1,5 +1,7 @@
 """Table 3 of `interactive`: how alike two language models' texts become, by task and α."""
 
+from typing import Any
+
 from _runs import ends, options, read, save
 from _sentence import tell
 
@@ -12,12 +14,12 @@ BETA = 0.5  # of the published table
 def main() -> None:
     args = options(__file__, __doc__)
     run = read("demo")
-    metrics = run.measured.query("beta == @BETA")
+    metrics: Any = run.measured.query("beta == @BETA")
     fig = plots.llm_similarity(over_replicates(metrics), run.datasets)
     fig.set_figheight(1.4 * fig.get_figheight())  # one row of panels, with room to read off
     save(fig, args.out)
 
-    rows = metrics.query("metric == 'similarity'")
+    rows: Any = metrics.query("metric == 'similarity'")
     alphas = sorted(rows["alpha"].unique())
     private = rows["dataset"] != run.datasets[-1]
     told = []

@@ -1,5 +1,7 @@
 """Figure 12 of `pollination`: language models that inherit weights and texts, or texts alone."""
 
+from typing import Any
+
 from _runs import options, read, save
 from _sentence import tell
 
@@ -14,7 +16,7 @@ def main() -> None:
     run = read("evolution")
     known = Populations(run.judged, run.config.generations)
     asked, task = run.config.questions[0].name, run.config.tasks[0].name
-    rows = run.measured.query("metric == 'accuracy' and dataset == @asked")
+    rows: Any = run.measured.query("metric == 'accuracy' and dataset == @asked")
     alone = known.lineage()
     assert alone is not None
     texts = known.selected("data")

@@ -1,5 +1,7 @@
 """Figures 6 and 9 of `pollination`: populations of language models and single lineages."""
 
+from typing import Any
+
 from _runs import options, read, save
 from _sentence import tell
 
@@ -13,7 +15,7 @@ def main() -> None:
     run = read("evolution")
     known = Populations(run.judged, run.config.generations)
     asked, task = run.config.questions[0].name, run.config.tasks[0].name
-    rows = run.measured.query("metric == 'accuracy' and dataset == @asked")
+    rows: Any = run.measured.query("metric == 'accuracy' and dataset == @asked")
     chosen = known.selected()
     lots = [kind._replace(selection="random", questions="none") for kind in chosen]
     kinds = [kind for kind in [*chosen, *lots] if kind in known.kinds]

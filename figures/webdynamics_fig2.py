@@ -1,5 +1,7 @@
 """Figure 2 of `webdynamics`: distance between language models that read one web."""
 
+from typing import Any
+
 import numpy as np
 from _runs import options, read, save
 from _sentence import tell
@@ -13,7 +15,7 @@ def main() -> None:
     args = options(__file__, __doc__)
     run = read("web")
     names = ["disagreement", "sampling"]
-    rows = run.metrics.loc[run.metrics["metric"].isin(names) & run.metrics["model"].isna()]
+    rows: Any = run.metrics.loc[run.metrics["metric"].isin(names) & run.metrics["model"].isna()]
     keys = ["read_share", "replicate", "generation"]
     norms = rows.pivot_table(index=keys, columns="metric", values="value").reset_index()
     save(plots.llm_web_disagreement(norms), args.out)
