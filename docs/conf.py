@@ -18,6 +18,7 @@ copyright = "The commensal authors"
 version = release = commensal.__version__
 
 extensions = [
+    "_figures",
     "_generated",
     "_mathml",
     "_objects",
@@ -27,6 +28,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "myst-nb", ".ipynb": "myst-nb", ".rst": "restructuredtext"}
 exclude_patterns = ["_*", "**/.ipynb_checkpoints"]
@@ -57,6 +59,20 @@ nitpick_ignore = [
 
 copybutton_prompt_text = r"\$ |>>> "
 copybutton_prompt_is_regexp = True
+
+sphinx_gallery_conf = {
+    "plot_gallery": False,  # pictures and sentences are kept beside the scripts: see _figures
+    "examples_dirs": "../figures",
+    "gallery_dirs": "gallery/scripts",
+    "ignore_pattern": r"^_",  # what the scripts share
+    "within_subsection_order": "FileNameSortKey",
+    "backreferences_dir": "gallery/scripts/used",
+    "doc_module": ("commensal",),
+    "notebook_extensions": set(),  # myst-nb would take them for pages
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+}
 
 html_theme = "pydata_sphinx_theme"
 html_title = "commensal"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks import dense
@@ -82,12 +83,13 @@ def main() -> None:
         "{:.2f} and {:.2f}".format(*(exponent(x.sel(program=p)) for p in PROGRAMS))
         for x in (by_models, by_dim)
     ]
-    print(
+    tell(
+        args.out,
         f"A cell costs {ours[-1] * 1e3:.3g} ms for K = {models[-1]} models (d = 15) and "
         f"{float(by_dim[0, -1]) * 1e3:.3g} ms for d = {dims[-1]} (K = 4), with exponents "
         f"{exponents[0]} in K and {exponents[1]} in d for commensal and the dense formulas, and at "
         f"K = {models[both]} the dense ones take {theirs[both] / ours[both]:,.0f} times as long, "
-        f"on {machine}."
+        f"on {machine}.",
     )
 
 

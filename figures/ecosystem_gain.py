@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims import ecosystem
@@ -43,14 +44,15 @@ def main() -> None:
     plots.ecosystem_gain(ds).savefig(args.out)
 
     four = ds.sel(models=4)
-    print(
+    tell(
+        args.out,
         f"Of the {float(four.one - four.ecosystem):.0f} that four models gain over one's "
         f"{float(four.one):.0f}, one model on a quarter of the tokens has "
         f"{float(four.one - four.alone):.0f} and pooling adds "
         f"{float(four.alone - four.ecosystem):.0f}, but one model on all tokens that moves as "
         f"little gains {float(four.one - four.slower):.0f}. Simulated, {replicates} runs each: "
         f"{float(four.simulated_ecosystem.mean()):.1f} for four models, "
-        f"{float(four.simulated_slower.mean()):.1f} for the one that moves as little."
+        f"{float(four.simulated_slower.mean()):.1f} for the one that moves as little.",
     )
 
 

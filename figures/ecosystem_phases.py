@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.theory import ecosystem
@@ -57,12 +58,13 @@ def main() -> None:
     product = (inside * ds.hold / ds.best_hold).sel(measure="perplexity")
     quarter, three = (float(product.quantile(q)) for q in (0.25, 0.75))
     share = [float((ds.best_models.sel(measure=m) > 1).mean()) for m in MEASURES]
-    print(
+    tell(
+        args.out,
         f"On 16,000 tokens with λ = 5,000 the best number of models is {at[0]} by perplexity, "
         f"{at[1]} by χ² and {at[2]} by squares, and more than one is better in {share[0]:.0%}, "
         f"{share[1]:.0%} and {share[2]:.0%} of the map. Where the best number by perplexity lies "
         f"between 1 and {max(models)}, it is typically {quarter:.2f} to {three:.2f} times λ*/λ, "
-        f"with λ* that of the best single model."
+        f"with λ* that of the best single model.",
     )
 
 

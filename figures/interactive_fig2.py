@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots, sweep
 from commensal.theory import regression
@@ -46,14 +47,15 @@ def main() -> None:
     )
     means = [ds.relative_efficiency.mean("model").isel(models=0) for ds in sweeps]
     at_nine = [float(mean.sel(beta=0.9, method="nearest").idxmax("alpha")) for mean in means]
-    print(
+    tell(
+        args.out,
         f"Over {designs} Gaussian designs (K = 4, d = 15, rank 5) the mean error is smallest at "
         f"alpha {spread([mix.alpha for mix in best])}, beta {spread([mix.beta for mix in best])} "
         f"and the worst model's at alpha {spread([mix.alpha for mix in worst])}, beta "
         f"{spread([mix.beta for mix in worst])}, where the paper has (0.5, 0.5): mean relative "
         f"efficiency is {spread(at_best)} at the best mix and {spread(at_half)} at (0.5, 0.5), "
         f"{spread(at_best - at_half)} less in every design; at beta = 0.9 the best alpha is "
-        f"{spread(at_nine)}."
+        f"{spread(at_nine)}.",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 from scipy.stats import spearmanr
 
 from commensal import designs, plots
@@ -140,7 +141,8 @@ def main() -> None:
     llama, opt = (np.array([*LOSSES[name].values()]).mean(axis=0) for name in ("Llama", "OPT"))
     own_start = np.mean([rank_correlation(predicted(None, seed)[1]) for seed in range(seeds)])
     shared_start = np.mean([rank_correlation(mspe) for _, mspe in runs])
-    print(
+    tell(
+        args.out,
         f"After 15 generations (0.5, 0.5) has the smallest mean MSE in {half_best} of {seeds} "
         f"designs, but alpha = 0.5 with beta = 1 the smallest mean MSPE over models and tasks in "
         f"{private_best} (medians {np.median(on_tasks[:, 1, 2]):.1f} and "
@@ -149,7 +151,7 @@ def main() -> None:
         f"Table 8 for OPT ({opt[2, 1]:.2f} against {opt[1, 1]:.2f}); final MSPE and losses have "
         f"rank correlation {shared_start:.2f} where all settings share a start and "
         f"{own_start:.2f} where each starts from its own beta, and {replicates} simulated runs "
-        f"stay within {off:.1f} standard errors of the curves."
+        f"stay within {off:.1f} standard errors of the curves.",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import designs, plots
 from commensal.theory import regression
@@ -48,12 +49,13 @@ def main() -> None:
         for k in sizes
     )
     last = mean.isel(models=-1)
-    print(
+    tell(
+        args.out,
         "The best share of reused real data, 1 - alpha, falls as models are added: "
         + ", ".join(rows)
         + f", for large K as (4K)^(-1/3); at K = {sizes[-1]} the paper's (0.5, 0.5) has a mean "
         f"efficiency of {float(last.at_half):.3f} where {float(last.efficiency):.3f} is possible "
-        f"(d = 15, rank 5, {len(seeds)} designs)."
+        f"(d = 15, rank 5, {len(seeds)} designs).",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims.gaussian import PopulationConfig, simulate_populations
@@ -44,11 +45,12 @@ def main() -> None:
         for t in (generations // 10, generations)
     )
     grown = np.mean(alone.isel(generation=-1) > alone.sel(generation=generations // 10))
-    print(
+    tell(
+        args.out,
         f"Squared W2 distance over {replicates} populations, from generation {generations // 10} "
         f"on: closest model {best:.2g} (never above {worst:.2g}), median model {median:.2g}; "
         f"single lineages: median {tenth:.2g} at generation {generations // 10}, {last:.2g} at "
-        f"{generations}, larger than before in {100 * float(grown):.0f} % of runs."
+        f"{generations}, larger than before in {100 * float(grown):.0f} % of runs.",
     )
 
 

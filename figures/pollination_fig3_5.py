@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from _sentence import tell
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -38,12 +39,13 @@ def main() -> None:
     )
     fig.savefig(args.out)
     d, o, i = found["delta"], found["overlap"], flows["score"].difference
-    print(
+    tell(
+        args.out,
         f"Cliff's δ is {d.value:.3f} ({d.low:.2f} to {d.high:.2f} with models resampled; published "
         f"-0.572, -0.697 to -0.446) and the overlap {o.value:.3f} ({o.low:.2f} to {o.high:.2f}; "
         f"published 0.313, 0.182 to 0.332). Newer models hold {i.value:.3f} ({i.low:.2f} to "
         f"{i.high:.2f}) more of older models' weighted fingerprints than the reverse, and "
-        f"{flows['equal'].difference.value:.3f} where every feature counts the same."
+        f"{flows['equal'].difference.value:.3f} where every feature counts the same.",
     )
 
 

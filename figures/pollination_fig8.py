@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims.gaussian import PopulationConfig, simulate_populations
@@ -49,12 +50,13 @@ def main() -> None:
     either_side = np.abs(lineages.mean_average).max("generation") > -DRIFTED
     widened = lineages.std_average.max("generation") > 1.5
     final = lineages.std_average.isel(generation=-1)
-    print(
+    tell(
+        args.out,
         f"Over {replicates} runs of {generations} generations with n = {SAMPLES}, populations keep "
         f"their average mean {within(evolved.mean_average, 0)} and their average σ "
         f"{within(evolved.std_average, 1)}. Of single lineages {share(lowest < DRIFTED)} have had "
         f"a mean below {DRIFTED}, {share(either_side)} one beyond {-DRIFTED} on either side, "
-        f"{share(widened)} a σ above 1.5; the median lineage ends with σ = {final.median():.2g}."
+        f"{share(widened)} a σ above 1.5; the median lineage ends with σ = {final.median():.2g}.",
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims.gaussian import PopulationConfig, simulate_populations
@@ -250,12 +251,13 @@ def main() -> None:
     lineage = next(iter(by_name.values()))
     chosen = {name: w2 for name, w2 in by_name.items() if name.startswith("one lineage")}
     best, selected = next(iter(chosen.items()))
-    print(
+    tell(
+        args.out,
         f"After {generations:,} generations of n = {SAMPLES} points the squared W2 distance is "
         f"{lineage:.2g} for a single lineage, {selected:.2g} for {best.replace(',', ' with the')} "
         f"by oracle, {oracle:.2g} for {N} models with oracle, crossover and inheritance, and "
         f"{panels['held-out points that select'].w2.values.min():.2g} at best where held-out real "
-        "points take the oracle's place."
+        "points take the oracle's place.",
     )
 
 

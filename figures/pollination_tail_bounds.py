@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from _sentence import tell
 
 from commensal import plots
 from commensal.theory import gaussian
@@ -60,10 +61,11 @@ def main() -> None:
     printed, tight = (
         float(gaussian.chernoff_bound(0.05, 100, 1.0, name)) for name in ("printed", "tight")
     )
-    print(
+    tell(
+        args.out,
         f"At n = 100 and δ = 0.05 σ² the exact tail is {exact:.4f}, the tight bound {tight:.3f} "
         f"and the printed one {printed:.3f}, and over n = {sizes[0]} to {sizes[-1]} and "
-        f"P > 1e-300 the exact tail exceeds these bounds: {found}."
+        f"P > 1e-300 the exact tail exceeds these bounds: {found}.",
     )
 
 

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from _sentence import tell
+
 from commensal import pairing
 from commensal.plots._pairing import published_pairing
 
@@ -26,18 +28,17 @@ def main() -> None:
         if "K = 2, T = 15" in j.judged_on and not j.judged_on.startswith(j.fitted_to)
     ]
     on_opt, on_llama = held_out
-    print(
+    whole = found.beside.query("scope == 'all rows' and baseline == 'table_of_means'")
+    ahead = {m: int((part.lead > 0.005).sum()) for m, part in whole.groupby("measure")}
+    tell(
+        args.out,
         f"Fitted to Llama-3.2-1B and judged on OPT-350m (K = 2) the theory's four scalars reach a "
         f"rank correlation of {shown(on_opt.rank_correlation)} and the right direction in "
         f"{shown(on_opt.sign)} of 36 changes; the other way round "
-        f"{shown(on_llama.rank_correlation)} and {shown(on_llama.sign)} ({designs} designs)."
-    )
-    whole = found.beside.query("scope == 'all rows' and baseline == 'table_of_means'")
-    ahead = {m: int((part.lead > 0.005).sum()) for m, part in whole.groupby("measure")}
-    print(
+        f"{shown(on_llama.rank_correlation)} and {shown(on_llama.sign)} ({designs} designs). "
         f"Of {len(whole) // 3} transfers to another table, the theory is ahead of the source's "
         f"table of mean changes by more than 0.005 in rank in {ahead['rank']}, in directions in "
-        f"{ahead['directions']}, in RMSE in {ahead['rmse']}."
+        f"{ahead['directions']}, in RMSE in {ahead['rmse']}.",
     )
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import designs, plots
 from commensal.theory import regression
@@ -69,7 +70,8 @@ def main() -> None:
     safe = xr.DataArray(regression.safe_human_share(sizes), {"models": sizes})
     off = float(abs(shares.sel(family=FAMILIES[0]) - safe).max())
     most = shares.max(["models", "seed"])
-    print(
+    tell(
+        args.out,
         "A fresh human share of "
         + ", ".join(f"{regression.safe_human_share(k):.3f} (K = {k})" for k in (2, 4, 9, 100, 1000))
         + f" is enough whatever the data look like; the attaining family needs it to within "
@@ -77,7 +79,7 @@ def main() -> None:
         f"never needed more than {float(most.sel(family=FAMILIES[1])):.3f} (d = 15) and "
         f"{float(most.sel(family=FAMILIES[2])):.3f} (d = 4K) over {len(seeds)} designs of each "
         f"size, where the bound for their own prompts asks for up to "
-        f"{float(most.sel(family=PROMISED)):.3f}."
+        f"{float(most.sel(family=PROMISED)):.3f}.",
     )
 
 

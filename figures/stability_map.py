@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots, sweep
 from commensal.theory import regression
@@ -59,14 +60,15 @@ def main() -> None:
     radii = [float(p.spectral_radius.max()) for p in gaussian]
     shares = [inside(p) for p in gaussian]
     k4 = panels[models.index(4)]
-    print(
+    tell(
+        args.out,
         f"With misaligned data (strength {STRENGTH:g}, public {PUBLIC:g}) errors grow per "
         f"generation by up to {at_most}, and in "
         f"{', '.join(f'{inside(p):.0%}' for p in panels)} of the square for these K (for K = 4 "
         f"they double every {np.log(2) / np.log(float(k4.spectral_radius.max())):.1f} generations "
         f"at worst); plain Gaussian data with fresh prompts (K = 4, d = 15, rank 5) are unstable "
         f"in {min(shares):.0%} to {max(shares):.0%} of the square over {len(fresh)} designs, with "
-        f"growth of at most {min(radii):.3f} to {max(radii):.3f}."
+        f"growth of at most {min(radii):.3f} to {max(radii):.3f}.",
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims import mixture as sims
@@ -45,13 +46,14 @@ def main() -> None:
     )
     variance = float(runs["consensus"].isel(generation=-1, component=0).var("replicate"))
     limit = theory.consensus_limit(theory.Setup(**SETTINGS))
-    print(
+    tell(
+        args.out,
         f"Over {replicates} runs the root mean square of ‖D‖_F is {float(rms[0]):.2f} at t = 0 and "
         f"{float(rms[-1]):.4f} at t = {generations}, {float(ratio.min()):.3f} to "
         f"{float(ratio.max()):.3f} times the theory's from t = 5 on, and falls as t to the power "
         f"{slope:.3f} in the last three quarters (theory: {expected:.3f}), not geometrically; the "
         f"consensus weight has variance {variance:.4f} over runs (theory, for ever: "
-        f"{float(limit.variance[0]):.4f})."
+        f"{float(limit.variance[0]):.4f}).",
     )
 
 

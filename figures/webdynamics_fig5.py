@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 from scipy.stats import norm
 
 from commensal import plots
@@ -40,9 +41,10 @@ def main() -> None:
     )
     plots.mixture_histograms(points, densities).savefig(args.out)
     early, late = (", ".join(f"{w:.3f}" for w in t[:, 0]) for t in weights.values)
-    print(
+    tell(
+        args.out,
         f"Weights of the left component are {early} in the three models at t = 1 and {late} at "
-        f"t = {generations}: they agree, on a value that is this run's own."
+        f"t = {generations}: they agree, on a value that is this run's own.",
     )
 
 

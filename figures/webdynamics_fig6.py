@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from _sentence import tell
 
 from commensal import plots
 from commensal.sims import mixture as sims
@@ -107,14 +108,15 @@ def main() -> None:
     fig.savefig(args.out)
     halved = counts.sel(factor=2.0)
     shares = [100 * float((fall > 3).mean()) for fall in largest.values()]
-    print(
+    tell(
+        args.out,
         f"‖D‖_F falls to half or less within one generation {float(halved.simulated[1]):.2f} times "
         f"per run of {generations - 20} generations with 11 components far apart (theory "
         f"{float(halved.theory[1]):.2f}) and {float(halved.simulated[0]):.1f} times with two "
         f"({float(halved.theory[0]):.1f}), and comes back; a fall by more than 3 that lasts, after "
         f"t = {half}, is seen in {shares[0]:.2f} % of {replicates} runs far apart and "
         f"{shares[1]:.2f} % of {4 * replicates} at {CLOSE[0]:g} σ, where a weight caught at "
-        f"ε = {CLOSE[1]:g} escapes (the largest: {largest[1].max():.1f} times)."
+        f"ε = {CLOSE[1]:g} escapes (the largest: {largest[1].max():.1f} times).",
     )
 
 
