@@ -35,9 +35,10 @@ from tests.llm.test_run import files_of
 BY_LAW: dict[str, Any] = {
     "arms": [
         {"population": 1},
-        {"population": 4, "selection": ["preference", "random"], "selected": 3},
+        {"population": 3, "selection": ["preference", "random"], "selected": 2},
     ],
     "judge": {"kind": "law", "noise": 0.2, "prompts": 8},
+    "measurement": {"prompts": 2},
 }
 
 
@@ -188,8 +189,8 @@ def test_what_would_be_downloaded(folder: Path):
 def test_who_is_preferred_has_children():
     config = evolution(**BY_LAW)
     setting = setting_of(config, selection="preference")
-    won = measured([0.2, 0.9, 0.4, 0.5], "preferred", "language1")
-    assert Evolution(config).parents(setting, 1, won) == [1, 3, 2]
+    won = measured([0.2, 0.9, 0.4], "preferred", "language1")
+    assert Evolution(config).parents(setting, 1, won) == [1, 2]
 
 
 # Whole runs
@@ -207,12 +208,12 @@ def test_a_run_is_selected_by_what_was_preferred(finished: Path):
     config = evolution(**BY_LAW)
     table = pd.read_parquet(finished / "metrics.parquet")
     won = table[table.metric == "preferred"]
-    assert set(won.population) == {4}  # one alone is compared with nobody
+    assert set(won.population) == {3}  # one alone is compared with nobody
     assert won.groupby(["selection", "generation"]).value.mean().to_numpy() == pytest.approx(0.5)
-    counts = won.value * 3 * 8
+    counts = won.value * 2 * 8
     assert counts.to_numpy() == pytest.approx(counts.round().to_numpy())
     reward = table[table.metric == "reward"]
-    assert len(reward) == 3 * (1 + 4 + 4)
+    assert len(reward) == 3 * (1 + 3 + 3)
     assert (reward.value < 0).all()
     directory, workflow = RunDirectory(finished), Evolution(config)
     setting = setting_of(config, selection="preference")
@@ -234,7 +235,7 @@ def test_all_answer_the_same_prompts_and_rewards_are_of_the_answers(finished: Pa
     law = resources.tasks[0].source
     assert law is not None
     records = [r for r in branch.samples(1) if r["kind"] == "judged"]
-    each = [[r for r in records if r["model"] == model] for model in range(4)]
+    each = [[r for r in records if r["model"] == model] for model in range(3)]
     assert {tuple(r["prompt"] for r in of_model) for of_model in each} == {
         tuple(r["prompt"] for r in each[0])
     }
@@ -259,8 +260,8 @@ def test_the_report(finished: Path, tmp_path: Path):
     for words in (
         "the law: mean log-probability of a word; 8 prompts in each generation, noise of "
         "temperature 0.2",
-        "N = 4: selection by preference of 3 against selection by lot",
-        "N = 4, by preference, 3 selected",
+        "N = 3: selection by preference of 2 against selection by lot",
+        "N = 3, by preference, 2 selected",
         "A higher one is not better by itself",
         "texts of the law itself get",
         "of all comparisons went to the lower reward",

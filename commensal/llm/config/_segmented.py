@@ -299,8 +299,8 @@ class SegmentedConfig(TrainedConfig):
 
     def whose(self, at: int) -> str:
         """Name those who learn from a corpus, for reports."""
-        whole = "all, in segments" if len(self.tasks) == 1 else "one model, as a community"
-        return whole if at < len(self.tasks) else "the base (public)"
+        segments = "in segments" if self.deal == "random" else "by community"
+        return f"all, {segments}" if at < len(self.tasks) else "the base (public)"
 
     def facts(self) -> list[tuple[str, str]]:
         """Describe M, N and the decoding, for reports."""

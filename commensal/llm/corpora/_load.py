@@ -112,11 +112,10 @@ def _by_community(config: CorpusSettings, texts: Texts) -> Corpus:
             for units in (texts.train, texts.test)
         )
         if not train or not test:
-            missing = "to train on" if test else "held out"
             raise ValueError(
                 f"community {name!r} of {config.name!r} has too few texts: {len(train):,} to "
-                f"train on and {len(test):,} held out, and none is {missing}; leave it out of the "
-                "data, join it with another community, or change test_share"
+                f"train on, {len(test):,} held out; leave it out of the data, join it with another "
+                "community, raise limit, or change test_share"
             )
         found.append(Corpus(f"{config.name}/{name}", train, test))
     return Corpus(
