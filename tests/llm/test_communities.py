@@ -161,8 +161,8 @@ def test_a_column_divides_a_corpus(tmp_path: Path):
             for c in (corpus, plain)
         ]
         assert words[0] == words[1]
-    few = load(FileCorpus.model_validate(of_file(path, limit=60)), 0)
-    assert len(few.train) + len(few.test) == 60
+    few = load(FileCorpus.model_validate(of_file(path, limit=90)), 0)
+    assert len(few.train) + len(few.test) == 90
 
 
 @pytest.mark.parametrize(

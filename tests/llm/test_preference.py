@@ -155,9 +155,15 @@ def test_shares_of_wins_order_models_as_bradley_terry_strengths_do():
     ("more", "message"),
     [
         ({"judge": None}, "selection by preference needs a judge: set judge to {kind: law}"),
-        ({"judge": {"kind": "law", "noise": -1}}, "judge.noise: Input should be greater than or"),
-        ({"judge": {"kind": "law", "prompts": 0}}, "judge.prompts: Input should be greater than"),
-        ({"judge": {"kind": "model"}}, "judge.name: Field required"),
+        (
+            {"judge": {"kind": "law", "noise": -1}},
+            "judge.law.noise: Input should be greater than or",
+        ),
+        (
+            {"judge": {"kind": "law", "prompts": 0}},
+            "judge.law.prompts: Input should be greater than",
+        ),
+        ({"judge": {"kind": "model"}}, "judge.model.name: Field required"),
         ({"judge": {"kind": "people"}}, "'law', 'model'"),
         (
             {"tasks": [{"kind": "file", "path": "a.txt"}]},
