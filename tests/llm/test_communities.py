@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from tests.llm.test_segmented import files_of, stage_of, text_of
 THREE: dict[str, Any] = {
     "deal": "community",
     "tasks": [language(n, own=0.5) for n in (1, 2, 3)],
-    "public": language(0, own=0.5),
+    "public": language(0, smoothing=0.5, zipf=0.3),  # of all words, and of no language
     "models": [1, 2, 3],
     "blocks": 24,
     "validation": 6,
@@ -45,7 +46,12 @@ SHORT: dict[str, Any] = THREE | {
     "models": [2, 3],
     "controls": ["random"],
     "measurement": {"prompts": 2},
-    "epochs": 1,
+    "model": {
+        "kind": "scratch",
+        "context": 24,
+        "pretraining": {"steps": 40, "batch_size": 8, "learning_rate": 1e-2},
+    },
+    "training": {"batch_size": 4, "learning_rate": 3e-3},
 }
 NAMES = ["language1", "language2", "language3"]
 
@@ -317,7 +323,9 @@ def test_a_run_on_a_column_of_a_file(tmp_path: Path):
 def test_the_report_says_what_cannot_be_told(finished: Path, tmp_path: Path):
     text = text_of(write_report(finished, tmp_path / "page.html"))
     assert "communities, grouped evenly" in text
-    assert "Control: the same texts, dealt out by lot, M = 3: perplexity by community" in text
+    assert "Pooled ecosystems, M = 3: perplexity by community (t = 0 → at the end)" in text
+    assert re.search(r"language1 language2 language3 model 1 \S+ → \S+ \(own\) \S+ → ", text)
+    assert re.search(r"in ln of perplexity: pooled, M = 2: \+\d\.\d\d → \S+, cannot be told", text)
     assert "Advantage of models on their own communities (ln of perplexity)" in text
     assert "cannot be told whether it shrinks (one replicate has no interval)" in text
     assert "means count communities alike" in text
@@ -402,6 +410,17 @@ def test_tables_of_communities():
     assert first == "0.69 ± 0.00"
     assert last.startswith("0.18 ±")
     assert change.startswith("\N{MINUS SIGN}0.51 [")
+
+
+def test_where_a_lot_mixes_communities_no_model_has_its_own():
+    table = made_up({2: [(pair(4, 8), pair(5, 6))]})
+    table.loc[table.metric == "own_blocks", "value"] = 0.0
+    communities = by_community(table.assign(ecosystem="random"), 2)
+    assert advantages(communities).empty
+    assert shrinking(advantages(communities)) == []
+    (only,) = _tables_of_communities(communities)
+    assert only.caption.startswith("Control: the same texts, dealt out by lot, M = 2: perplexity")
+    assert not any("own" in str(cell) for row in only.rows for cell in row)
 
 
 def test_a_model_is_judged_by_its_own_communities():
