@@ -94,7 +94,8 @@ def _of(
     laws: dict[tuple[str, str], float],
 ) -> list[tuple[int, str, float, float, float]]:
     """Return each model's loss on its own task or communities, and those of the two laws."""
-    owned = dealt.loc[(dealt["value"] > 0) | (not (dealt["value"] > 0).any())]
+    some = dealt["value"].to_numpy(float) > 0
+    owned = dealt.loc[some] if some.any() else dealt  # a lot has given each some of all
     whose = {(int(model), name) for model, name in owned[["model", "dataset"]].to_numpy()}
     rows = []
     for model, name, loss in part[["model", "dataset", "value"]].to_numpy():

@@ -163,14 +163,18 @@ def _judge(run: Reading[EvolutionConfig]) -> str:
     known = [value for value in own if value is not None]
     if config.judge.knows_law and known:
         text += f", and texts of the law itself get {signed(float(np.mean(known)))} on average"
-    means = {}
-    if len(run.measured):
-        means = run.measured.groupby("metric")["value"].mean().to_dict()
-    if "upset" in means:
-        text += f". {means['upset']:.0%} of all comparisons went to the lower reward"
-    if means.get("unjudged"):
-        text += f"; {means['unjudged']:.1%} of the answers were none, lost, and have no reward"
+    upset, unjudged = (_mean(run, metric) for metric in ("upset", "unjudged"))
+    if math.isfinite(upset):
+        text += f". {upset:.0%} of all comparisons went to the lower reward"
+    if unjudged > 0:
+        text += f"; {unjudged:.1%} of the answers were none, lost, and have no reward"
     return text + "."
+
+
+def _mean(run: Reading[EvolutionConfig], metric: str) -> float:
+    """Return the mean of a metric over all that was measured; NaN of nothing."""
+    rows = run.measured
+    return math.nan if rows.empty else float(rows.loc[rows["metric"] == metric, "value"].mean())
 
 
 def _reward_of_law(config: EvolutionConfig) -> float | None:

@@ -89,7 +89,7 @@ def by_community(metrics: pd.DataFrame, generations: int) -> pd.DataFrame:
         (means over blocks, NaN where one is not finite). Empty where no communities were dealt out.
     """
     columns = [*KEYS, "model", "dataset", "own", "first", "last"]
-    if metrics.empty or not (metrics["metric"] == "own_blocks").any():
+    if metrics.empty or "own_blocks" not in set(metrics["metric"]):
         return pd.DataFrame(columns=columns)
     by = [*KEYS, "model", "dataset"]
     owned = metrics.loc[metrics["metric"] == "own_blocks"].set_index(by)["value"] > 0
@@ -100,7 +100,7 @@ def by_community(metrics: pd.DataFrame, generations: int) -> pd.DataFrame:
         ends[name] = values.where(np.isfinite(values))
     reached = rows.groupby(KEYS)["generation"].max() == generations
     table = pd.DataFrame({"own": owned, **ends}).reset_index()
-    whole = pd.MultiIndex.from_frame(table[KEYS]).isin(reached.index[reached])
+    whole = table.set_index(KEYS).index.isin(reached.index[reached])
     return table.loc[whole, columns].reset_index(drop=True)
 
 
@@ -124,18 +124,14 @@ def advantages(communities: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, part in communities.groupby(KEYS, sort=False):
-        if part["own"].all() or not part["own"].any():
+        if part["own"].nunique() < 2:  # they are nobody's own, or nobody else's
             continue
         found = []
         for end in ("first", "last"):
-            logs = np.log(part[end])
-            own, others = (
-                logs[part["own"] == whose]
-                .groupby(part["dataset"])
-                .agg(lambda v: v.mean(skipna=False))
-                for whose in (True, False)
-            )
-            found.append(float((others - own).mean(skipna=False)))
+            logs = part.assign(log=np.log(part[end].to_numpy(float)))
+            means = logs.groupby(["dataset", "own"])["log"].agg(lambda v: v.mean(skipna=False))
+            each: Any = means.unstack("own")
+            found.append(float(np.mean((each[False] - each[True]).to_numpy(float))))
         rows.append([*key, *found])  # pyright: ignore[reportGeneralTypeIssues]
     return pd.DataFrame(rows, columns=[*KEYS, "first", "last"])
 

@@ -157,7 +157,7 @@ def _called(ecosystem: str, m: float) -> str:
 
 
 def _ends(part: pd.DataFrame) -> str:
-    return " → ".join(signed(part[end].mean(skipna=False)) for end in ("first", "last"))
+    return " → ".join(signed(float(part[end].to_numpy(float).mean())) for end in ("first", "last"))
 
 
 def _verdict(one: Instance) -> str:
@@ -195,7 +195,7 @@ def _tables_of_communities(communities: pd.DataFrame) -> Iterator[Table]:
 def _cell(rows: pd.DataFrame) -> str:
     """Write one model's perplexity of one community at both ends."""
     ends = [_value(rows[end].to_numpy(float))[0] for end in ("first", "last")]
-    return " → ".join(ends) + (" (own)" if rows["own"].all() else "")
+    return " → ".join(ends) + (" (own)" if bool(rows["own"].to_numpy().all()) else "")
 
 
 def floor_of(config: SegmentedConfig) -> float | None:

@@ -103,7 +103,7 @@ class Segmented:
         if generation.index and self.config.restart:
             generation.models = [generation.resources.start(k) for k in range(len(data))]
         train(generation, self.config, data, real.validation)
-        measure(generation, real, self.config.counts(generation.point))
+        measure(generation, self.config, real, self.config.counts(generation.point))
         generation.score(_tests(generation.resources))
         generation.look()
         if generation.writes_web:
@@ -211,7 +211,9 @@ def train(
     )
 
 
-def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None:
+def measure(
+    generation: Generation, config: SegmentedConfig, real: Real, counts: tuple[int, ...]
+) -> None:
     """Measure each model's perplexity of the test blocks, and that of all models together.
 
     ``block_perplexity`` is μ_{m,t}, the mean over the test's blocks of exp(mean loss in the
@@ -225,7 +227,6 @@ def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None
     each model on each of them are measured too, under the community's name. At t = 0
     ``own_blocks`` says how many blocks a model's segment has of each community that is its own.
     """
-    config = generation.config
     name = config.dealt
     weights, of_blocks = np.array(counts) / sum(counts), real.weights
     losses = []
