@@ -69,7 +69,7 @@ format: $(INSTALLED) ## put the code into the project's format
 	$(BIN)/ruff format
 
 figures: $(INSTALLED) ## draw every figure again (figures/*.py)
-	@set -e; for script in $(sort $(wildcard figures/*.py)); do \
+	@set -e; for script in $(sort $(wildcard figures/[!_]*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script"; done
 
 BENCHMARKS := $(filter-out __init__ machine dense,$(basename $(notdir $(wildcard benchmarks/*.py))))

@@ -42,7 +42,9 @@ def test_a_notebook_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = execute["executed"](NOTEBOOKS / f"{name}.md")
     code = [cell for cell in found.cells if cell.cell_type == "code"]
     # what is shown, and as what, does not depend on the size
-    for here, there in zip(code, (c for c in kept(name).cells if c.cell_type == "code"), strict=True):
+    for here, there in zip(
+        code, (c for c in kept(name).cells if c.cell_type == "code"), strict=True
+    ):
         shown, wanted = (
             [sorted(output.get("data", {"text": ""})) for output in cell.outputs]
             for cell in (here, there)
@@ -65,7 +67,9 @@ def test_what_was_executed_names_no_machine(name: str) -> None:
     assert (NOTEBOOKS / f"{name}.ipynb").stat().st_size < LARGEST
     assert set(kept(name).metadata) == {"kernelspec", "language_info"}
     texts = [o.get("text", "") + "".join(o.get("data", {}).values()) for o in outputs(name)]
-    found = re.findall(r"(?<![\w./])/(?:home|work|tmp|root|usr|Users)/|0x[0-9a-f]{6}", "\n".join(texts))
+    found = re.findall(
+        r"(?<![\w./])/(?:home|work|tmp|root|usr|Users)/|0x[0-9a-f]{6}", "\n".join(texts)
+    )
     assert not found
 
 

@@ -129,7 +129,9 @@ def described(corpora: Sequence[Corpus], replicate: int = 0) -> dict[str, dict[s
     whose = f", replicate {replicate + 1}" if replicate else ""
     found = {}
     for corpus in corpora:
-        text = json.dumps([list(corpus.train), list(corpus.test)], ensure_ascii=False)
+        parts = [(part.name, len(part.train), len(part.test)) for part in corpus.communities]
+        whole = [list(corpus.train), list(corpus.test), *([parts] if parts else [])]
+        text = json.dumps(whole, ensure_ascii=False)
         content = hashlib.sha256(text.encode()).hexdigest()[:16]
         sizes = {"train": len(corpus.train), "test": len(corpus.test)}
         found[corpus.name + whose] = {"hash": content, **sizes}

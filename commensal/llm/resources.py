@@ -92,6 +92,11 @@ class RunResources:
         """Encode examples as tokens, cut at the model's context."""
         return encode(self.tokenizer, examples, int(self.context))
 
+    @cached_property
+    def tests_of_communities(self) -> list[Test]:
+        """Tests of the communities that tasks are divided into."""
+        return [self._test(part) for task in self.tasks for part in task.communities]
+
     def _test(self, corpus: Corpus) -> Test:
         measured = self.config.measurement
         words = max(len(self.tokenizer), self.base.config.vocab_size)

@@ -53,6 +53,8 @@ class TrainedExperiment:
             its = config.of_replicate(replicate)
             here = [c for c in its.read if download or c.remote is None]
             self._corpora[replicate] = corpora_of(its, here)
+            if len(here) == len(its.read):
+                its.check_corpora(self._corpora[replicate])
         far = [] if download else config.downloads()
         if not far:
             self._workflow = workflow_of(config)

@@ -252,7 +252,7 @@ def test_one_lineage_tells_nothing_of_a_difference():
     found = remedies_found({"none": [RISE], "human": [[0.5] * 6], "noise": [RISE]})
     for name in ("human-delays", "human-not-entirely", "noise-delays", "noise-costs"):
         assert found[name].verdict == UNTOLD
-        assert found[name].reason == "one lineage has no interval"
+        assert found[name].reason == "one replicate has no interval"
 
 
 def test_an_interval_with_zero_in_it_tells_nothing():
@@ -260,7 +260,7 @@ def test_an_interval_with_zero_in_it_tells_nothing():
     human = [[v + by for v in RISE] for by in (-1.0, 1.0, 0.1)]
     found = remedies_found({"none": none, "human": human, "noise": none})
     assert found["human-delays"].verdict == UNTOLD
-    needed = "the interval over 3 lineages has zero in it; more than 10,000 would decide"
+    needed = "the interval is too wide; more than 10,000 replicates would do"
     assert found["human-delays"].reason == needed
     # equal to the last digit: no variance, and no difference
     assert found["noise-delays"].verdict == found["noise-costs"].verdict == UNTOLD

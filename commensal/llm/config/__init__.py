@@ -13,6 +13,7 @@ from commensal.llm.config._evolution import Arm, EvolutionConfig
 from commensal.llm.config._experiment import ExperimentConfig
 from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._interactive import InteractiveConfig
+from commensal.llm.config._judges import JudgeConfig, LawJudge, ModelJudge
 from commensal.llm.config._parts import (
     Count,
     MeasurementConfig,
@@ -62,11 +63,14 @@ __all__ = [
     "FilePosts",
     "GridPoint",
     "InteractiveConfig",
+    "JudgeConfig",
     "LanguageModel",
     "LanguagePosts",
+    "LawJudge",
     "LocalModel",
     "MeasurementConfig",
     "ModelConfig",
+    "ModelJudge",
     "NearDuplicates",
     "OptimisationConfig",
     "PopularRetrieval",

@@ -9,13 +9,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from commensal.llm.config._grid_point import GridPoint
+from commensal.llm.config._judges import JudgeConfig
 from commensal.llm.config._parts import Count, ScratchModel, Settings, TrainingConfig
 from commensal.llm.config._run import TrainedConfig
 from commensal.llm.multiple_choice import QuestionsConfig
 
 _one_or_more = BeforeValidator(lambda v: tuple(v) if isinstance(v, (list, tuple)) else (v,))
 
-Selection = Literal["accuracy", "loss", "oracle", "random", "none"]
+Selection = Literal["accuracy", "loss", "oracle", "preference", "random", "none"]
 Inheritance = Literal["full", "data"]
 Reads = Literal["one", "pooled"]
 Writers = Literal["selected", "all"]
@@ -36,7 +37,8 @@ class Arm(Settings):
     selection: _several(Selection) = ("accuracy",)  # pyright: ignore[reportInvalidTypeForm]
     """Criteria by which parents are selected. accuracy: of the questions; loss: on the task's test,
     which orders models as their perplexity does; oracle: KL divergence from the task's law, which
-    has to be known; random: by lot; none: no selection, every model keeps its weights."""
+    has to be known; preference: share of comparisons with the others that the ``judge`` decides for
+    the model; random: by lot; none: no selection, every model keeps its weights."""
     selected: Count | None = None
     """Number of models k that are selected; by default √N rounded down, as in the paper."""
     questions: Annotated[tuple[str, ...], _one_or_more] = ()
@@ -64,6 +66,16 @@ class EvolutionConfig(TrainedConfig):
 
     The one task is the human text that all start from, and its prompts are what is completed;
     the public data are what the base has learnt.
+
+    Examples
+    --------
+    Selection by the preferences of a noisy judge, who knows the law, against lots:
+
+    >>> from commensal.llm.presets import read_config
+    >>> changes = ["judge={kind: law, noise: 0.5}", "arms.1.selection=[preference, random]"]
+    >>> config = read_config("evolution", changes)
+    >>> config.judge.kind, config.judge.noise, config.arms[1].selection
+    ('law', 0.5, ('preference', 'random'))
     """
 
     makes: ClassVar[str] = "commensal.llm.workflows.evolution:Evolution"
@@ -80,6 +92,11 @@ class EvolutionConfig(TrainedConfig):
     mutation: Annotated[float, Field(ge=0)] = 0.01
     """Size of mutations λ: each weight is changed by λ times the standard deviation of its own
     tensor, times a number between -1/2 and 1/2."""
+    judge: JudgeConfig | None = None
+    """Judge for selection by preference: in each generation all models of a population answer the
+    same prompts, and every two answers are compared. kind law: a judge that knows the task's law;
+    kind model: a causal model from a folder (``name``). With a judge the rewards of all populations
+    are measured, however they are selected. By default there is none."""
     retraining: TrainingConfig | None = None
     """Training of models that start from the base's weights again; by default as ``training``."""
     least_tokens: Annotated[int, Field(ge=0)] = 10
@@ -113,6 +130,16 @@ class EvolutionConfig(TrainedConfig):
             raise ValueError(
                 f"selection by oracle needs a known law, which the task {task.name!r} has not; "
                 "select by loss"
+            )
+        if self.judge is None and any("preference" in arm.selection for arm in self.arms):
+            raise ValueError(
+                "selection by preference needs a judge: set judge to {kind: law}, or to {kind: "
+                "model, name: FOLDER} for texts whose law is not known"
+            )
+        if self.judge is not None and self.judge.knows_law and not task.known:
+            raise ValueError(
+                f"the judge needs a known law, which the task {task.name!r} has not; set judge to "
+                "{kind: model, name: FOLDER}"
             )
         for asked in self.questions:
             if not asked.about_law:
@@ -185,9 +212,12 @@ class EvolutionConfig(TrainedConfig):
         return list(found.values())
 
     def downloads(self) -> list[str]:
-        """Name the questions of the Hub, each set once."""
+        """Name the questions of the Hub, each set once, and the judge if it is there."""
         far = [asked.remote for asked in self.questions if asked.remote is not None]
-        return [f"questions {name!r}" for name in dict.fromkeys(far)]
+        found = [f"questions {name!r}" for name in dict.fromkeys(far)]
+        if self.judge is not None and self.judge.remote is not None:
+            found.append(self.judge.remote)
+        return found
 
     def whose(self, at: int) -> str:
         """Name those who learn from a corpus, for reports."""
@@ -205,6 +235,7 @@ class EvolutionConfig(TrainedConfig):
         return [
             ("population (N)", ", ".join(map(str, sizes))),
             ("selection", ", ".join(chosen) or "none"),
+            *([] if self.judge is None else [("judge", self.judge.described())]),
             ("mutation (λ)", f"{self.mutation:g}"),
             ("questions", "; ".join(asked.described() for asked in self.questions)),
             ("held-out questions", f"{self.held_out_questions:.0%}"),

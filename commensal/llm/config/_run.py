@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -15,7 +16,7 @@ from commensal.llm.config._parts import (
     ScratchModel,
     TrainingConfig,
 )
-from commensal.llm.corpora import PRESETS, CorpusConfig
+from commensal.llm.corpora import PRESETS, Corpus, CorpusConfig
 from commensal.llm.seeds import seed_of
 
 
@@ -187,6 +188,15 @@ class TrainedConfig(ExperimentConfig):
                 f"tokens that model {name!r} can see; set sampling.max_new_tokens to {most:,} or "
                 "less"
             )
+
+    def check_corpora(self, corpora: Sequence[Corpus]) -> None:
+        """Raise ValueError for settings that the texts do not fit, as soon as these are read.
+
+        Parameters
+        ----------
+        corpora : sequence of Corpus
+            Those of ``read``, in their order.
+        """
 
     def downloads(self) -> list[str]:
         """Name the workflow's downloads beside corpora, base model and embedder."""

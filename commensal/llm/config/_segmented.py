@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import Count, OptimisationConfig, ScratchModel
 from commensal.llm.config._run import TrainedConfig
-from commensal.llm.config._segments import hill_shannon, segment_counts
+from commensal.llm.config._segments import community_counts, hill_shannon, segment_counts
+from commensal.llm.corpora import Corpus
 
 Weight = Annotated[float, Field(gt=0)]
 
@@ -21,6 +22,25 @@ class SegmentedConfig(TrainedConfig):
     The one task is cut into blocks, of which N are dealt out to the models. ``public`` is what a
     base from scratch is trained on first. The ten iterations of the paper are t = 0, ..., 9:
     ``generations`` is 9.
+
+    With ``deal: community`` every model's first segment is of communities of its own. These are
+    either several tasks, one for each community, or the values of a column of one task. Every
+    model is then tested on each community by itself.
+
+    Examples
+    --------
+    Four made-up languages of one run, each the community of one model:
+
+    >>> from commensal.llm.presets import read_config
+    >>> language = "{kind: markov, language: %d, own: 0.5, prompt_words: 6, completion_words: 44}"
+    >>> tasks = ", ".join(language % number for number in range(4))
+    >>> config = read_config("segmented", ["deal=community", f"tasks=[{tasks}]"])
+    >>> config.deal, len(config.tasks)
+    ('community', 4)
+
+    Texts of a file whose column "topic" says which community they are of::
+
+        tasks=[{kind: file, path: posts.jsonl, completion: text, community: topic}]
     """
 
     makes: ClassVar[str] = "commensal.llm.workflows.segmented:Segmented"
@@ -34,10 +54,16 @@ class SegmentedConfig(TrainedConfig):
     """Numbers of models M; each is an ecosystem whose models have equal shares of the data."""
     sizes: tuple[Annotated[tuple[Weight, ...], Field(min_length=2)], ...] = ()
     """Ecosystems whose models have other shares: weights of the segments, in proportion."""
-    controls: tuple[Literal["alone", "fewer_steps"], ...] = ("alone", "fewer_steps")
+    deal: Literal["random", "community"] = "random"
+    """How the first segments are dealt out. random: blocks of the one task by lot, as in the paper;
+    community: each model gets whole communities of its own, which are the tasks, or the values of
+    the column that ``community`` of the task names. With fewer models than communities these are
+    grouped evenly, in their order; each model has its N/M blocks, as many of each of its
+    communities. What models write is pooled and dealt out by lot either way."""
+    controls: tuple[Literal["alone", "fewer_steps", "random"], ...] = ("alone", "fewer_steps")
     """Controls for each M > 1, which the paper lacks. alone: the same M models, each of which
     reads its own texts alone; fewer_steps: one model on all data with the steps of one of the
-    M."""
+    M; random, for deal community: the texts of all communities, dealt out by lot."""
     block: Annotated[int, Field(ge=2)] = 128
     """Number of tokens of a block."""
     blocks: Count = 7500
@@ -70,12 +96,52 @@ class SegmentedConfig(TrainedConfig):
             raise ValueError(f"needs one number or more, each once, got {list(value)}")
         return tuple(sorted(value))
 
-    @field_validator("tasks")
-    @classmethod
-    def _one_task(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
-        if len(value) != 1:
-            raise ValueError(f"one corpus is dealt out to all models, got {len(value)}")
-        return value
+    @model_validator(mode="after")
+    def _dealt_out(self) -> SegmentedConfig:
+        divided = any(task.divided_by is not None for task in self.tasks)
+        if self.deal == "random":
+            if len(self.tasks) != 1:
+                raise ValueError(
+                    f"one corpus is dealt out to all models, got {len(self.tasks)}; set deal to "
+                    "community, and each is a community"
+                )
+            if divided:
+                raise ValueError(
+                    "community of a task says what is dealt out together: set deal to community, "
+                    "or leave it out"
+                )
+            if "random" in self.controls:
+                raise ValueError("the control random needs deal: community")
+        elif not divided:
+            if len(self.tasks) == 1:
+                raise ValueError(
+                    "deal: community needs communities: name the column that says them "
+                    "(tasks.0.community), or give several tasks, one for each community"
+                )
+            self._check_communities(len(self.tasks))
+        return self
+
+    def _check_communities(self, communities: int) -> None:
+        """Raise ValueError if there are more models than communities."""
+        most = max((*self.models, *map(len, self.sizes)))
+        if most > communities:
+            raise ValueError(
+                f"{most} models need as many communities or more, and there are {communities}: no "
+                f"community is divided among models; lower models and sizes to {communities} or "
+                "fewer, or set deal to random"
+            )
+        for m in (*self.models, *map(len, self.sizes)):
+            if min(self.total(m) // m, self.total(m) // communities) < 1:
+                raise ValueError(
+                    f"{self.blocks} blocks are too few: of {communities} communities one would "
+                    "get none"
+                )
+
+    def check_corpora(self, corpora: Sequence[Corpus]) -> None:
+        """Raise ValueError if the texts have fewer communities than an ecosystem has models."""
+        if self.deal == "community":
+            tasks = corpora[1 : 1 + len(self.tasks)]
+            self._check_communities(sum(len(task.communities) or 1 for task in tasks))
 
     @model_validator(mode="after")
     def _own_prompts(self) -> SegmentedConfig:
@@ -118,30 +184,58 @@ class SegmentedConfig(TrainedConfig):
                     f"a block of {self.block} tokens and its continuation need a context of "
                     f"{needed}, got {self.model.context}"
                 )
-            corpus = self.tasks[0]
-            if corpus.counts and self.known and self.model.tokenizer != "bpe":
-                train, test = corpus.counts
-                tokens = corpus.prompt_words + corpus.completion_words
-                there = train * tokens // self.block
-                if there < self.needed:
-                    raise ValueError(too_few(corpus.name, there, self))
-                if test * tokens < self.block:
-                    raise ValueError(f"the test of {corpus.name!r} is shorter than a block")
+            if self.known and self.model.tokenizer != "bpe":
+                needs = self.needed_of(len(self.tasks))
+                for corpus, needed in zip(self.tasks, needs, strict=True):
+                    if corpus.counts is None:
+                        continue
+                    train, test = corpus.counts
+                    tokens = corpus.prompt_words + corpus.completion_words
+                    there = train * tokens // self.block
+                    if there < needed:
+                        raise ValueError(too_few(corpus.name, there, self.block, needed))
+                    if test * tokens < self.block:
+                        raise ValueError(f"the test of {corpus.name!r} is shorter than a block")
         return self
 
     def total(self, m: int) -> int:
         """Return the number of blocks of an ecosystem of M models."""
         return self.blocks * (m if self.budget == "per_model" else 1)
 
-    @property
-    def most(self) -> int:
-        """Number of blocks of the ecosystem that has most of them."""
-        return max(self.total(m) for m in (*self.models, *map(len, self.sizes)))
+    def most_of(self, communities: int) -> tuple[int, ...]:
+        """Return the largest number of blocks of each community that an ecosystem has."""
+        found = [0] * communities
+        for weights in (*((1.0,) * m for m in self.models), *self.sizes):
+            counts = segment_counts(weights, self.total(len(weights)))
+            sums = map(sum, zip(*self._deal(counts, communities), strict=True))
+            found = [max(pair) for pair in zip(found, sums, strict=True)]
+        return tuple(found)
+
+    def validation_of(self, communities: int) -> tuple[int, ...]:
+        """Return the number of validation blocks of each community: as many of each."""
+        return segment_counts((1,) * communities, self.validation)
+
+    def needed_of(self, communities: int) -> tuple[int, ...]:
+        """Return the number of blocks of each community that a run needs."""
+        both = zip(self.most_of(communities), self.validation_of(communities), strict=True)
+        return tuple(map(sum, both))
+
+    def _deal(self, counts: Sequence[int], communities: int) -> tuple[tuple[int, ...], ...]:
+        if communities == 1:  # the one corpus is divided
+            return tuple((count,) for count in counts)
+        return community_counts(counts, communities)
+
+    def deals(self, point: GridPoint, communities: int) -> tuple[tuple[int, ...], ...]:
+        """Return the number of blocks of each community in each model's segment.
+
+        Of the control ``random`` they are those that a lot then mixes.
+        """
+        return self._deal(self.counts(point), communities)
 
     @property
-    def needed(self) -> int:
-        """Number of blocks that are needed to train and to validate."""
-        return self.most + self.validation
+    def dealt(self) -> str:
+        """Name of what is dealt out: the task, or all communities together."""
+        return self.tasks[0].name if len(self.tasks) == 1 else "all communities"
 
     def grid(self) -> list[GridPoint]:
         """List the pooled ecosystems, then each control alone; then the next replicate."""
@@ -151,7 +245,7 @@ class SegmentedConfig(TrainedConfig):
             shapes = [("pooled", m, float(m)) for m in self.models]
             shapes += [("pooled", len(w), hill_shannon(w)) for w in self.sizes]
             for control in dict.fromkeys(self.controls):
-                diverse = control == "alone"
+                diverse = control != "fewer_steps"
                 shapes += [(control, m, float(m) if diverse else 1.0) for m in self.models if m > 1]
             for ecosystem, m, diversity in shapes:
                 name = f"{ecosystem},M={m},D={diversity:.4g},replicate={replicate}"
@@ -207,7 +301,8 @@ class SegmentedConfig(TrainedConfig):
 
     def whose(self, at: int) -> str:
         """Name those who learn from a corpus, for reports."""
-        return "all, in segments" if at < len(self.tasks) else "the base (public)"
+        segments = "in segments" if self.deal == "random" else "by community"
+        return f"all, {segments}" if at < len(self.tasks) else "the base (public)"
 
     def facts(self) -> list[tuple[str, str]]:
         """Describe M, N and the decoding, for reports."""
@@ -222,6 +317,7 @@ class SegmentedConfig(TrainedConfig):
                 f"{self.blocks:,} blocks of {self.block} tokens"
                 + ", of each model" * (self.budget == "per_model"),
             ),
+            *([("segments", "communities, grouped evenly")] * (self.deal == "community")),
             ("controls", ", ".join(c.replace("_", " ") for c in self.controls) or "none"),
             ("start of a generation", "the base" if self.restart else "the generation before"),
             ("validation", f"{self.validation:,} blocks"),
@@ -230,9 +326,9 @@ class SegmentedConfig(TrainedConfig):
         return found
 
 
-def too_few(name: str, there: int, config: SegmentedConfig) -> str:
-    """Write the message of the error that a corpus is too small."""
+def too_few(name: str, there: int, block: int, needed: int) -> str:
+    """Write the message of the error that a corpus or a community is too small."""
     return (
-        f"{name!r} has {there:,} blocks of {config.block} tokens to train on; blocks and "
-        f"validation need {config.needed:,}"
+        f"{name!r} has {there:,} blocks of {block} tokens to train on; blocks and "
+        f"validation need {needed:,}"
     )

@@ -59,3 +59,35 @@ def segment_counts(weights: Sequence[float | int], blocks: int) -> tuple[int, ..
     for i in order[: blocks - sum(counts)]:
         counts[i] += 1
     return tuple(counts)
+
+
+def community_counts(counts: Sequence[int], communities: int) -> tuple[tuple[int, ...], ...]:
+    """Divide each model's blocks evenly among its communities, which are dealt out whole.
+
+    Communities are grouped in their order, as evenly as can be; no community is of two models.
+
+    Parameters
+    ----------
+    counts : sequence of int
+        Number of blocks of each model.
+    communities : int
+        Number of communities, at least as many as models.
+
+    Returns
+    -------
+    tuple of tuple of int
+        A row for each model, with its number of blocks of each community.
+
+    Examples
+    --------
+    >>> community_counts([4, 4], 4)
+    ((2, 2, 0, 0), (0, 0, 2, 2))
+    >>> community_counts([6, 6], 3)
+    ((3, 3, 0), (0, 0, 6))
+    """
+    found, first = [], 0
+    for count, size in zip(counts, segment_counts([1] * len(counts), communities), strict=True):
+        own = segment_counts([1] * size, count)
+        found.append((0,) * first + own + (0,) * (communities - first - size))
+        first += size
+    return tuple(found)

@@ -60,6 +60,11 @@ class TextCorpus(CorpusSettings):
     split_by : str or None
         Column or template that decides what is held out: rows that share it are on one side. For
         several answers to one question, or corpora that read different columns of one table.
+    community : str or None
+        Column or template that says which community a row is of: a topic, a language, a group of
+        users. The workflow ``segmented`` then deals out whole communities (``deal: community``);
+        elsewhere it only keeps running text from being cut across communities. With ``limit``, the
+        last row that is read counts in whole.
     max_dropped : float
         Largest share of rows without a text (empty, null, NaN), in [0, 1]; they are left out and
         counted. A larger share is an error.
@@ -81,10 +86,11 @@ class TextCorpus(CorpusSettings):
     test_share: Share = 0.1
     division: Annotated[int, Field(ge=0)] = 0
     split_by: str | None = None
+    community: str | None = None
     max_dropped: float = Field(default=0.1, ge=0, le=1)
     limit: Annotated[int, Field(ge=2)] | None = None
 
-    @field_validator("prompt", "completion", "split_by")
+    @field_validator("prompt", "completion", "split_by", "community")
     @classmethod
     def _check_template(cls, text: str | None) -> str | None:
         if text is not None:
@@ -103,6 +109,11 @@ class TextCorpus(CorpusSettings):
     def running(self) -> bool:
         """Whether the corpus is running text, cut into examples."""
         return self.prompt is None and self.messages is None
+
+    @property
+    def divided_by(self) -> str | None:
+        """Column or template that says which community a row is of."""
+        return self.community
 
     @property
     def chat(self) -> bool:
@@ -158,7 +169,7 @@ class FileCorpus(TextCorpus):
         ``path`` is held out.
     name, prompt, completion, messages, prompt_words, completion_words, test_share, split_by
         Settings of :class:`TextCorpus`. The name is by default the file's without its endings.
-    max_dropped, limit
+    community, max_dropped, limit
         Settings of :class:`TextCorpus`.
     """
 
@@ -177,7 +188,7 @@ class FileCorpus(TextCorpus):
 
     @model_validator(mode="after")
     def _check_files(self) -> FileCorpus:
-        columns = self.completion or self.messages or self.split_by
+        columns = self.completion or self.messages or self.split_by or self.community
         for path in filter(None, (self.path, self.test_path)):
             if format_of(path) == ".txt" and columns is not None:
                 raise ValueError(f"{path!r} has no columns for prompt and completion")
@@ -227,7 +238,7 @@ class HubCorpus(TextCorpus):
         Branch, tag or commit of the dataset.
     name, prompt, completion, messages, prompt_words, completion_words, test_share, split_by
         Settings of :class:`TextCorpus`. The name is by default the dataset's without its owner.
-    max_dropped, limit
+    community, max_dropped, limit
         Settings of :class:`TextCorpus`.
     """
 

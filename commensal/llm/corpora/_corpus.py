@@ -48,6 +48,9 @@ class Corpus:
         Law that the examples were drawn from, where it is known.
     notes : tuple of str
         Notes on what could not be used of the data, a sentence each.
+    communities : tuple of Corpus
+        Texts of each community, in the order of their names; together they are the whole. Empty
+        where the corpus is not divided into communities.
     """
 
     name: str
@@ -55,3 +58,4 @@ class Corpus:
     test: tuple[Example, ...] = field(repr=False)
     source: Markov | None = None
     notes: tuple[str, ...] = ()
+    communities: tuple[Corpus, ...] = ()

@@ -89,6 +89,8 @@ def _cut(config: CorpusSettings, texts: Texts, tested: dict[int, str]) -> Corpus
             f"{len(others):,} of {len(texts.train):,} texts of corpus {config.name!r} are also "
             f"test texts ({', '.join(whose)}); nothing is trained on them"
         )
+    if config.divided_by is not None:
+        return _by_community(config, texts._replace(train=kept, notes=notes))
     train, test = windows(kept, config), windows(texts.test, config)
     if not train:
         raise ValueError(f"{notes[-1]}, and too little is left to train on")
@@ -97,4 +99,29 @@ def _cut(config: CorpusSettings, texts: Texts, tested: dict[int, str]) -> Corpus
         tuple(train[: texts.most[0]]),
         tuple(test[: texts.most[1]]),
         notes=tuple(notes),
+    )
+
+
+def _by_community(config: CorpusSettings, texts: Texts) -> Corpus:
+    """Cut each community's texts by themselves, so that no example is of two communities."""
+    names = sorted({unit.community for _, unit in (*texts.train, *texts.test)})
+    found = []
+    for name in names:
+        train, test = (
+            tuple(windows([(at, unit) for at, unit in units if unit.community == name], config))
+            for units in (texts.train, texts.test)
+        )
+        if not train or not test:
+            raise ValueError(
+                f"community {name!r} of {config.name!r} has too few texts: {len(train):,} to "
+                f"train on, {len(test):,} held out; leave it out of the data, join it with another "
+                "community, raise limit, or change test_share"
+            )
+        found.append(Corpus(f"{config.name}/{name}", train, test))
+    return Corpus(
+        config.name,
+        tuple(example for part in found for example in part.train),
+        tuple(example for part in found for example in part.test),
+        notes=tuple(texts.notes),
+        communities=tuple(found),
     )

@@ -50,6 +50,11 @@ class CorpusSettings(BaseModel):
         return False
 
     @property
+    def divided_by(self) -> str | None:
+        """Column or template that divides the rows into communities; None: there are none."""
+        return None
+
+    @property
     def counts(self) -> tuple[int, int] | None:
         """Numbers of examples to train and to test on, where they are known beforehand."""
         return None

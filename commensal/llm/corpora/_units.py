@@ -28,6 +28,8 @@ class Unit(NamedTuple):
     """Hash of the unit; units with the same key are all training data or all test data."""
     content: Example | str
     """Content of the unit: an example, or running text with the white space behind it."""
+    community: str = ""
+    """Name of the community that a row is of; empty where the corpus is not divided into some."""
 
 
 class Texts(NamedTuple):
@@ -50,7 +52,22 @@ def maker(config: TextCorpus, chat: Chat) -> Callable[[Row], Unit]:
     chat : callable
         Function that writes messages.
     """
-    return _running(config) if config.running else _example(config, chat)
+    made = _running(config) if config.running else _example(config, chat)
+    if config.community is None:
+        return made
+    community = Template(config.community)
+
+    def unit(row: Row) -> Unit:
+        return made(row)._replace(community=_name(community.render(row), config))
+
+    return unit
+
+
+def _name(value: str, config: TextCorpus) -> str:
+    name = " ".join(value.split())
+    if not name:
+        raise ValueError(f"the community ({config.community!r}) is empty")
+    return name
 
 
 def without_blanks(units: Iterable[Unit]) -> Iterator[Unit]:
@@ -61,7 +78,7 @@ def without_blanks(units: Iterable[Unit]) -> Iterator[Unit]:
             blank += unit.content
             if not unit.content.strip():
                 continue
-            unit, blank = Unit(unit.key, blank), ""
+            unit, blank = unit._replace(content=blank), ""
         yield unit
 
 

@@ -58,10 +58,7 @@ def sheet(
     for prompt, completion in encode_pairs(
         tokenizer, [before + prompt for prompt, _ in choices], [text for _, text in choices]
     ):
-        completion = completion[: context - max(len(begin), 1)]
-        room = context - len(begin) - len(completion)
-        kept = (*begin, *prompt[max(len(prompt) - room, 0) :])
-        rows.append(Encoded((*kept, *completion), len(kept)))
+        rows.append(behind(begin, prompt, completion, context))
     if of.normalise == "none":
         lengths = [1.0] * len(rows)
     elif of.normalise == "tokens":
@@ -74,6 +71,26 @@ def sheet(
         np.array([len(question.choices) for question in questions]),
         np.array([question.answer for question in questions]),
     )
+
+
+def behind(
+    begin: tuple[int, ...], prompt: Sequence[int], completion: Sequence[int], context: int
+) -> Encoded:
+    """Put a completion behind as much of its prompt's end as the context has room for.
+
+    Parameters
+    ----------
+    begin : tuple of int
+        Mark that stands before everything.
+    prompt, completion : sequence of int
+        Tokens; a completion that alone is too long loses its end.
+    context : int
+        Tokens that the model can see.
+    """
+    completion = completion[: context - max(len(begin), 1)]
+    room = context - len(begin) - len(completion)
+    kept = (*begin, *prompt[max(len(prompt) - room, 0) :])
+    return Encoded((*kept, *completion), len(kept))
 
 
 def log_likelihoods(

@@ -51,6 +51,7 @@ def lessons(
     points : sequence of GridPoint
     tasks : sequence of str
         The dataset that each model learns, in the models' order; one where all learn the same.
+        Where communities are dealt out each model learns its own, whatever this says.
     """
     if metrics.empty:
         return []
@@ -59,14 +60,15 @@ def lessons(
         for metric in ("unigram_loss", "uniform_loss")
         for name, value in metrics.loc[metrics["metric"] == metric, ["dataset", "value"]].to_numpy()
     }
-    losses = metrics.loc[(metrics["metric"] == "loss") & metrics["dataset"].isin(list(tasks))]
+    losses = metrics.loc[metrics["metric"] == "loss"]
+    dealt = metrics.loc[metrics["metric"] == "own_blocks"]
     found = []
     for point in points:
-        here = losses
+        here, owned = losses, dealt
         for name, value in point.coordinates.items():
-            here = here.loc[here[name] == value]
+            here, owned = here.loc[here[name] == value], owned.loc[owned[name] == value]
         first, last = (here.loc[here["generation"] == t] for t in (0, here["generation"].max()))
-        known = [_of(part, tasks, laws) for part in (first, last)]
+        known = [_of(part, tasks, owned, laws) for part in (first, last)]
         if not known[0]:
             continue
         began = [(loss, uniform) for _, _, loss, _, uniform in known[0]]
@@ -86,13 +88,22 @@ def lessons(
 
 
 def _of(
-    part: pd.DataFrame, tasks: Sequence[str], laws: dict[tuple[str, str], float]
+    part: pd.DataFrame,
+    tasks: Sequence[str],
+    dealt: pd.DataFrame,
+    laws: dict[tuple[str, str], float],
 ) -> list[tuple[int, str, float, float, float]]:
-    """Return each model's loss on its own task, and those of the two laws."""
+    """Return each model's loss on its own task or communities, and those of the two laws."""
+    some = dealt["value"].to_numpy(float) > 0
+    owned = dealt.loc[some] if some.any() else dealt  # a lot has given each some of all
+    whose = {(int(model), name) for model, name in owned[["model", "dataset"]].to_numpy()}
     rows = []
     for model, name, loss in part[["model", "dataset", "value"]].to_numpy():
-        own = tasks[int(model)] if len(tasks) > 1 else tasks[0]
-        if name == own and ("uniform_loss", name) in laws:
+        if whose:
+            own = (int(model), name) in whose
+        else:
+            own = name == (tasks[int(model)] if len(tasks) > 1 else tasks[0])
+        if own and ("uniform_loss", name) in laws:
             unigram, uniform = (laws[law, name] for law in ("unigram_loss", "uniform_loss"))
             rows.append((int(model), str(name), float(loss), float(unigram), float(uniform)))
     return rows

@@ -44,6 +44,7 @@ class Kind(NamedTuple):
                 "none": "unselected",
                 "loss": "by loss",
                 "oracle": "by an oracle",
+                "preference": "by preference",
             }
             by = how.get(self.selection, f"by accuracy on {self.questions}")
             if self.selection != "none" and self.selected != math.isqrt(self.population):

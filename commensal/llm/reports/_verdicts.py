@@ -58,7 +58,10 @@ class Measured(NamedTuple):
 
 
 def judged(
-    places: Sequence[Measured], low: float | int = -math.inf, high: float | int = math.inf
+    places: Sequence[Measured],
+    low: float | int = -math.inf,
+    high: float | int = math.inf,
+    comparisons: int | None = None,
 ) -> tuple[Instance, ...]:
     """Judge at each place whether the mean over replicates lies between two bounds.
 
@@ -70,6 +73,8 @@ def judged(
     places : sequence of Measured
     low, high : float
         Bounds; a mean on a bound lies between them.
+    comparisons : int, optional
+        Number of comparisons that hold together; by default those of these places.
 
     Returns
     -------
@@ -85,7 +90,9 @@ def judged(
     'the interval is too wide; about 138 replicates would do'
     """
     return tuple(
-        _judged(place, low, high, len(places))._replace(each=tuple(map(float, place.values)))
+        _judged(place, low, high, comparisons or len(places))._replace(
+            each=tuple(map(float, place.values))
+        )
         for place in places
     )
 

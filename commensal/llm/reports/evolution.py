@@ -55,6 +55,7 @@ def contents(run: Reading[EvolutionConfig]) -> Contents:
             "that select no one. Differences are between populations from the same seeds, with "
             "intervals over replicates that hold together with 95 % for each column; blue: better, "
             f"red: worse, no colour: cannot be told.{_error(run.metrics)}{_amounts(run)}"
+            f"{_judge(run)}"
         ),
         changes=False,
         chapters=list(_chapters(run, known, config)),
@@ -150,7 +151,48 @@ def _columns(config: EvolutionConfig) -> list[tuple[str, str, str]]:
     )
     if config.measurement.prompts:
         found.append(("distinct-2", "distinct_2", task))
+    if config.judge is not None:
+        found.append(("reward", "reward", task))
     return found
+
+
+def _judge(run: Reading[EvolutionConfig]) -> str:
+    """Return a note on what the judge rewards, and on how often it errs, if there is one."""
+    config = run.config
+    if config.judge is None:
+        return ""
+    text = (
+        f" Reward: what the judge prefers by ({config.judge.what()}). A higher one is not better "
+        "by itself, and has no colour: likely texts get more than varied ones"
+    )
+    own = [_reward_of_law(config.of_replicate(r)) for r in _replicates(config)]
+    known = [value for value in own if value is not None]
+    if config.judge.knows_law and known:
+        text += f", and texts of the law itself get {signed(float(np.mean(known)))} on average"
+    upset, unjudged = (_mean(run, metric) for metric in ("upset", "unjudged"))
+    if math.isfinite(upset):
+        text += f". {upset:.0%} of all comparisons went to the lower reward"
+    if unjudged > 0:
+        text += f"; {unjudged:.1%} of the answers were none, lost, and have no reward"
+    return text + "."
+
+
+def _mean(run: Reading[EvolutionConfig], metric: str) -> float:
+    """Return the mean of a metric over all that was measured; NaN of nothing."""
+    rows = run.measured
+    return math.nan if rows.empty else float(rows.loc[rows["metric"] == metric, "value"].mean())
+
+
+def _reward_of_law(config: EvolutionConfig) -> float | None:
+    """Return the expected reward of the law's own texts, as long as the task's."""
+    (task,) = config.tasks
+    law, first = task.law(), task.prompt_words
+    return None if law is None else -law.entropy(first, first + task.completion_words)
+
+
+def _replicates(config: EvolutionConfig) -> list[int]:
+    """List the replicates that have texts and laws of their own."""
+    return sorted({config.resources_of(point) for point in config.grid()})
 
 
 def _amounts(run: Reading[EvolutionConfig]) -> str:
@@ -259,6 +301,8 @@ def _cell(metric: str, table: pd.DataFrame) -> str:
 
 def _kind(metric: str, change: Mean) -> str:
     """Return the colour of a change: blue for what is better, red for worse, none if untold."""
+    if metric == "reward":
+        return ""
     gain = change.sign if metric.startswith(("accuracy", "distinct")) else -change.sign
     return ("", "fall", "rise")[gain]
 
@@ -414,7 +458,7 @@ def _bounds(config: EvolutionConfig, name: str) -> tuple[float | None, float | N
     That of the law is a mean over the replicates' laws.
     """
     right, chance = [], None
-    for replicate in sorted({config.resources_of(point) for point in config.grid()}):
+    for replicate in _replicates(config):
         its = config.of_replicate(replicate)
         law = its.tasks[0].law()
         for asked in its.questions:

@@ -11,8 +11,8 @@ import pandas as pd
 from jaxtyping import Float
 
 from commensal.llm.config import RemediesConfig, Remedy
-from commensal.llm.reports._intervals import Mean, mean_of, replicates_to_tell
-from commensal.llm.reports._verdicts import TIE, Found, Instance
+from commensal.llm.reports._intervals import Mean, mean_of
+from commensal.llm.reports._verdicts import Found, Measured, judged
 
 Lineages = Float[np.ndarray, " lineages"]
 
@@ -117,23 +117,6 @@ def _first(values: Float[np.ndarray, "generations"], level: float) -> tuple[floa
         return 0.0, True
     step = (level - values[t - 1]) / (values[t] - values[t - 1])
     return float(t - 1 + step), True
-
-
-def undecided(values: Lineages, comparisons: int) -> str:
-    """Say why the interval over lineages leaves a sign open, and how many would decide it.
-
-    Examples
-    --------
-    >>> undecided(np.array([1.0, 2.0, 3.0]), 6)
-    'the interval over 3 lineages has zero in it; about 7 would decide'
-    """
-    if len(values) < 2:
-        return "one lineage has no interval"
-    if not values.any():
-        return TIE
-    needed = replicates_to_tell(values, comparisons=comparisons)
-    more = f"about {needed:,}" if needed else "more than 10,000"
-    return f"the interval over {len(values)} lineages has zero in it; {more} would decide"
 
 
 class _Case(NamedTuple):
@@ -246,16 +229,15 @@ def findings_of(
 
 
 def _judged(of: _Statement, comparisons: int) -> Found:
+    low, high = (0, math.inf) if of.sign > 0 else (-math.inf, 0)
+    places = [Measured(case.where, case.values) for case in of.cases]
     instances = []
-    for case in of.cases:
-        mean = mean_of(case.values, comparisons)
-        holds = mean.sign == of.sign if mean.sign else None
-        why = undecided(case.values, comparisons)
-        if holds is False and case.wait:
-            holds, why = None, case.wait
-        numbers = case.written(mean) + case.when
-        value, each = case.told(mean.value), tuple(map(float, case.values))
-        instances.append(Instance(case.where, numbers, value, holds, why, each=each))
+    for case, one in zip(of.cases, judged(places, low, high, comparisons), strict=True):
+        numbers = case.written(mean_of(case.values, comparisons)) + case.when
+        shown = one._replace(numbers=numbers, value=case.told(one.value))
+        if one.holds is False and case.wait:
+            shown = shown._replace(holds=None, why=case.wait)
+        instances.append(shown)
     remark = (
         "Told where the interval over lineages leaves out zero; the intervals of all "
         f"{comparisons} comparisons of these findings hold together with 95 %."

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from commensal.llm.reports._verdicts import Found, Measured, judged
+from commensal.llm.reports._verdicts import Found, Instance, Measured, judged
 
 KEYS = ["ecosystem", "M", "D", "replicate"]
 
@@ -69,6 +69,98 @@ def late_slope(values: np.ndarray) -> float:
         return math.nan
     slope = float(np.polyfit(np.arange(len(late)), late, 1)[0])
     return slope if abs(slope) > 1e-12 * np.abs(late).max() else 0.0  # not the sign of rounding
+
+
+def by_community(metrics: pd.DataFrame, generations: int) -> pd.DataFrame:
+    """Return the perplexity of each model on each community, at the first and last iteration.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        What :func:`commensal.llm.metrics` gives for the segmented workflow.
+    generations : int
+        The last t. Ecosystems that have not come so far are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``ecosystem``, ``M``, ``D``, ``replicate``, ``model``, ``dataset`` (the community),
+        ``own`` (whether the model's first segment has the community), ``first`` and ``last``
+        (means over blocks, NaN where one is not finite). Empty where no communities were dealt out.
+    """
+    columns = [*KEYS, "model", "dataset", "own", "first", "last"]
+    if metrics.empty or "own_blocks" not in set(metrics["metric"]):
+        return pd.DataFrame(columns=columns)
+    by = [*KEYS, "model", "dataset"]
+    owned = metrics.loc[metrics["metric"] == "own_blocks"].set_index(by)["value"] > 0
+    rows = metrics.loc[metrics["metric"] == "block_perplexity"]
+    ends = {}
+    for name, t in (("first", 0), ("last", generations)):
+        values = rows.loc[rows["generation"] == t].set_index(by)["value"].reindex(owned.index)
+        ends[name] = values.where(np.isfinite(values))
+    reached = rows.groupby(KEYS)["generation"].max() == generations
+    table = pd.DataFrame({"own": owned, **ends}).reset_index()
+    whole = table.set_index(KEYS).index.isin(reached.index[reached])
+    return table.loc[whole, columns].reset_index(drop=True)
+
+
+def advantages(communities: pd.DataFrame) -> pd.DataFrame:
+    """Return by how much models predict their own communities better than the others do.
+
+    ln of the perplexity of the other models on a community, their mean, minus that of the model
+    whose community it is; the mean over communities. All compared models see the same texts, so
+    that it does not matter which community is hard.
+
+    Parameters
+    ----------
+    communities : pandas.DataFrame
+        Of :func:`by_community`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``ecosystem``, ``M``, ``D``, ``replicate``, ``first`` and ``last``: 0.1 is a tenth
+        less perplexity. Only ecosystems whose models have communities of their own, and others.
+    """
+    rows = []
+    for key, part in communities.groupby(KEYS, sort=False):
+        if part["own"].nunique() < 2:  # they are nobody's own, or nobody else's
+            continue
+        found = []
+        for end in ("first", "last"):
+            logs = part.assign(log=np.log(part[end].to_numpy(float)))
+            means = logs.groupby(["dataset", "own"])["log"].agg(lambda v: v.mean(skipna=False))
+            each: Any = means.unstack("own")
+            found.append(float(np.mean((each[False] - each[True]).to_numpy(float))))
+        rows.append([*key, *found])  # pyright: ignore[reportGeneralTypeIssues]
+    return pd.DataFrame(rows, columns=[*KEYS, "first", "last"])
+
+
+def shrinking(found: pd.DataFrame) -> list[tuple[str, float, float, pd.DataFrame, Instance]]:
+    """Judge for each ecosystem whether the advantage on one's own community shrinks.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        Of :func:`advantages`.
+
+    Returns
+    -------
+    list of tuple
+        Ecosystem, M, D, its rows of ``found``, and the verdict: whether the change from the first
+        iteration to the last is below zero. The intervals hold together with 95 %.
+    """
+    groups = [
+        (str(ecosystem), float(m), float(d), part)
+        for (ecosystem, m, d), part in found.groupby(KEYS[:3], sort=False)  # pyright: ignore
+    ]
+    places = [
+        Measured(f"{ecosystem}, M = {m:g}", (part["last"] - part["first"]).to_numpy(float))
+        for ecosystem, m, _, part in groups
+    ]
+    return [
+        (*group, verdict) for group, verdict in zip(groups, judged(places, high=0), strict=True)
+    ]
 
 
 PARTS = {

@@ -13,15 +13,31 @@ from commensal.llm.reports._contents import Chapter, Contents, grid
 from commensal.llm.reports._intervals import Mean, mean_of
 from commensal.llm.reports._reading import Reading
 from commensal.llm.reports._says import amount, one_replicate, sign_in_words
-from commensal.llm.reports._verdicts import Found, reproduced, signed
-from commensal.llm.reports.findings_segmented import PARTS, find, gains, summarise
+from commensal.llm.reports._verdicts import Found, Instance, reproduced, signed
+from commensal.llm.reports.findings_segmented import (
+    KEYS,
+    PARTS,
+    advantages,
+    by_community,
+    find,
+    gains,
+    shrinking,
+    summarise,
+)
 from commensal.page import Table, picture
 
 _SPLIT = "Gain over one model, and what it is made of"
+_COMMUNITIES = (
+    " Each model is tested on the held-out texts of each community, and means count communities "
+    "alike. The advantage on a community is ln of the perplexity of the other models, their mean, "
+    "minus that of the model whose community it is: 0.1 is a tenth less perplexity. Its intervals "
+    "hold together."
+)
 _KINDS = {
     "pooled": ("Pooled ecosystems", "M = {m:g}"),
     "alone": ("Control: M models, each alone on N/M", "{m:g} on N/{m:g}"),
     "fewer_steps": ("Control: one model on all data, with fewer steps", "steps of N/{m:g}"),
+    "random": ("Control: the same texts, dealt out by lot", "M = {m:g}"),
 }
 
 
@@ -30,21 +46,23 @@ def contents(run: Reading[SegmentedConfig]) -> Contents:
     config = run.config
     summary = summarise(run.judged, config.generations)
     found, split = find(summary, config.generations), gains(summary)
+    communities = by_community(run.judged, config.generations)
     return Contents(
         subject=f"Ecosystems of {_ranged(config.models)} models that learn from all they write",
-        leads=list(_leads(found, summary, split)),
+        leads=[*_leads(found, summary, split), *_leads_of_communities(communities)],
         found=found,
         source=(
             "From Hodel, West, sec. 4. A perplexity is the mean over blocks of exp(mean loss in "
             "the block). Rates at the end are slopes through the later half of the iterations. "
             "Only finished ecosystems count."
         ),
-        tables=list(_tables(summary, split)),
+        tables=[*_tables(summary, split), *_tables_of_communities(communities)],
         tables_heading="Perplexities and the split of the gain",
         tables_text=(
             "Means over replicates, ± half of the 95% interval (Student's t) where there are two "
             "or more; in the table of gains the intervals hold together, and only what leaves out "
             "zero has a colour. μ_T is the mean over all iterations, t = 0 among them."
+            + (_COMMUNITIES if len(communities) else "")
         ),
         changes=False,
         chapters=list(_chapters(run, config, summary, split)),
@@ -171,16 +189,77 @@ def _tables(summary: pd.DataFrame, split: pd.DataFrame) -> Iterator[Table]:
         yield grid(_SPLIT, [PARTS[name] for name in next(iter(means.values()))], rows)
 
 
+def _leads_of_communities(communities: pd.DataFrame) -> Iterator[str]:
+    told = [
+        f"{_called(ecosystem, m)} {_ends(part)}, {_verdict(verdict)}"
+        for ecosystem, m, _, part, verdict in shrinking(advantages(communities))
+    ]
+    if told:
+        what = "Advantage of models on their own communities, in ln of perplexity"
+        yield f"{what}: {'; '.join(told)}."
+
+
+def _called(ecosystem: str, m: float) -> str:
+    return f"{ecosystem}, M = {m:g}:"
+
+
+def _ends(part: pd.DataFrame) -> str:
+    return " → ".join(signed(float(part[end].to_numpy(float).mean())) for end in ("first", "last"))
+
+
+def _verdict(one: Instance) -> str:
+    if not one.told:
+        return f"cannot be told whether it shrinks ({one.reason})"
+    return "it shrinks" if one.holds else "it does not shrink"
+
+
+def _tables_of_communities(communities: pd.DataFrame) -> Iterator[Table]:
+    """Tabulate every model's perplexity of every community, and what its own ones are to it."""
+    names = list(communities["dataset"].unique())
+    for (ecosystem, m, d), part in communities.groupby(KEYS[:3], sort=False):  # pyright: ignore
+        caption, shown = _KINDS[str(ecosystem)]
+        rows = []
+        for model, of_model in part.groupby("model"):
+            cells = dict(iter(of_model.groupby("dataset", sort=False)))
+            rows.append((f"model {int(model) + 1}", [(_cell(cells[name]), "") for name in names]))  # pyright: ignore
+        where = shown.format(m=m) + (
+            "" if m == d or ecosystem == "fewer_steps" else f", D = {d:.2f}"
+        )
+        yield grid(f"{caption}, {where}: perplexity by community (t = 0 → at the end)", names, rows)
+    judged = shrinking(advantages(communities))
+    if judged:
+        columns = ["t = 0", "at the end", "change", ""]
+        rows = []
+        for ecosystem, m, d, part, verdict in judged:
+            ends = [_value(part[end].to_numpy(float))[0] for end in ("first", "last")]
+            name = _called(ecosystem, m).rstrip(":") + ("" if m == d else f", D = {d:.2f}")
+            rows.append(
+                (name, [(text, "") for text in (*ends, verdict.numbers, _verdict(verdict))])
+            )
+        yield grid("Advantage of models on their own communities (ln of perplexity)", columns, rows)
+
+
+def _cell(rows: pd.DataFrame) -> str:
+    """Write one model's perplexity of one community at both ends."""
+    ends = [_value(rows[end].to_numpy(float))[0] for end in ("first", "last")]
+    return " → ".join(ends) + (" (own)" if bool(rows["own"].to_numpy().all()) else "")
+
+
 def floor_of(config: SegmentedConfig) -> float | None:
     """Return the least perplexity that the law of the texts allows, if tokens are words.
 
     Of a stream of texts, the first word of each drawn afresh. No model's mean loss over many
-    blocks is lower, and mean perplexities lie above the perplexity of the mean.
+    blocks is lower, and mean perplexities lie above the perplexity of the mean. Of several
+    communities it is the mean, as that of their perplexities is measured.
     """
-    corpus = config.tasks[0]
-    law = corpus.law()
-    words = corpus.prompt_words + corpus.completion_words
-    return None if law is None else math.exp(law.entropy(0, words))
+    found = []
+    for corpus in config.tasks:
+        law = corpus.law()
+        if law is None:
+            return None
+        words = corpus.prompt_words + corpus.completion_words
+        found.append(math.exp(law.entropy(0, words)))
+    return sum(found) / len(found)
 
 
 def _chapters(

@@ -12,9 +12,10 @@ import pandas as pd
 import torch
 from transformers import PreTrainedModel
 
-from commensal.llm.config import EvolutionConfig, GridPoint
+from commensal.llm.config import EvolutionConfig, GridPoint, part
 from commensal.llm.corpora import Example
 from commensal.llm.generation import Generation
+from commensal.llm.measures.preference import Rewards, compared
 from commensal.llm.multiple_choice import Questions, load_questions
 from commensal.llm.multiple_choice.answering import Sheet, accuracy, sheet
 from commensal.llm.seeds import generator, seed_of
@@ -52,13 +53,15 @@ class Evolution:
     Raises
     ------
     ValueError
-        If the questions cannot be read.
+        If the questions cannot be read, or the judge cannot be opened.
     """
 
     def __init__(self, config: EvolutionConfig) -> None:
         self.config = config
         self.questions = questions_of(config)
         self._sheets: list[tuple[str, str, Sheet]] | None = None
+        judge = config.judge
+        self._rewards: Rewards | None = None if judge is None else part(judge.judges)(judge)
 
     def models(self, point: GridPoint) -> int:
         """Return the number of models N."""
@@ -76,6 +79,7 @@ class Evolution:
             self._next(generation)
         generation.score()
         self._answer(generation)
+        self._judge(generation)
         generation.look()
         _spread(generation)
         if generation.writes_web:
@@ -173,6 +177,8 @@ class Evolution:
         elif signal in ("loss", "oracle"):
             metric = "kl" if signal == "oracle" else "loss"
             fitness = -_of_each(measured, metric, self.config.tasks[0].name, n)
+        elif signal == "preference":
+            fitness = _of_each(measured, "preferred", self.config.tasks[0].name, n)
         noise = float(point.coordinates["noise"])
         order = ranked(fitness, noise, generator(point.seed, "selection", generation))
         return order[: int(point.coordinates["selected"])]
@@ -219,6 +225,43 @@ class Evolution:
                     # the binomial one: of questions drawn anew, not of models trained anew
                     error = math.sqrt(value * (1 - value) / len(asked.right))
                     generation.measured("accuracy_error", error, model=model, dataset=name)
+
+    def _judge(self, generation: Generation) -> None:
+        """Let every model answer the same prompts, and the judge compare every two answers.
+
+        ``reward`` is the mean reward of a model's answers without those that are none
+        (``unjudged`` is their share), ``preferred`` the share of comparisons that it won, and
+        ``upset`` the share of all comparisons that went to the lower reward.
+        """
+        judge, (task,) = self.config.judge, generation.resources.tasks
+        if judge is None or self._rewards is None:
+            return
+        t, models = generation.index, len(generation.models)
+        prompts = generation.resources.prompts_of(
+            task.train, judge.prompts, generation.rng("judged prompts", t)
+        )
+        rewards = np.empty((models, len(prompts)))
+        for model in range(models):
+            rng, names = generation.rng("judged", t, model), [task.name] * len(prompts)
+            answers = generation.complete(model, prompts, rng, kind="judged", datasets=names)
+            with generation.clock("judge", model, sum(len(text.split()) for text in answers)):
+                rewards[model] = self._rewards(
+                    prompts,
+                    answers,
+                    law=task.source,
+                    device=generation.resources.base.device,
+                    batch_size=self.config.measurement.batch_size,
+                    precision=self.config.training.precision,
+                )
+            able = np.isfinite(rewards[model])
+            mean = float(rewards[model][able].mean()) if able.any() else math.nan
+            generation.measured("reward", mean, model=model, dataset=task.name)
+            generation.measured("unjudged", 1 - able.mean(), model=model, dataset=task.name)
+        if models > 1:
+            found = compared(rewards, judge.noise, generation.rng("judge", t))
+            for model, share in enumerate(found.won):
+                generation.measured("preferred", share, model=model, dataset=task.name)
+            generation.measured("upset", found.upset, dataset=task.name)
 
     def _write(self, generation: Generation) -> None:
         """Let each future parent complete prompts of the task."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from transformers import PreTrainedModel
 
-from commensal.llm.config import GridPoint, SegmentedConfig
+from commensal.llm.config import GridPoint, SegmentedConfig, segment_counts
 from commensal.llm.config._segmented import too_few
 from commensal.llm.generation import Generation
 from commensal.llm.models.blocks import (
@@ -20,7 +20,7 @@ from commensal.llm.models.blocks import (
     continuations,
 )
 from commensal.llm.models.loading import context_of
-from commensal.llm.resources import RunResources
+from commensal.llm.resources import RunResources, Test
 
 
 class Real(NamedTuple):
@@ -29,12 +29,36 @@ class Real(NamedTuple):
     segments: list[Blocks]
     """Generation set of each model: it writes one continuation for each of these blocks."""
     validation: Blocks
-    test: Blocks
+    tests: dict[str, Blocks]
+    """Test blocks of each community; of the one task where it is not divided into some."""
+    looked_at: Blocks
+    """Blocks of the segments whose perplexities are kept, as many of each community."""
+    owned: Int[np.ndarray, "models communities"]
+    """Number of blocks in each model's segment of each community that is its own; where a lot has
+    mixed the communities, none is."""
 
     @property
     def pool(self) -> Blocks:
         """Blocks of all segments together."""
         return np.concatenate(self.segments)
+
+    @property
+    def test(self) -> Blocks:
+        """Test blocks of all communities together."""
+        return np.concatenate(list(self.tests.values()))
+
+    @property
+    def divided(self) -> bool:
+        """Whether there are several communities."""
+        return len(self.tests) > 1
+
+    @property
+    def weights(self) -> Float[np.ndarray, " N"] | None:
+        """Weights of the test blocks, by which each community counts alike; None: they are."""
+        sizes = [len(blocks) for blocks in self.tests.values()]
+        if len(set(sizes)) == 1:
+            return None
+        return np.concatenate([np.full(n, 1 / (n * len(sizes))) for n in sizes])
 
 
 class Segmented:
@@ -50,6 +74,11 @@ class Segmented:
     the same segments, but each reads its own texts alone, so that nothing is pooled.
     ``fewer_steps``: one model on all data that takes as many steps as one of the M models.
 
+    With ``deal: community`` the segments of t = 0 are communities, and every model is tested on
+    each of these. What the models write is pooled as ever, so that each of them comes to read
+    texts of all communities; models that are ``alone`` stay with their own. The control ``random``
+    has the same texts and as many models, but the segments of t = 0 are mixed by lot.
+
     Parameters
     ----------
     config : SegmentedConfig
@@ -57,7 +86,7 @@ class Segmented:
 
     def __init__(self, config: SegmentedConfig) -> None:
         self.config = config
-        self._streams: tuple[Blocks, Blocks] | None = None
+        self._streams: dict[str, tuple[Blocks, Blocks]] = {}
 
     def models(self, point: GridPoint) -> int:
         """Return the number of models: M, or 1 for the control with fewer steps."""
@@ -74,8 +103,8 @@ class Segmented:
         if generation.index and self.config.restart:
             generation.models = [generation.resources.start(k) for k in range(len(data))]
         train(generation, self.config, data, real.validation)
-        measure(generation, real, self.config.counts(generation.point))
-        generation.score()
+        measure(generation, self.config, real, self.config.counts(generation.point))
+        generation.score(_tests(generation.resources))
         generation.look()
         if generation.writes_web:
             write(generation, self.config, real.segments)
@@ -91,32 +120,60 @@ class Segmented:
         ValueError
             If there are too few blocks, or the model cannot see a block and its continuation.
         """
-        train, test = self._blocks(generation.resources)
-        order = generation.rng("blocks").permutation(len(train))
-        counts, total = self.config.counts(generation.point), self.config.most
-        ends = np.cumsum(counts)
-        segments = [train[order[end - n : end]] for n, end in zip(counts, ends, strict=True)]
-        return Real(segments, train[order[total : total + self.config.validation]], test)
+        streams = self._blocks(generation.resources)
+        config, rng, communities = self.config, generation.rng("blocks"), len(streams)
+        # of each community blocks in a random order, the same whatever M
+        trains = [train[rng.permutation(len(train))] for train, _ in streams.values()]
+        owned = np.array(config.deals(generation.point, communities))
+        starts, ends = np.cumsum(owned, axis=0) - owned, np.cumsum(owned, axis=0)
+        segments = [
+            np.concatenate([t[a:b] for t, a, b in zip(trains, *of_model, strict=True)])
+            for of_model in zip(starts, ends, strict=True)
+        ]
+        if generation.point.coordinates["ecosystem"] == "random":
+            mixed_up = generation.rng("mix").permutation(np.concatenate(segments))
+            segments = np.split(mixed_up, ends[:-1].sum(axis=1))
+            owned = np.zeros_like(owned)
+        most, validation = config.most_of(communities), config.validation_of(communities)
+        most_seen = config.measurement.test or int(ends[-1].sum())
+        seen = np.minimum(segment_counts((1,) * communities, most_seen), ends[-1])
+        return Real(
+            segments,
+            np.concatenate(
+                [t[a : a + n] for t, a, n in zip(trains, most, validation, strict=True)]
+            ),
+            {name: test for name, (_, test) in streams.items()},
+            np.concatenate([t[:n] for t, n in zip(trains, seen, strict=True)]),
+            owned,
+        )
 
-    def _blocks(self, resources: RunResources) -> tuple[Blocks, Blocks]:
-        """Cut the whole corpus into blocks, once."""
-        if self._streams is None:
-            config, (task,) = self.config, resources.tasks
+    def _blocks(self, resources: RunResources) -> dict[str, tuple[Blocks, Blocks]]:
+        """Cut each community's texts, to train on and to test on, into blocks, once."""
+        if not self._streams:
+            config = self.config
             needed = 2 * config.block + len(begin_of(resources.tokenizer))
             if needed > context_of(resources.base):
                 raise ValueError(
                     f"a block of {config.block} tokens and its continuation need a context of "
                     f"{needed}, the model has {context_of(resources.base)}"
                 )
-            train, test = (
-                blocks_of(resources.tokenizer, config.tasks[0], examples, config.block)
-                for examples in (task.train, task.test)
-            )
-            if len(train) < config.needed:
-                raise ValueError(too_few(task.name, len(train), config))
-            if not len(test):
-                raise ValueError(f"the test of {task.name!r} is shorter than a block")
-            self._streams = train, test[: config.measurement.test]
+            parts = [
+                (settings, part)
+                for settings, task in zip(config.tasks, resources.tasks, strict=True)
+                for part in task.communities or (task,)
+            ]
+            found = {}
+            for (settings, part), least in zip(parts, config.needed_of(len(parts)), strict=True):
+                train, test = (
+                    blocks_of(resources.tokenizer, settings, examples, config.block)
+                    for examples in (part.train, part.test)
+                )
+                if len(train) < least:
+                    raise ValueError(too_few(part.name, len(train), config.block, least))
+                if not len(test):
+                    raise ValueError(f"the test of {part.name!r} is shorter than a block")
+                found[part.name] = train, test[: config.measurement.test]
+            self._streams = found
         return self._streams
 
     def dealt(self, generation: Generation) -> list[Blocks]:
@@ -154,7 +211,9 @@ def train(
     )
 
 
-def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None:
+def measure(
+    generation: Generation, config: SegmentedConfig, real: Real, counts: tuple[int, ...]
+) -> None:
     """Measure each model's perplexity of the test blocks, and that of all models together.
 
     ``block_perplexity`` is μ_{m,t}, the mean over the test's blocks of exp(mean loss in the
@@ -163,28 +222,36 @@ def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None
     deviation over models and blocks (fig. 4). At t = 0 and T ``train_mu`` and ``train_sd`` are
     the same of the real blocks that are dealt out (fig. 5), whose perplexities are kept as
     ``train_perplexity``, (model, block).
+
+    Where there are several communities, each counts alike in these means, and the perplexities of
+    each model on each of them are measured too, under the community's name. At t = 0
+    ``own_blocks`` says how many blocks a model's segment has of each community that is its own.
     """
-    name, config = generation.resources.tasks[0].name, generation.config
-    weights = np.array(counts) / sum(counts)
+    name = config.dealt
+    weights, of_blocks = np.array(counts) / sum(counts), real.weights
     losses = []
     for model, network in enumerate(generation.models):
         with generation.clock("score", model, real.test.size):
             losses.append(_losses(generation, network, real.test))
-        where = {"model": model, "dataset": name}
-        generation.measured("block_perplexity", float(_exp(losses[-1]).mean()), **where)
-        whole = losses[-1].mean(keepdims=True)
-        generation.measured("stream_perplexity", float(_exp(whole)[0]), **where)
-    mean, sd = mixed(_exp(np.array(losses)), weights)
+        _perplexities(generation, losses[-1], of_blocks, model=model, dataset=name)
+        if real.divided:
+            borders = np.cumsum([len(blocks) for blocks in real.tests.values()])[:-1]
+            parts = np.split(losses[-1], borders)
+            for at, (community, part) in enumerate(zip(real.tests, parts, strict=True)):
+                _perplexities(generation, part, None, model=model, dataset=community)
+                if generation.index == 0:
+                    blocks = int(real.owned[model, at])
+                    generation.measured("own_blocks", blocks, model=model, dataset=community)
+    mean, sd = mixed(_exp(np.array(losses)), weights, of_blocks)
     generation.measured("mu", mean, dataset=name)
     generation.measured("mu_sd", sd, dataset=name)
     if generation.index == 0:
         base = _exp(_losses(generation, generation.resources.base, real.test))
-        generation.measured("base_mu", float(base.mean()), dataset=name)
+        generation.measured("base_mu", float(np.average(base, weights=of_blocks)), dataset=name)
     if generation.index in (0, config.generations):
-        most = config.measurement.test
-        with generation.clock("score", None, real.pool[:most].size * len(generation.models)):
+        with generation.clock("score", None, real.looked_at.size * len(generation.models)):
             found = _exp(
-                np.array([_losses(generation, m, real.pool[:most]) for m in generation.models])
+                np.array([_losses(generation, m, real.looked_at) for m in generation.models])
             )
         generation.arrays["train_perplexity"] = found.astype("f4")
         mean, sd = mixed(found, weights)
@@ -193,12 +260,33 @@ def measure(generation: Generation, real: Real, counts: tuple[int, ...]) -> None
         generation.measured("train_log_sd", mixed(np.log(found), weights)[1], dataset=name)
 
 
+def _perplexities(
+    generation: Generation,
+    losses: Float[np.ndarray, " N"],
+    weights: Float[np.ndarray, " N"] | None,
+    **where: Any,
+) -> None:
+    """Record one model's mean perplexity of some blocks, and that of all of them as one stream."""
+    blocks = float(np.average(_exp(losses), weights=weights))
+    generation.measured("block_perplexity", blocks, **where)
+    whole = np.average(losses, weights=weights, keepdims=True)
+    generation.measured("stream_perplexity", float(_exp(whole)[0]), **where)
+
+
 def mixed(
-    values: Float[np.ndarray, "M N"], weights: Float[np.ndarray, " M"]
+    values: Float[np.ndarray, "M N"],
+    weights: Float[np.ndarray, " M"],
+    blocks: Float[np.ndarray, " N"] | None = None,
 ) -> tuple[float, float]:
-    """Compute mean and standard deviation over weighted models and over blocks."""
-    mean = float(weights @ values.mean(axis=1))
-    return mean, float(np.sqrt(weights @ ((values - mean) ** 2).mean(axis=1)))
+    """Compute mean and standard deviation over weighted models and over blocks, weighted too."""
+    mean = float(weights @ np.average(values, axis=1, weights=blocks))
+    spread = np.average((values - mean) ** 2, axis=1, weights=blocks)
+    return mean, float(np.sqrt(weights @ spread))
+
+
+def _tests(resources: RunResources) -> list[Test]:
+    """List the tests of all corpora, and of each community that is a part of one."""
+    return [*resources.tests, *resources.tests_of_communities]
 
 
 def write(generation: Generation, config: SegmentedConfig, segments: list[Blocks]) -> None:
@@ -221,7 +309,7 @@ def write(generation: Generation, config: SegmentedConfig, segments: list[Blocks
                 "generation": generation.index,
                 "model": model,
                 "kind": "web",
-                "dataset": generation.resources.tasks[0].name,
+                "dataset": config.dealt,
                 "prompt": prompt,
                 "completion": completion,
                 "tokens": tokens,
