@@ -48,7 +48,9 @@ def check_target(out: Path, suffixes: tuple[str, ...] = NETCDF) -> None:
             f"give a name that ends in {suffixes[0]}"
         )
     if not folder.is_dir():
-        raise OutputFileError(f"output folder {str(folder)!r} does not exist")
+        raise OutputFileError(
+            f"output folder {str(folder)!r} does not exist: make it, or leave it out of the name"
+        )
     if out.is_dir():
         raise OutputFileError(f"output {str(out)!r} is a folder")
     if out.exists() and not out.is_file():  # a device: the file would take its place

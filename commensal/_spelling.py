@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
+_BEGUN = 4  # letters from which on a name counts as the beginning of another
+
 
 def did_you_mean(
     name: str,
@@ -34,10 +36,16 @@ def did_you_mean(
     --------
     >>> did_you_mean("sampels", ["samples", "seed"])
     '; did you mean samples?'
+    >>> did_you_mean("samp", ["stamp", "samples"])
+    '; did you mean samples?'
     >>> did_you_mean("x", ["samples", "seed"])
     ''
     >>> did_you_mean("x", ["x"], cutoff=1.0, written=lambda name: f"system.{name}")
     '; did you mean system.x?'
     """
-    near = get_close_matches(name, list(known), n=1, cutoff=cutoff)
+    names = list(known)
+    # what goes on where the name stops is nearer than what differs from it
+    begun = sorted((other for other in names if other.startswith(name)), key=len)
+    near = begun[:1] if len(name) >= _BEGUN else []
+    near = near or get_close_matches(name, names, n=1, cutoff=cutoff)
     return f"; did you mean {written(near[0])}?" if near else ""

@@ -55,6 +55,13 @@ app.add_typer(llm_app, name="llm")
 for command in (check, figure, pair, fingerprint, doctor):
     app.command(cls=Command)(command)
 
+# the papers' symbols, which no option has
+_SYMBOLS = {
+    f"--{symbol}": f"--{symbol}; did you mean {option}?"
+    for symbols, option in (("kKM", "--models"), ("tT", "--generations"), ("n", "--samples"))
+    for symbol in symbols
+}
+
 
 def main() -> None:
     """Run the command line; bad input ends in one line on stderr and exit code 2."""
@@ -100,8 +107,12 @@ def _run() -> int:
             raise
         if near := getattr(error, "possibilities", None):
             name = error.option_name  # pyright: ignore[reportAttributeAccessIssue]
-            fail(f"No such option: {name}{did_you_mean(name, near)}")
-        fail(error.format_message())  # pyright: ignore[reportAttributeAccessIssue]
+            near = [option for option in near if option != "--help"]
+            fail(f"No such option: {_SYMBOLS.get(name) or name + did_you_mean(name, near)}")
+        message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        if "unexpected extra argument" in message:
+            message += ": values of one option are separated by commas, as in 2,4,8"
+        fail(message)
     return code if isinstance(code, int) else 0
 
 

@@ -109,13 +109,16 @@ def in_one_line(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = message.replace("Extra inputs are not permitted", "there is no such setting")
+    if first["type"] in ("tuple_type", "list_type"):
+        message = "is a list, as [0, 0.5, 1]"
     given = first.get("input")
     told = "got " in message or isinstance(given, (dict, list, tuple))
     # what stands in a wrong place may be a server's key
     told = told or first["type"] == "extra_forbidden"
     told = told or ("endpoint" in first["loc"] and isinstance(given, str))
     shown = "" if told else f", got {given}"
-    more = f" (and {len(error.errors()) - 1} more)" if len(error.errors()) > 1 else ""
+    others = len(error.errors()) - 1
+    more = f" (settings that are wrong besides: {others})" if others else ""
     return f"{where}: {message}{shown}{more}" if where else f"{message}{more}"
 
 

@@ -190,6 +190,10 @@ class RunDirectory:
             note = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise RunDirectoryError(f"{str(self.path)!r} is not a run: no run.json") from None
+        except NotADirectoryError:
+            raise RunDirectoryError(
+                f"{str(self.path)!r} is a file: a run is a folder with a run.json"
+            ) from None
         except (ValueError, OSError) as error:
             raise RunDirectoryError(f"{str(self.path / 'run.json')!r} is damaged") from error
         if not isinstance(note, dict):
