@@ -184,7 +184,8 @@ def test_segments_share_their_blocks(resources):
     np.testing.assert_array_equal(alone.validation, one.validation)
     assert one.pool.tolist() != other.pool.tolist()  # another replicate
     everything = [*map(tuple, one.pool.tolist()), *map(tuple, one.validation.tolist())]
-    whole = Counter(map(tuple, workflow._blocks(resources)[0].tolist()))
+    ((train, _),) = workflow._blocks(resources).values()
+    whole = Counter(map(tuple, train.tolist()))
     assert not Counter(everything) - whole  # each real block at most once
     assert len(everything) == 12
 

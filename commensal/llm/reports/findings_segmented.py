@@ -124,7 +124,7 @@ def advantages(communities: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for key, part in communities.groupby(KEYS, sort=False):
-        if part["own"].nunique() < 2:  # they are nobody's own, or nobody else's
+        if len(set(part["own"])) < 2:  # they are nobody's own, or nobody else's
             continue
         found = []
         for end in ("first", "last"):
