@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint typecheck docs pytest format figures bench clean
+.PHONY: help install demo test test-fast lint typecheck docs pytest format figures notebooks bench clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ format: $(INSTALLED) ## put the code into the project's format
 figures: $(INSTALLED) ## draw every figure again (figures/*.py)
 	@set -e; for script in $(sort $(wildcard figures/[!_]*.py)); do \
 		echo "$$script"; $(BIN)/python "$$script"; done
+
+notebooks: $(INSTALLED) ## execute the notebooks again, and keep their output
+	MPLBACKEND=Agg $(BIN)/python notebooks/execute.py
 
 BENCHMARKS := $(filter-out __init__ machine dense,$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(INSTALLED) ## run every benchmark and keep its table in benchmarks/results/

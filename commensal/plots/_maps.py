@@ -156,7 +156,7 @@ def stability_map(ds: xr.Dataset) -> Figure:
         )
     norm = BoundaryNorm(_GROWTH, 256, extend="max")
     note = "bound: of ρ whatever the private and public data" if "stability_bound" in ds else ""
-    label = "ρ: factor on errors in a generation (below 1 they shrink)"
+    label = "growth of errors per generation, ρ"
     return _maps(panels, "RdBu_r", norm, label, contour=1.0, note=note)
 
 

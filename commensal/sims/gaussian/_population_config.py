@@ -54,7 +54,8 @@ class PopulationConfig(Config):
     """Divisor of the sum of squares in a fit: n - 1 for "unbiased", n for "mle"."""
     shared_data: bool = True
     """Whether a parent publishes one dataset per generation for all models that are fitted to its
-    data, or a new one for each of them."""
+    data, or a new one for each of them. With one parent a shared dataset makes all offspring alike,
+    so that nothing is left to select from: choose a new one for each."""
     inheritance: float = Field(default=0.5, ge=0, lt=1)
     """Weight h of inherited parameters, in [0, 1): an offspring is h × inherited parameters + (1 -
     h) × the fit. 0 is a refit, which forgets everything inherited."""
