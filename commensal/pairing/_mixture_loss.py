@@ -45,4 +45,4 @@ def mixture_loss(share: Any, cost: Any) -> Float[np.ndarray, "..."]:
     array([6.  , 2.28, 0.69, 0.  ])
     """
     share = np.asarray(share, float)
-    return -np.log(share + (1 - share) * np.exp(-np.asarray(cost, float))) + 0.0
+    return np.asarray(-np.log(share + (1 - share) * np.exp(-np.asarray(cost, float))) + 0.0)
