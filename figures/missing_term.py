@@ -206,7 +206,7 @@ def draw_demo(row: np.ndarray, measured: np.ndarray, told: dict[str, np.ndarray]
 
 def tell(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]) -> None:
     size = scores(scaled).xs("R²", level=-1)
-    better = int((size["measured"] > size["fitted"]).sum())
+    better = int((size["measured"] > size["fitted"] + 0.005).sum())
     theory = int((size["measured"] > size["table, measured"]).sum())
     off = {law: missed(measured, x) for law, x in told.items()}
     lead = off["squared"] - off["mixture"]

@@ -98,9 +98,9 @@ def predict(
     >>> change.shape
     (2, 36)
     """
-    _check(scalars, losses, seeds)
     if scale not in ("fitted", "measured"):
         raise ValueError(f"scale must be fitted or measured, got {scale!r}")
+    _check(scalars, losses, seeds, ("initial_loss",) if scale == "measured" else ())
     out, start = np.empty((2, len(seeds), len(losses)))
     where = losses.reset_index(drop=True)
     systems = sorted(set(zip(where.models, where.generations, strict=True)))
@@ -146,8 +146,10 @@ def _measured(losses: pd.DataFrame, start: Float[np.ndarray, "rows"]) -> np.ndar
     return pd.MultiIndex.from_frame(losses[run]).map(slopes.to_dict()).to_numpy(float)
 
 
-def _check(scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int]) -> None:
-    missing = [c for c in _COLUMNS if c not in losses]
+def _check(
+    scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int], more: tuple[str, ...]
+) -> None:
+    missing = [c for c in (*_COLUMNS, *more) if c not in losses]
     if missing:
         raise ValueError(f"losses lacks the columns {', '.join(missing)}")
     if losses.empty:

@@ -88,6 +88,7 @@ def test_shares_are_those_of_models_that_count(steps: float) -> None:
 @pytest.fixture
 def quick(monkeypatch) -> None:
     monkeypatch.setattr(_fit_run, "_GRID", np.linspace(-0.6, 0.6, 3))
+    monkeypatch.setattr(_fit_run, "_COSTS", np.linspace(2.0, 4.5, 11))
 
 
 def test_the_fit_finds_the_scalars_again(quick) -> None:
