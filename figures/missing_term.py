@@ -219,10 +219,10 @@ def tell(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]
     print(
         f"With each task's scale measured at t = 0 the theory's R² rises in {better} of "
         f"{len(size)} transfers between tables, and is above that of the table of means scaled "
-        f"alike in {theory}. In demo (replicates: {len(lead)}; each α held out) mixed laws miss the "
-        f"changes on tasks by {off['mixture'].mean():.2f} nats where squared errors miss them by "
-        f"{off['squared'].mean():.2f}, {lead.mean():.2f}{shown} less; the own loss at α = ½, β = 0 "
-        f"rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted are "
+        f"alike in {theory}. In demo (replicates: {len(lead)}; each α held out) mixed laws miss "
+        f"the changes on tasks by {off['mixture'].mean():.2f} nats where squared errors miss "
+        f"them by {off['squared'].mean():.2f}, {lead.mean():.2f}{shown} less; the own loss at "
+        f"α = ½, β = 0 rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted are "
         f"{own['mixture']:.2f} and {own['squared']:.2f}."
     )
 

@@ -52,7 +52,8 @@ def _mixture_loss(form, trial: Trial) -> Evidence:
         p, other = p / p.sum(), other / other.sum()
         share, cost = rng.uniform(0.01, 0.99), rng.uniform(0.1, 8)
         bound = form(share, _excess(p, other))
-        above += _excess(p, share * p + (1 - share) * other) > bound * (1 + 1e-9)
+        lost = _excess(p, share * p + (1 - share) * other)
+        above += int(lost > bound * (1 + 1e-9))
         # all that the rest says of p's words is e^(-b); what is left goes to one that p never says
         rest = np.append(np.exp(-cost) * p, 1 - np.exp(-cost))
         law = np.append(p, 0.0)
