@@ -222,8 +222,8 @@ def tell(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]
         f"alike in {theory}. In demo (replicates: {len(lead)}; each α held out) mixed laws miss "
         f"the changes on tasks by {off['mixture'].mean():.2f} nats where squared errors miss "
         f"them by {off['squared'].mean():.2f}, {lead.mean():.2f}{shown} less; the own loss at "
-        f"α = ½, β = 0 rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted are "
-        f"{own['mixture']:.2f} and {own['squared']:.2f}."
+        f"α = ½, β = 0 rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted "
+        f"are {own['mixture']:.2f} and {own['squared']:.2f}."
     )
 
 
