@@ -35,6 +35,7 @@ MODULES = (
     "ours.regression",
     "ours.stability",
     "ours.training",
+    "ours.losses",
     "ours.gaussian",
     "ours.gaussian_selection",
     "ours.mixture",

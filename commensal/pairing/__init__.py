@@ -23,6 +23,7 @@ from commensal.pairing._curves import ErrorCurves, RunSystem, curves
 from commensal.pairing._fit import Fit, fit, fitted
 from commensal.pairing._fit_run import RunFit, RunScalars
 from commensal.pairing._judge_run import RunScores
+from commensal.pairing._mixture_loss import mixture_loss
 from commensal.pairing._pair_published import Judged, PublishedPairing, pair_published
 from commensal.pairing._pair_replicates import ReplicatesPairing, pair_replicates
 from commensal.pairing._pair_run import RunPairing, pair_losses, pair_run
@@ -55,6 +56,7 @@ __all__ = [
     "direction",
     "fit",
     "fitted",
+    "mixture_loss",
     "pair_losses",
     "pair_published",
     "pair_replicates",

@@ -53,10 +53,17 @@ class ErrorCurves(NamedTuple):
         Of models that learn from responses without noise.
     variance : Float[numpy.ndarray, "points time K datasets"]
         What noise of unit variance adds.
+    shares : Float[numpy.ndarray, "points time K datasets d"]
+        Share of a dataset's own truth in what the model says, in each principal direction of that
+        dataset's features: 1 where it is known, 0 where nothing of it is.
+    frequencies : Float[numpy.ndarray, "datasets d"]
+        Share of a dataset's features that lies in each of these directions.
     """
 
     expected: Float[np.ndarray, "points time K datasets"]
     variance: Float[np.ndarray, "points time K datasets"]
+    shares: Float[np.ndarray, "points time K datasets d"]
+    frequencies: Float[np.ndarray, "datasets d"]
 
 
 def curves(system: RunSystem, training: float, initial_training: float) -> ErrorCurves:
@@ -92,7 +99,9 @@ def curves(system: RunSystem, training: float, initial_training: float) -> Error
     ]
     kept, gain = (np.stack(part) for part in zip(*points, strict=True))
     mix = np.stack([system.alpha, system.beta, system.initial_beta], axis=1)
-    found = _curves(
+    values, axes = np.linalg.eigh(np.concatenate([system.private, system.public[None]]))
+    values = values.clip(0)
+    expected, variance, shares = _curves(
         system.private,
         system.public,
         system.synthetic,
@@ -100,9 +109,16 @@ def curves(system: RunSystem, training: float, initial_training: float) -> Error
         kept,
         gain,
         system.truths,
+        axes,
         system.generations,
     )
-    return ErrorCurves(*(np.asarray(x) / system.public.shape[-1] for x in found))
+    d = system.public.shape[-1]
+    return ErrorCurves(
+        np.asarray(expected) / d,
+        np.asarray(variance) / d,
+        np.asarray(shares),
+        values / values.sum(axis=-1, keepdims=True),
+    )
 
 
 def _filters_of(
@@ -136,8 +152,8 @@ def _filters_of(
 
 
 @float64
-def _curves(private, public, synthetic, mix, kept, gain, truths, generations: int):
-    return _curves_jit(private, public, synthetic, mix, kept, gain, truths, generations)
+def _curves(private, public, synthetic, mix, kept, gain, truths, axes, generations: int):
+    return _curves_jit(private, public, synthetic, mix, kept, gain, truths, axes, generations)
 
 
 def _curves_impl(
@@ -148,17 +164,29 @@ def _curves_impl(
     kept: Array,
     gain: Array,
     truths: Array,
+    axes: Array,
     generations: int,
-) -> tuple[Float[AnyArray, "points time K m"], Float[AnyArray, "points time K m"]]:
+) -> tuple[
+    Float[AnyArray, "points time K m"],
+    Float[AnyArray, "points time K m"],
+    Float[AnyArray, "points time K m d"],
+]:
     tests = jnp.concatenate([private, public[None]])
+    base_knows_public = truths[-1, -1] == 0
 
     def one(synthetic: Array, mix: Array, kept: Array, gain: Array):
         alpha, beta, initial_beta = mix
         w = RegressionWorkflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
-        return error_parts(w, dependence(w, Filters(kept, gain), generations), truths, tests)
+        found = dependence(w, Filters(kept, gain), generations)
+        said = found.from_real @ tests  # E[θ̂_k | θ_1, ..., θ_*] = Σ_j said[k, j] θ_j
+        # a base that knows the public data says what they say, wherever nothing else was learnt
+        rest = jnp.eye(public.shape[-1]) - said[:, :, :-1].sum(axis=2)
+        said = said.at[:, :, -1].set(jnp.where(base_knows_public, rest, said[:, :, -1]))
+        shares = jnp.einsum("mai,tkmab,mbi->tkmi", axes, said, axes)
+        return *error_parts(w, found, truths, tests), shares
 
     return jax.vmap(one)(synthetic, mix, kept, gain)
 
 
 # one program per shape: it takes seconds to compile, and hundredths of one to run
-_curves_jit = compiled(_curves_impl, static_argnums=7)
+_curves_jit = compiled(_curves_impl, static_argnums=8)

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize, nnls
 
 from commensal.pairing._curves import ErrorCurves, RunSystem, curves
+from commensal.pairing._mixture_loss import mixture_loss
 
 BOUNDS = (-2.5, 2.0)
 """Range of τ and τ_0 in powers of ten, in units of 1/G: from hardly any training to the
@@ -17,7 +18,11 @@ minimiser."""
 Used = tuple[Bool[np.ndarray, "points"], slice]
 """Grid points and generations whose losses a fit reads."""
 
+LOSSES = ("squared", "mixture")
+"""How errors become losses: b times the squared error, or the cross-entropy of a mixture."""
+
 _GRID = np.linspace(-1.5, 1.5, 7)
+_COSTS = np.linspace(0.25, 10, 40)
 
 
 class RunScalars(NamedTuple):
@@ -64,6 +69,7 @@ class Fitter:
 
     For given τ and τ_0 losses are linear in b, bν² and a, which least squares without negative
     numbers finds; τ and τ_0 are searched on a grid, and from its best point on (Nelder and Mead).
+    The loss of a mixture is not linear in b, which is then the best of a fine grid.
 
     Parameters
     ----------
@@ -72,6 +78,15 @@ class Fitter:
         Measured, in nats per token.
     minimiser : bool
         Train every generation to the minimiser, as `interactive` has it, instead of for τ.
+    loss : str
+        ``squared``: b times the squared error. ``mixture``: cross-entropy of a model that mixes the
+        datasets' laws with the shares that the same theory gives (:func:`mixture_loss`), with as
+        many scalars. Noise costs bν² times its variance in both.
+
+    Raises
+    ------
+    ValueError
+        If the loss has another name.
     """
 
     def __init__(
@@ -80,8 +95,11 @@ class Fitter:
         losses: Float[np.ndarray, "points time K datasets"],
         *,
         minimiser: bool = False,
+        loss: str = "squared",
     ) -> None:
-        self.system, self.losses, self.minimiser = system, losses, minimiser
+        if loss not in LOSSES:
+            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        self.system, self.losses, self.minimiser, self.loss = system, losses, minimiser, loss
         self._known: dict[
             tuple[float, float], ErrorCurves
         ] = {}  # the fits of other grid points ask again
@@ -113,8 +131,15 @@ class Fitter:
             *best, (noise / scale) ** 0.5 if scale > 0 else 0.0, scale, tuple(offset)
         )
         found = self._curves(best)
-        predicted = scale * found.expected + noise * found.variance
+        predicted = self._of_errors(found, scale) + noise * found.variance
         return RunFit(scalars, predicted + np.array(offset))
+
+    def _of_errors(self, found: ErrorCurves, scale: float) -> np.ndarray:
+        """Return what is lost for want of knowledge, without noise."""
+        if self.loss == "squared":
+            return scale * found.expected
+        each = mixture_loss(found.shares.clip(0, 1), scale)
+        return np.einsum("stkmi,mi->stkm", each, found.frequencies)
 
     def _search(self, used: Used, per_dataset: bool) -> tuple[float, float]:
         def cost(powers: np.ndarray | tuple[float, float]) -> float:
@@ -144,10 +169,17 @@ class Fitter:
         datasets = observed.shape[-1]
         each = np.eye(datasets) if per_dataset else np.ones((datasets, 1))
         offset = np.broadcast_to(each, (*observed.shape, each.shape[-1]))
-        columns = np.concatenate(
-            [found.expected[used][..., None], found.variance[used][..., None], offset], axis=-1
-        )
-        return nnls(columns.reshape(-1, columns.shape[-1]), observed.ravel())
+        rest = np.concatenate([found.variance[used][..., None], offset], axis=-1)
+        rest, observed = rest.reshape(-1, rest.shape[-1]), observed.ravel()
+        if self.loss == "squared":
+            known = found.expected[used].ravel()[:, None]
+            return nnls(np.concatenate([known, rest], axis=1), observed)
+        best, least = np.zeros(0), np.inf
+        for cost in _COSTS:
+            weights, missed = nnls(rest, observed - self._of_errors(found, cost)[used].ravel())
+            if missed < least:
+                best, least = np.array([cost, *weights]), missed
+        return best, least
 
 
 def _powers(x: np.ndarray) -> tuple[float, float]:

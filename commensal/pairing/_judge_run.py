@@ -77,7 +77,11 @@ class RunScores(NamedTuple):
 
 
 def predictions(
-    system: RunSystem, losses: Losses, progress: Callable[[float, float], None] | None = None
+    system: RunSystem,
+    losses: Losses,
+    progress: Callable[[float, float], None] | None = None,
+    *,
+    loss: str = "squared",
 ) -> Predictions:
     """Fit both theories to a run, to all of its grid points and to parts of them.
 
@@ -88,6 +92,8 @@ def predictions(
         Measured, nats per token, the public dataset last.
     progress : callable or None
         Called as ``progress(done, total)`` in fits.
+    loss : str
+        How errors become losses, ``squared`` or ``mixture``; see :class:`Fitter`.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def predictions(
 
     told, fits, later = {}, {}, {}
     for theory, minimiser in THEORIES.items():
-        fitter = Fitter(system, losses, minimiser=minimiser)
+        fitter = Fitter(system, losses, minimiser=minimiser, loss=loss)
         for per_dataset in (False, True):
             name = theory + "_offsets" * per_dataset
             fits[name] = counted(fitter.fit(per_dataset=per_dataset))

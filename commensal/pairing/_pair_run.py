@@ -73,6 +73,7 @@ def pair_run(
     dim: int = 16,
     layer: int = -1,
     texts: int = 1000,
+    loss: str = "squared",
     resamples: int = 1000,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
@@ -93,6 +94,9 @@ def pair_run(
         output layer reads.
     texts : int
         At most so many texts of each dataset are looked at.
+    loss : str
+        How errors become losses: ``squared``, b times the squared error, as `interactive` measures
+        it; or ``mixture``, the cross-entropy of mixed laws (:func:`mixture_loss`).
     resamples, seed : int
         Of the bootstrap.
     progress : callable or None
@@ -147,7 +151,13 @@ def pair_run(
         folder, config, points, dim=dim, layer=layer, texts=texts, progress=_part(progress, 0, 60)
     )
     found = pair_losses(
-        system, losses, names, resamples=resamples, seed=seed, progress=_part(progress, 60, 99)
+        system,
+        losses,
+        names,
+        loss=loss,
+        resamples=resamples,
+        seed=seed,
+        progress=_part(progress, 60, 99),
     )
     notes = []
     if not complete:
@@ -172,6 +182,7 @@ def pair_losses(
     losses: Float[np.ndarray, "points time K datasets"],
     datasets: Sequence[str],
     *,
+    loss: str = "squared",
     resamples: int = 1000,
     seed: int = 0,
     progress: Callable[[float, float], None] | None = None,
@@ -185,6 +196,8 @@ def pair_losses(
         Measured, nats per token, the public dataset last.
     datasets : sequence of str
         Their names.
+    loss : str
+        As in :func:`pair_run`.
     resamples, seed : int
         Of the bootstrap.
     progress : callable or None
@@ -200,11 +213,11 @@ def pair_losses(
     ValueError
         If a loss is not finite.
     """
-    found = predictions(system, losses, progress)
+    found = predictions(system, losses, progress, loss=loss)
     scores = judged(found, losses, resamples=resamples, seed=seed)
     together = compared(system, losses, found)
     rows = _rows(system, losses, found, datasets)
-    text = describe_run(system, losses, found, scores, together, tuple(datasets))
+    text = describe_run(system, losses, found, scores, together, tuple(datasets), loss=loss)
     return RunPairing(
         system,
         tuple(datasets),

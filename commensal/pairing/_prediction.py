@@ -42,6 +42,7 @@ def predict(
     losses: pd.DataFrame,
     seeds: Sequence[int] = range(16),
     *,
+    scale: str = "fitted",
     correlation: float = 0.0,
     dim: int = 50,
     rank: int = 15,
@@ -53,9 +54,14 @@ def predict(
     scalars : Scalars
     losses : pandas.DataFrame
         What :func:`published_losses` gives, or rows with the same columns ``models``,
-        ``generations``, ``alpha``, ``beta``, ``model`` and ``task`` (both from 0). No loss is read.
+        ``generations``, ``alpha``, ``beta``, ``model`` and ``task`` (both from 0). No loss is read,
+        but the initial ones with a measured scale.
     seeds : sequence of int
         Of the random designs, as in fig. 4 of `interactive`: Gaussian, ``rank`` rows per dataset.
+    scale : str
+        What an error costs. ``fitted``: the same b for all tasks, from ``scalars``. ``measured``: a
+        b for each task of each run, which is what its own model had gained on the other models
+        at t = 0, in nats, over the same gain in error; ``loss_per_error`` is then not used.
     correlation : float
         Between the true parameters of two datasets, 0 to 1.
     dim, rank : int
@@ -69,7 +75,8 @@ def predict(
     Raises
     ------
     ValueError
-        If a column is missing, there are no rows or no seeds, or a scalar is not positive.
+        If a column is missing, there are no rows or no seeds, a scalar is not positive, or a task's
+        scale cannot be measured: its own model, or all others, are missing or not ahead of it.
 
     Notes
     -----
@@ -79,6 +86,10 @@ def predict(
     has a true parameter of its own (``correlation`` 0), where Theorem 2 of `interactive` has one
     for all. Errors are averaged over these parameters, over data and over published answers.
 
+    Tasks differ in how much there is to learn. With truths of any size each error is in units of
+    its own task's, so that loss differences at t = 0 give the unit: L_km - L_mm = b_m (e_km - e_mm)
+    for k ≠ m, exactly if the other tasks' truths, seen from task m, are as large as its own.
+
     Examples
     --------
     >>> from commensal.pairing import published_losses
@@ -87,8 +98,10 @@ def predict(
     >>> change.shape
     (2, 36)
     """
-    _check(scalars, losses, seeds)
-    out = np.empty((len(seeds), len(losses)))
+    if scale not in ("fitted", "measured"):
+        raise ValueError(f"scale must be fitted or measured, got {scale!r}")
+    _check(scalars, losses, seeds, ("initial_loss",) if scale == "measured" else ())
+    out, start = np.empty((2, len(seeds), len(losses)))
     where = losses.reset_index(drop=True)
     systems = sorted(set(zip(where.models, where.generations, strict=True)))
     for models, generations in systems:
@@ -109,13 +122,34 @@ def predict(
                 rank=rank,
             )
             with np.errstate(invalid="ignore", over="ignore"):  # steps that diverge: inf - inf
-                change = scalars.loss_per_error * (error[:, 1] - error[:, 0])
+                change = error[:, 1] - error[:, 0]
             out[place, rows.index] = change[at, rows.model, rows.task]
-    return out
+            # every grid point starts from the same models
+            start[place, rows.index] = error[0, 0][rows.model, rows.task]
+    if scale == "fitted":
+        return scalars.loss_per_error * out
+    return out * _measured(where, start.mean(axis=0))
 
 
-def _check(scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int]) -> None:
-    missing = [c for c in _COLUMNS if c not in losses]
+def _measured(losses: pd.DataFrame, start: Float[np.ndarray, "rows"]) -> np.ndarray:
+    """Return for each row what an error on its task costs, from the losses at t = 0."""
+    own = losses["model"] == losses["task"]
+    rows = losses.assign(start=start, loss=losses["initial_loss"])
+    run = [c for c in ("table", "architecture", *_COLUMNS[:2], "task") if c in losses]
+    ours, theirs = (rows[at].groupby(run)[["loss", "start"]].mean() for at in (own, ~own))
+    gap = theirs.sub(ours)
+    slopes = gap["loss"] / gap["start"]
+    if not (np.isfinite(slopes) & (slopes > 0)).all():
+        raise ValueError(
+            "the scale of a task cannot be measured: at t = 0 its own model must be ahead of others"
+        )
+    return pd.MultiIndex.from_frame(losses[run]).map(slopes.to_dict()).to_numpy(float)
+
+
+def _check(
+    scalars: Scalars, losses: pd.DataFrame, seeds: Sequence[int], more: tuple[str, ...]
+) -> None:
+    missing = [c for c in (*_COLUMNS, *more) if c not in losses]
     if missing:
         raise ValueError(f"losses lacks the columns {', '.join(missing)}")
     if losses.empty:

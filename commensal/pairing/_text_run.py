@@ -28,6 +28,7 @@ _SAID = {
     "line": "straight line",
 }
 _SIGNS = {"alpha": "α", "beta": "β"}
+_LAWS = {"squared": "a + b × error", "mixture": "a - log(share + (1 - share) exp(-b)) + noise"}
 
 
 def title_of(name: str) -> str:
@@ -50,15 +51,17 @@ def describe_run(
     scores: Sequence[RunScores],
     together: pd.DataFrame,
     datasets: tuple[str, ...],
+    *,
+    loss: str = "squared",
 ) -> str:
     """Write a report in plain text: scalars, scores, which theory leads, and where it is wrong."""
-    lines = [*_fitted(found, datasets), "", *_scores(scores, found.left_out)]
+    lines = [*_fitted(found, datasets, loss), "", *_scores(scores, found.left_out)]
     lines += ["", *_together(together, found)]
     lines += ["", *_failures(system, losses, found, datasets)]
     return "\n".join(lines) + "\n"
 
 
-def _fitted(found: Predictions, datasets: tuple[str, ...]) -> Iterator[str]:
+def _fitted(found: Predictions, datasets: tuple[str, ...], loss: str) -> Iterator[str]:
     yield "Fitted to all losses of the run (everything else comes from texts and settings):"
     for name, fit in found.fits.items():
         x = fit.scalars
@@ -72,7 +75,7 @@ def _fitted(found: Predictions, datasets: tuple[str, ...]) -> Iterator[str]:
             numbers.append(f"a = {each}")
         count = len(numbers) - 1 + len(x.offset)
         yield f"  {title_of(name):32} {count} scalars: {', '.join(numbers)}"
-    yield "  loss = a + b × error, in nats per token; tau in units of 1/G, where G is about 1"
+    yield f"  loss = {_LAWS[loss]}, in nats per token; tau in units of 1/G, where G is about 1"
 
 
 def _scores(scores: Sequence[RunScores], left_out: str | None) -> Iterator[str]:

@@ -368,3 +368,31 @@ def test_a_refit_uses_other_designs_and_goes_on_from_what_is_shipped(monkeypatch
     assert found.scalars != shipped
     assert [s[0] for s in steps] == sorted(s[0] for s in steps)
     assert steps[-1] == (614.0, 614.0)
+
+
+def test_scales_are_measured_at_the_start():
+    """Losses made from the theory with a slope for each task give these slopes back."""
+    losses = published_losses().query("table == 7").reset_index(drop=True)
+    x, slopes = Scalars(0.04, 0.02, 0.13, 0.8), np.array([2.5, 0.7])
+    options: dict = {"seeds": range(2), "dim": 20, "rank": 6}
+    points = [(0.0, 1.0)]
+    start = np.mean(
+        [
+            errors(
+                points, 15, 2, seed, training=0.04, initial_training=0.02, noise=0.13,
+                dim=20, rank=6,
+            )[0, 0]
+            for seed in range(2)
+        ],
+        axis=0,
+    )  # fmt: skip
+    made = losses.assign(initial_loss=1.3 + slopes[losses.task] * start[losses.model, losses.task])
+    unit = predict(x._replace(loss_per_error=1.0), losses, **options)
+    told = predict(x, made, scale="measured", **options)
+    np.testing.assert_allclose(told, unit * slopes[losses.task], rtol=1e-9)
+    with pytest.raises(ValueError, match="scale must be fitted or measured, got 'other'"):
+        predict(x, losses, scale="other", **options)
+    with pytest.raises(ValueError, match="its own model must be ahead of others"):
+        predict(x, made.assign(initial_loss=2.0), scale="measured", **options)
+    with pytest.raises(ValueError, match="cannot be measured"):
+        predict(x, made.query("model == task"), scale="measured", **options)
