@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from _sentence import tell
 from scipy import stats
 
 from commensal.pairing import (
@@ -43,7 +44,7 @@ def main() -> None:
     draw_demo(axes[1], measured, told)
     print(by_alpha(measured, told).round(2).to_string())
     fig.savefig(args.out, dpi=120)
-    tell(scaled, measured, told)
+    tell(args.out, sentence(scaled, measured, told))
 
 
 def on_tables(designs: int) -> pd.DataFrame:
@@ -204,7 +205,7 @@ def draw_demo(row: np.ndarray, measured: np.ndarray, told: dict[str, np.ndarray]
     row[1].legend(frameon=False)
 
 
-def tell(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]) -> None:
+def sentence(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]) -> str:
     size = scores(scaled).xs("R²", level=-1)
     better = int((size["measured"] > size["fitted"] + 0.005).sum())
     theory = int((size["measured"] > size["table, measured"]).sum())
@@ -216,7 +217,7 @@ def tell(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]
         shown = f" [{lead.mean() - half:.2f}, {lead.mean() + half:.2f}]"
     at = (ALPHAS == 0.5) & (BETAS == 0)
     own = {law: changes(x)[:, at][..., OWN[:, :2]].mean() for law, x in told.items()}
-    print(
+    return (
         f"With each task's scale measured at t = 0 the theory's R² rises in {better} of "
         f"{len(size)} transfers between tables, and is above that of the table of means scaled "
         f"alike in {theory}. In demo (replicates: {len(lead)}; each α held out) mixed laws miss "
