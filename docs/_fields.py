@@ -133,7 +133,7 @@ def _kind(hint: Any, many: bool = False) -> str:
     if origin in (tuple, list):
         if origin is tuple and len(parts) > 1 and parts[1] is not Ellipsis:
             return f"list of {len(parts)}: {', '.join(_kind(part) for part in parts)}"
-        return f"list of {_kind(parts[0], many=True)}"
+        return f"list of {_kind(next(iter(parts)), many=True)}"
     if origin is dict or hint is dict:
         return f"{_kind(parts[1])} by {_kind(parts[0])}" if parts else "names and values"
     if hint in _WORDS:

@@ -2,11 +2,13 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from _sentence import tell
+from matplotlib.axes import Axes
 from scipy import stats
 
 from commensal.pairing import (
@@ -75,7 +77,7 @@ def on_tables(designs: int) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)
 
 
-def fractions(rows: pd.DataFrame) -> pd.DataFrame:
+def fractions(rows: Any) -> pd.DataFrame:
     """Return changes over what a task's own model had gained on the others at t = 0."""
     own = rows["model"] == rows["task"]
     start = [rows[at].groupby("task")["initial_loss"].mean() for at in (own, ~own)]
@@ -121,7 +123,7 @@ def draw_tables(row: np.ndarray, scaled: pd.DataFrame) -> None:
     row[0].legend(frameon=False)
 
 
-def diagonal(ax: plt.Axes, title: str) -> None:
+def diagonal(ax: Axes, title: str) -> None:
     ends = [min(ax.get_xlim()[0], ax.get_ylim()[0]), max(ax.get_xlim()[1], ax.get_ylim()[1])]
     ax.plot(ends, ends, color="0.6", lw=1, zorder=0)
     ax.set(xlabel="measured change (nats)", ylabel="predicted (nats)", title=title)
@@ -132,7 +134,7 @@ def on_demo(replicates: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
 
     Each α is predicted by fits to the other two.
     """
-    metrics = pd.read_parquet(DEMO / "metrics.parquet").query("metric == 'loss'")
+    metrics: Any = pd.read_parquet(DEMO / "metrics.parquet").query("metric == 'loss'")
     generations = int(metrics["generation"].max())
     each = {
         "replicate": sorted(set(metrics["replicate"])),
@@ -142,7 +144,7 @@ def on_demo(replicates: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         "model": range(2),
         "dataset": DATASETS,
     }
-    index = pd.MultiIndex.from_product(each.values(), names=list(each))
+    index = pd.MultiIndex.from_product(list(each.values()), names=list(each))
     losses = metrics.set_index(list(each))["value"].reindex(index).to_numpy()
     losses = losses.reshape(-1, 9, generations + 1, 2, 3)[:replicates]
     grams = np.load(DEMO / "grams.npz")
@@ -158,7 +160,7 @@ def on_demo(replicates: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:
             fitter = Fitter(system, measured, loss=law)
             fitter._known = known  # the same system for all: its curves are computed once
             for alpha in (0.0, 0.5, 1.0):
-                here = alpha == ALPHAS
+                here = np.equal(ALPHAS, alpha)
                 predicted[r, here] = fitter.fit(~here).predicted[here]
     return losses, told
 
@@ -206,7 +208,7 @@ def draw_demo(row: np.ndarray, measured: np.ndarray, told: dict[str, np.ndarray]
 
 
 def sentence(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndarray]) -> str:
-    size = scores(scaled).xs("R²", level=-1)
+    size: Any = scores(scaled).xs("R²", level=-1)
     better = int((size["measured"] > size["fitted"] + 0.005).sum())
     theory = int((size["measured"] > size["table, measured"]).sum())
     off = {law: missed(measured, x) for law, x in told.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -103,7 +103,7 @@ def _run(folder: Path, out: Path | None, seed: int, dim: int, layer: int, texts:
     need_torch()
     from commensal.pairing import pair_replicates, pair_run
 
-    options = {"dim": dim, "layer": layer, "texts": texts, "seed": seed}
+    options: dict[str, Any] = {"dim": dim, "layer": layer, "texts": texts, "seed": seed}
     out, name = out or folder / "pair", folder.resolve().name
     if config_of(folder, TrainedConfig).replicates > 1:
         with progress_bar("pairing") as update:

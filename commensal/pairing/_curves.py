@@ -178,7 +178,7 @@ def _curves_impl(
         alpha, beta, initial_beta = mix
         w = RegressionWorkflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
         found = dependence(w, Filters(kept, gain), generations)
-        said = found.from_real @ tests  # E[θ̂_k | θ_1, ..., θ_*] = Σ_j said[k, j] θ_j
+        said = jnp.asarray(found.from_real) @ tests  # E[θ̂_k | θ_1, ..., θ_*] = Σ_j said[k, j] θ_j
         # a base that knows the public data says what they say, wherever nothing else was learnt
         rest = jnp.eye(public.shape[-1]) - said[:, :, :-1].sum(axis=2)
         said = said.at[:, :, -1].set(jnp.where(base_knows_public, rest, said[:, :, -1]))

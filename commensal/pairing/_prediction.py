@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -133,17 +133,18 @@ def predict(
 
 def _measured(losses: pd.DataFrame, start: Float[np.ndarray, "rows"]) -> np.ndarray:
     """Return for each row what an error on its task costs, from the losses at t = 0."""
-    own = losses["model"] == losses["task"]
-    rows = losses.assign(start=start, loss=losses["initial_loss"])
+    rows: Any = losses.assign(start=start, loss=losses["initial_loss"])
+    own = rows["model"] == rows["task"]
     run = [c for c in ("table", "architecture", *_COLUMNS[:2], "task") if c in losses]
     ours, theirs = (rows[at].groupby(run)[["loss", "start"]].mean() for at in (own, ~own))
-    gap = theirs.sub(ours)
+    gap = theirs - ours
     slopes = gap["loss"] / gap["start"]
     if not (np.isfinite(slopes) & (slopes > 0)).all():
         raise ValueError(
             "the scale of a task cannot be measured: at t = 0 its own model must be ahead of others"
         )
-    return pd.MultiIndex.from_frame(losses[run]).map(slopes.to_dict()).to_numpy(float)
+    where: Any = pd.MultiIndex.from_frame(rows[run])
+    return where.map(slopes.to_dict()).to_numpy(float)
 
 
 def _check(

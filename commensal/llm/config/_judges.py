@@ -89,3 +89,4 @@ class ModelJudge(PairwiseJudge):
 
 
 JudgeConfig = Annotated[LawJudge | ModelJudge, Field(discriminator="kind")]
+"""Judge of any kind, chosen by ``kind``."""

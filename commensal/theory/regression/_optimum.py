@@ -90,7 +90,9 @@ def optimal_mix(w: RegressionWorkflow, objective: str = "mean") -> Mix:
     coarse = grid(w, _COARSE, _COARSE, tasks=False).variance
     total = coarse.mean(axis=-1) if objective == "mean" else coarse.max(axis=-1)
     if np.isnan(total).all():
-        raise ValueError("no mix on a 10 × 10 grid of (alpha, beta) is stable: give new data a human_share")
+        raise ValueError(
+            "no mix on a 10 × 10 grid of (alpha, beta) is stable: give new data a human_share"
+        )
     i, j = np.unravel_index(np.nanargmin(total), total.shape)
     start = np.array([_COARSE[i], _COARSE[j]])
     solve = _minimise_mean if objective == "mean" else _minimise_worst
