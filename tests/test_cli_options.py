@@ -131,6 +131,8 @@ def test_examples_are_commands():
         (("sweep", "regression", "--out", "no/x.nc"), "make it, or leave it out of the name"),
         (("sweep", "regression", "--dim", "0", "--rank", "0"), "wrong besides: 1)"),
         (("llm", "run", "demo", "--out", "r", "--set", "alpha=0:1:3"), "as [0, 0.5, 1]"),
+        (("pair", "r", "--loss", "cubic"), "--loss is squared or mixture, got cubic"),
+        (("pair", "published", "--loss", "mixture"), "--loss goes with a run's folder"),
         (("simulate", "mixture", "--config", "c.yaml"), "'read_shar'; did you mean read_share?"),
         (("sweep", "regression", "--config", "c.yaml"), "unknown setting 'read_shar'"),
     ],

@@ -44,6 +44,14 @@ def pair(
         int | None,
         typer.Option(min=1, help=f"Number of texts per dataset, for a run. (default: {_TEXTS:,})"),
     ] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            metavar="squared|mixture",
+            help="How errors become losses, for a run: squared errors, or the cross-entropy of "
+            "mixed laws. (default: squared)",
+        ),
+    ] = None,
     refit: Annotated[
         bool,
         typer.Option("--refit", help="Fit the four scalars again, for published; takes minutes."),
@@ -60,7 +68,9 @@ def pair(
     """
     if out is not None:
         check_folder(out)
-    run_only = {"dim": dim, "layer": layer, "texts": texts}
+    run_only = {"dim": dim, "layer": layer, "texts": texts, "loss": loss}
+    if loss not in (None, "squared", "mixture"):
+        raise ValueError(f"--loss is squared or mixture, got {loss}")
     if what == "published":
         _refuse(run_only, "a run's folder")
         _published(out, seed, _DESIGNS if designs is None else designs, refit)
@@ -68,11 +78,18 @@ def pair(
         say_next(*(page if out is None else ("llm", "run", "demo", "--out", "runs/demo")))
         return
     _refuse({"designs": designs, "refit": refit or None}, "published")
-    _run(Path(what), out, seed, dim or _DIM, _LAYER if layer is None else layer, texts or _TEXTS)
+    options: dict[str, Any] = {
+        "dim": dim or _DIM,
+        "layer": _LAYER if layer is None else layer,
+        "texts": texts or _TEXTS,
+        "loss": loss or "squared",
+        "seed": seed,
+    }
+    _run(Path(what), out, options)
     say_next("llm", "report", what)
 
 
-def _refuse(options: dict[str, int | bool | None], goes_with: str) -> None:
+def _refuse(options: dict[str, Any], goes_with: str) -> None:
     for name, value in options.items():
         if value is not None:
             raise ValueError(f"--{name} goes with {goes_with}")
@@ -88,7 +105,7 @@ def _published(out: Path | None, seed: int, designs: int, refit: bool) -> None:
         _write(found, out, "published tables")
 
 
-def _run(folder: Path, out: Path | None, seed: int, dim: int, layer: int, texts: int) -> None:
+def _run(folder: Path, out: Path | None, options: dict[str, Any]) -> None:
     from commensal.llm.config import TrainedConfig
     from commensal.llm.records.results import config_of
 
@@ -103,7 +120,6 @@ def _run(folder: Path, out: Path | None, seed: int, dim: int, layer: int, texts:
     need_torch()
     from commensal.pairing import pair_replicates, pair_run
 
-    options: dict[str, Any] = {"dim": dim, "layer": layer, "texts": texts, "seed": seed}
     out, name = out or folder / "pair", folder.resolve().name
     if config_of(folder, TrainedConfig).replicates > 1:
         with progress_bar("pairing") as update:
