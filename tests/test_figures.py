@@ -20,15 +20,12 @@ SCRIPTS = sorted((ROOT / "figures").glob("[!_]*.py"))
 UNTOLD = {
     "cost",
     "ecosystem_gain",
-    "interactive_fig2",
     "interactive_fig4",
     "optimal_mix",
     "pollination_fig11",
     "pollination_fig8",
     "pollination_oracle",
     "published_tables",
-    "safe_human_share",
-    "stability_map",
     "webdynamics_fig4",
     "webdynamics_fig6",
 }
