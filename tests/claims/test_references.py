@@ -31,15 +31,26 @@ def test_readme_counts_the_claims():
     papers = [claim for claim in chosen if claim.paper != "commensal"]
     verdicts = Counter(claim.verdict for claim in papers)
     faults = Counter(c.fault if c.doubt == "solid" else c.doubt for c in papers if c.fault)
-    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    assert " ".join(
-        f"""There are {len(chosen)} claims, {len(chosen) - len(papers)} of them this project's own;
-        of the papers' {len(papers)}, {verdicts["holds"]} hold, {verdicts["holds, restricted"]} hold
-        restricted, {verdicts["holds as corrected"]} hold as corrected, {verdicts["fails"]} fail,
-        and {verdicts["open"]} are open.""".split()
-    ) in " ".join(text.split())
-    assert " ".join(
-        f"""{faults["substantive"]} substantive errors, {faults["misprint"]} misprints,
+    root = Path(__file__).parents[2]
+    readme, page = (
+        " ".join((root / name).read_text(encoding="utf-8").split())
+        for name in ("README.md", "docs/how-to/check-the-papers.md")
+    )
+    assert f"Five papers, {len(chosen)} claims" in readme
+    assert (
+        " ".join(
+            f"""Of the papers' {len(papers)} claims {verdicts["holds"]} hold,
+        {verdicts["holds, restricted"]} hold but for an edge, {verdicts["holds as corrected"]} hold
+        once corrected, {verdicts["fails"]} fail, {verdicts["open"]} are open; the other
+        {len(chosen) - len(papers)} are new here.""".split()
+        )
+        in readme
+    )
+    assert (
+        " ".join(
+            f"""{faults["substantive"]} substantive errors, {faults["misprint"]} misprints,
         {faults["may be the text's extraction"]} that may be the text's extraction alone, and
         {faults["wording"]} of wording""".split()
-    ) in " ".join(text.split())
+        )
+        in page
+    )
