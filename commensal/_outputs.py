@@ -1,7 +1,8 @@
-"""Check before a long computation that its results can be written."""
+"""Where results and caches go, and whether files can be written there."""
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -19,3 +20,8 @@ def takes_files(folder: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def cache_folder() -> Path:
+    """Return the folder that keeps what this machine has computed (``COMMENSAL_CACHE``)."""
+    return Path(os.environ.get("COMMENSAL_CACHE") or "~/.cache/commensal").expanduser()

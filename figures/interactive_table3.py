@@ -7,6 +7,7 @@ from _sentence import tell
 
 from commensal.llm.reports import plots_interactive as plots
 from commensal.llm.reports._reading import over_replicates
+from commensal.llm.reports._verdicts import arrow
 
 BETA = 0.5  # of the published table
 
@@ -27,8 +28,7 @@ def main() -> None:
         each = []
         for alpha in alphas:
             first, last, change = ends(part.query("alpha == @alpha"), 2 * len(alphas))
-            both = f"{first:.2f} → {last:.2f}".replace("-", "\N{MINUS SIGN}")
-            each.append(f"{both} ({change.text()}) at α = {alpha:g}")
+            each.append(f"{arrow(first, last)} ({change.text()}) at α = {alpha:g}")
         told.append(f"on {name} prompts {', '.join(each)}")
     tell(
         args.out,

@@ -9,26 +9,25 @@ from _sentence import tell
 from commensal.llm.reports import plots_web as plots
 from commensal.llm.reports._intervals import mean_of
 from commensal.llm.web.law import ends
+from commensal.llm.web.reading import distances_of
 
 
 def main() -> None:
     args = options(__file__, __doc__)
     run = read("web")
-    names = ["disagreement", "sampling"]
-    rows: Any = run.metrics.loc[run.metrics["metric"].isin(names) & run.metrics["model"].isna()]
-    keys = ["read_share", "replicate", "generation"]
-    norms = rows.pivot_table(index=keys, columns="metric", values="value").reset_index()
+    norms: Any = distances_of(run.metrics, run.config)
     save(plots.llm_web_disagreement(norms), args.out)
 
     courses = [part.sort_values("generation") for _, part in norms.groupby("replicate")]
     both = np.array([ends(course["disagreement"].to_numpy(float)) for course in courses])
     floor = np.mean([ends(course["sampling"].to_numpy(float))[1] for course in courses])
     first, last = both.mean(axis=0)
+    (share,) = norms["read_share"].unique()
     ratio = np.exp(mean_of(np.log(both[:, 1] / both[:, 0])))
     tell(
         args.out,
-        f"With {len(run.config.models)} models that read half of the web, ‖D‖_F of their mean "
-        f"answers goes from {first:.3g} to {last:.3g} in {run.config.generations} generations "
+        f"With {len(run.config.models)} models that read {share:.0%} of the web, ‖D‖_F of their "
+        f"mean answers goes from {first:.3g} to {last:.3g} in {run.config.generations} generations "
         f"(the last is a mean over the last quarter), {ratio[0]:.2f} of it "
         f"({ratio[1]:.2f} to {ratio[2]:.2f}, Student's 95 % over {len(courses)} replicates); "
         f"the sampling of {run.config.responses} responses alone would leave {floor:.3g}.",

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -55,11 +55,11 @@ app.add_typer(llm_app, name="llm")
 for command in (check, figure, pair, fingerprint, doctor):
     app.command(cls=Command)(command)
 
-# the papers' symbols, which no option has
+# the papers' symbols, and the options that they may stand for
 _SYMBOLS = {
-    f"--{symbol}": f"--{symbol}; did you mean {option}?"
-    for symbols, option in (("kKM", "--models"), ("tT", "--generations"), ("n", "--samples"))
-    for symbol in symbols
+    **dict.fromkeys(("--k", "--K", "--M"), "--models"),
+    **dict.fromkeys(("--t", "--T"), "--generations"),
+    "--n": "--samples",
 }
 
 
@@ -105,15 +105,22 @@ def _run() -> int:
         # typer's usage errors; the class has moved between its versions
         if not hasattr(error, "format_message"):
             raise
-        if near := getattr(error, "possibilities", None):
+        if (near := getattr(error, "possibilities", None)) is not None:
             name = error.option_name  # pyright: ignore[reportAttributeAccessIssue]
             near = [option for option in near if option != "--help"]
-            fail(f"No such option: {_SYMBOLS.get(name) or name + did_you_mean(name, near)}")
+            fail(f"No such option: {name}{_of_symbol(name, error) or did_you_mean(name, near)}")
         message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
         if "unexpected extra argument" in message:
             message += ": values of one option are separated by commas, as in 2,4,8"
         fail(message)
     return code if isinstance(code, int) else 0
+
+
+def _of_symbol(name: str, error: Any) -> str:
+    """Suggest the option that a paper's symbol stands for, if the command has it."""
+    option = _SYMBOLS.get(name)
+    known = [opt for parameter in error.ctx.command.params for opt in parameter.opts]
+    return f"; did you mean {option}?" if option in known else ""
 
 
 def _print_version(wanted: bool) -> bool:

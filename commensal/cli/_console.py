@@ -110,7 +110,7 @@ def in_one_line(error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         message = message.replace("Extra inputs are not permitted", "there is no such setting")
     if first["type"] in ("tuple_type", "list_type"):
-        message = "is a list, as [0, 0.5, 1]"
+        message = "needs a list, written as [0, 0.5, 1]"
     given = first.get("input")
     told = "got " in message or isinstance(given, (dict, list, tuple))
     # what stands in a wrong place may be a server's key

@@ -139,13 +139,14 @@ def _cores() -> dict[str, Any]:
 
 def _caches() -> dict[str, Path]:
     """Return the folders where JAX, Hugging Face and commensal keep what they made or fetched."""
-    own = os.environ.get("COMMENSAL_CACHE") or "~/.cache/commensal"
+    from commensal._outputs import cache_folder
+
+    own = cache_folder()
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or os.path.join(base, "huggingface")
     hub = os.environ.get("HF_HUB_CACHE") or os.path.join(home, "hub")
     places = {
-        "compiled programs": os.environ.get("JAX_COMPILATION_CACHE_DIR")
-        or os.path.join(own, "xla"),
+        "compiled programs": os.environ.get("JAX_COMPILATION_CACHE_DIR") or own / "xla",
         "Hugging Face": hub,
         "commensal": own,
     }

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from commensal._outputs import cache_folder
 from commensal.cli._console import note
 
 
@@ -40,7 +41,7 @@ def _writable_caches() -> None:
     places = {
         "MPLCONFIGDIR": (settings / "matplotlib", cache / "matplotlib"),
         "HF_HOME": (cache / "huggingface",),
-        "COMMENSAL_CACHE": (Path("~/.cache/commensal").expanduser(),),
+        "COMMENSAL_CACHE": (cache_folder(),),
     }
     lacking = [
         name
@@ -62,8 +63,7 @@ def _keep_compiled_programs() -> None:
 
     Only the command line does: what a program of somebody else's keeps is for that program to say.
     """
-    cache = Path(os.environ.get("COMMENSAL_CACHE") or "~/.cache/commensal").expanduser()
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "xla"))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "xla"))
     # by default JAX keeps nothing that compiles within a second, which is nearly all that there is;
     # the many small programs of a sweep take two seconds together
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")

@@ -69,8 +69,10 @@ def pair(
     if out is not None:
         check_folder(out)
     run_only = {"dim": dim, "layer": layer, "texts": texts, "loss": loss}
-    if loss not in (None, "squared", "mixture"):
-        raise ValueError(f"--loss is squared or mixture, got {loss}")
+    if loss is not None:
+        from commensal.pairing._fit_run import check_loss
+
+        check_loss(loss)
     if what == "published":
         _refuse(run_only, "a run's folder")
         _published(out, seed, _DESIGNS if designs is None else designs, refit)

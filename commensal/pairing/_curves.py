@@ -53,20 +53,22 @@ class ErrorCurves(NamedTuple):
         Of models that learn from responses without noise.
     variance : Float[numpy.ndarray, "points time K datasets"]
         What noise of unit variance adds.
-    shares : Float[numpy.ndarray, "points time K datasets d"]
+    shares : Float[numpy.ndarray, "points time K datasets d"] or None
         Share of a dataset's own truth in what the model says, in each principal direction of that
-        dataset's features: 1 where it is known, 0 where nothing of it is.
+        dataset's features: 1 where it is known, 0 where nothing of it is. None unless asked for.
     frequencies : Float[numpy.ndarray, "datasets d"]
         Share of a dataset's features that lies in each of these directions.
     """
 
     expected: Float[np.ndarray, "points time K datasets"]
     variance: Float[np.ndarray, "points time K datasets"]
-    shares: Float[np.ndarray, "points time K datasets d"]
+    shares: Float[np.ndarray, "points time K datasets d"] | None
     frequencies: Float[np.ndarray, "datasets d"]
 
 
-def curves(system: RunSystem, training: float, initial_training: float) -> ErrorCurves:
+def curves(
+    system: RunSystem, training: float, initial_training: float, *, shares: bool = False
+) -> ErrorCurves:
     """Compute the errors of every model on every dataset at t = 0..T.
 
     Parameters
@@ -75,6 +77,8 @@ def curves(system: RunSystem, training: float, initial_training: float) -> Error
     training, initial_training : float
         τ, step size times steps of a generation, at t >= 1 and at t = 0, of gradient steps so
         small that they flow; ``inf`` is the minimiser that `interactive` assumes.
+    shares : bool
+        Compute the shares too, which only the loss of a mixture reads.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def curves(system: RunSystem, training: float, initial_training: float) -> Error
     mix = np.stack([system.alpha, system.beta, system.initial_beta], axis=1)
     values, axes = np.linalg.eigh(np.concatenate([system.private, system.public[None]]))
     values = values.clip(0)
-    expected, variance, shares = _curves(
+    expected, variance, known = _curves(
         system.private,
         system.public,
         system.synthetic,
@@ -111,12 +115,13 @@ def curves(system: RunSystem, training: float, initial_training: float) -> Error
         system.truths,
         axes,
         system.generations,
+        shares,
     )
     d = system.public.shape[-1]
     return ErrorCurves(
         np.asarray(expected) / d,
         np.asarray(variance) / d,
-        np.asarray(shares),
+        None if known is None else np.asarray(known),
         values / values.sum(axis=-1, keepdims=True),
     )
 
@@ -152,8 +157,10 @@ def _filters_of(
 
 
 @float64
-def _curves(private, public, synthetic, mix, kept, gain, truths, axes, generations: int):
-    return _curves_jit(private, public, synthetic, mix, kept, gain, truths, axes, generations)
+def _curves(private, public, synthetic, mix, kept, gain, truths, axes, generations, shares):
+    return _curves_jit(
+        private, public, synthetic, mix, kept, gain, truths, axes, generations, shares
+    )
 
 
 def _curves_impl(
@@ -166,10 +173,11 @@ def _curves_impl(
     truths: Array,
     axes: Array,
     generations: int,
+    shares: bool,
 ) -> tuple[
     Float[AnyArray, "points time K m"],
     Float[AnyArray, "points time K m"],
-    Float[AnyArray, "points time K m d"],
+    Float[AnyArray, "points time K m d"] | None,
 ]:
     tests = jnp.concatenate([private, public[None]])
     base_knows_public = truths[-1, -1] == 0
@@ -178,15 +186,17 @@ def _curves_impl(
         alpha, beta, initial_beta = mix
         w = RegressionWorkflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
         found = dependence(w, Filters(kept, gain), generations)
+        parts = error_parts(w, found, truths, tests)
+        if not shares:
+            return *parts, None
         said = jnp.asarray(found.from_real) @ tests  # E[θ̂_k | θ_1, ..., θ_*] = Σ_j said[k, j] θ_j
         # a base that knows the public data says what they say, wherever nothing else was learnt
         rest = jnp.eye(public.shape[-1]) - said[:, :, :-1].sum(axis=2)
         said = said.at[:, :, -1].set(jnp.where(base_knows_public, rest, said[:, :, -1]))
-        shares = jnp.einsum("mai,tkmab,mbi->tkmi", axes, said, axes)
-        return *error_parts(w, found, truths, tests), shares
+        return *parts, jnp.einsum("mai,tkmab,mbi->tkmi", axes, said, axes)
 
     return jax.vmap(one)(synthetic, mix, kept, gain)
 
 
 # one program per shape: it takes seconds to compile, and hundredths of one to run
-_curves_jit = compiled(_curves_impl, static_argnums=8)
+_curves_jit = compiled(_curves_impl, static_argnums=(8, 9))

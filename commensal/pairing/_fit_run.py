@@ -64,6 +64,12 @@ class RunFit(NamedTuple):
     predicted: Float[np.ndarray, "points time K datasets"]
 
 
+def check_loss(loss: str) -> None:
+    """Raise ValueError unless errors can become losses in this way."""
+    if loss not in LOSSES:
+        raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+
+
 class Fitter:
     """Least-squares fit of the theory to the losses of a run, or of some of its grid points.
 
@@ -97,8 +103,7 @@ class Fitter:
         minimiser: bool = False,
         loss: str = "squared",
     ) -> None:
-        if loss not in LOSSES:
-            raise ValueError(f"loss must be one of {', '.join(LOSSES)}, got {loss!r}")
+        check_loss(loss)
         self.system, self.losses, self.minimiser, self.loss = system, losses, minimiser, loss
         self._known: dict[
             tuple[float, float], ErrorCurves
@@ -138,6 +143,7 @@ class Fitter:
         """Return what is lost for want of knowledge, without noise."""
         if self.loss == "squared":
             return scale * found.expected
+        assert found.shares is not None
         each = mixture_loss(found.shares.clip(0, 1), scale)
         return np.einsum("stkmi,mi->stkm", each, found.frequencies)
 
@@ -157,7 +163,7 @@ class Fitter:
 
     def _curves(self, at: tuple[float, float]) -> ErrorCurves:
         if at not in self._known:
-            self._known[at] = curves(self.system, *at)
+            self._known[at] = curves(self.system, *at, shares=self.loss == "mixture")
         return self._known[at]
 
     def _linear(

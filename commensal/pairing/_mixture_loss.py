@@ -36,6 +36,11 @@ def mixture_loss(share: Any, cost: Any) -> Float[np.ndarray, "..."]:
         :math:`-\log(ω + (1 - ω) e^{-b})`, nats: an upper bound, attained where the rest has the
         same odds to the law for all answers that the law gives (claim ``commensal.mixture_loss``).
 
+    Raises
+    ------
+    ValueError
+        If a share is below 0 or above 1, or a cost below 0.
+
     Examples
     --------
     Half of the truth costs at most log 2, however wrong the other half is; and a tenth takes away
@@ -44,5 +49,9 @@ def mixture_loss(share: Any, cost: Any) -> Float[np.ndarray, "..."]:
     >>> mixture_loss([0, 0.1, 0.5, 1], 6.0).round(2)
     array([6.  , 2.28, 0.69, 0.  ])
     """
-    share = np.asarray(share, float)
-    return np.asarray(-np.log(share + (1 - share) * np.exp(-np.asarray(cost, float))) + 0.0)
+    share, cost = np.asarray(share, float), np.asarray(cost, float)
+    if ((share < 0) | (share > 1)).any():
+        raise ValueError("a share is from 0 to 1")
+    if (cost < 0).any():
+        raise ValueError("a cost is 0 or more")
+    return np.asarray(-np.log(share + (1 - share) * np.exp(-cost)) + 0.0)

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from commensal.pairing._curves import RunSystem
-from commensal.pairing._fit_run import RunFit
+from commensal.pairing._fit_run import RunFit, check_loss
 from commensal.pairing._judge_run import (
     Predictions,
     RunScores,
@@ -110,7 +110,7 @@ def pair_run(
     ------
     ValueError
         If the folder holds no run, or one that cannot be paired; if its losses are not finite;
-        if a number is out of range.
+        if a number is out of range, or ``loss`` has another name.
 
     Notes
     -----
@@ -130,6 +130,7 @@ def pair_run(
             raise ValueError(f"{name} must be at least 1, got {value}")
     if min(resamples, seed) < 0:
         raise ValueError("resamples and seed must not be negative")
+    check_loss(loss)
     config, points, complete = _finished(folder, replicate)
     names = tuple(corpus.name for corpus in (*config.tasks, config.public))
     metrics = metrics_of(folder)
@@ -211,7 +212,7 @@ def pair_losses(
     Raises
     ------
     ValueError
-        If a loss is not finite.
+        If a loss is not finite, or ``loss`` has another name.
     """
     found = predictions(system, losses, progress, loss=loss)
     scores = judged(found, losses, resamples=resamples, seed=seed)

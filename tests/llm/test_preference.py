@@ -20,7 +20,7 @@ from commensal.cli._console import in_one_line
 from commensal.llm import run
 from commensal.llm.config import LawJudge, ModelJudge
 from commensal.llm.corpora import MarkovCorpus
-from commensal.llm.measures.preference import ModelRewards, compared, law_rewards
+from commensal.llm.measures.preference import Given, ModelRewards, compared, law_rewards
 from commensal.llm.opening import open_resources
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of
@@ -79,8 +79,7 @@ def judge(folder: Path) -> ModelRewards:
 
 
 def rewards_of(judge: ModelRewards, prompts: list[str], answers: list[str]) -> np.ndarray:
-    where = {"law": None, "device": torch.device("cpu"), "batch_size": 2, "precision": "float32"}
-    return judge(prompts, answers, **where)  # pyright: ignore[reportArgumentType]
+    return judge(prompts, answers, Given(None, torch.device("cpu"), 2, "float32"))
 
 
 def test_a_model_rewards_what_it_finds_likely(judge: ModelRewards):

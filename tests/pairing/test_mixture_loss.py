@@ -75,7 +75,7 @@ def counted(steps: float, contexts: int = 5, generations: int = 4) -> tuple[RunS
 @pytest.mark.parametrize("steps", [3.0, np.inf])
 def test_shares_are_those_of_models_that_count(steps: float) -> None:
     s, measured = counted(steps)
-    found = curves(s, steps, steps)
+    found = curves(s, steps, steps, shares=True)
     told = np.einsum(
         "stkmi,mi->stkm", mixture_loss(found.shares.clip(0, 1), 300.0), found.frequencies
     )
@@ -93,7 +93,7 @@ def quick(monkeypatch) -> None:
 
 def test_the_fit_finds_the_scalars_again(quick) -> None:
     s = system()
-    found = curves(s, 0.7, 1.6)
+    found = curves(s, 0.7, 1.6, shares=True)
     each = mixture_loss(found.shares.clip(0, 1), 3.25)
     losses = 1.3 + np.einsum("stkmi,mi->stkm", each, found.frequencies) + 0.1 * found.variance
     fit = Fitter(s, losses, loss="mixture").fit()
@@ -114,3 +114,9 @@ def test_the_report_names_the_loss(quick) -> None:
         assert f"loss = {said}" in found.text
     with pytest.raises(ValueError, match="loss must be one of squared, mixture, got 'log'"):
         Fitter(s, losses, loss="log")
+
+
+@pytest.mark.parametrize(("share", "cost"), [(-0.1, 1.0), (1.1, 1.0), (0.5, -1.0)])
+def test_what_is_no_share_or_no_cost_is_refused(share: float, cost: float):
+    with pytest.raises(ValueError, match=r"a share is from 0 to 1|a cost is 0 or more"):
+        mixture_loss([share], cost)

@@ -6,13 +6,9 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity, stated
+from commensal.pairing import mixture_loss
 
 known = Register()
-
-
-def mixture_loss(share, cost):
-    """Return -log(ω + (1 - ω) e^(-b))."""
-    return -np.log(share + (1 - share) * np.exp(-cost))
 
 
 def _excess(p: np.ndarray, q: np.ndarray) -> float:

@@ -27,6 +27,16 @@ from commensal.llm.models.tokens import encode_pairs, marks_of
 from commensal.llm.multiple_choice.answering import behind, log_likelihoods
 
 
+class Given(NamedTuple):
+    """What a judge may use beside prompts and answers."""
+
+    law: Markov | None
+    """Law of the task, where it is known."""
+    device: torch.device
+    batch_size: int
+    precision: str
+
+
 class Rewards(Protocol):
     """Rewards of one kind of judge, whose settings name the class as ``judges``.
 
@@ -35,14 +45,7 @@ class Rewards(Protocol):
     """
 
     def __call__(
-        self,
-        prompts: Sequence[str],
-        answers: Sequence[str],
-        *,
-        law: Markov | None,
-        device: torch.device,
-        batch_size: int,
-        precision: str,
+        self, prompts: Sequence[str], answers: Sequence[str], given: Given
     ) -> Float[np.ndarray, " N"]:
         """Return what each answer is worth; minus infinity where it is no answer at all.
 
@@ -50,11 +53,8 @@ class Rewards(Protocol):
         ----------
         prompts, answers : sequence of str
             As many of each; an answer goes on from its prompt.
-        law : Markov or None
-            Law of the task, where it is known.
-        device : torch.device
-        batch_size : int
-        precision : str
+        given : Given
+            Law and machine to judge by.
         """
         ...
 
@@ -71,19 +71,12 @@ class LawRewards:
         self.judge = judge
 
     def __call__(
-        self,
-        prompts: Sequence[str],
-        answers: Sequence[str],
-        *,
-        law: Markov | None,
-        device: torch.device,
-        batch_size: int,
-        precision: str,
+        self, prompts: Sequence[str], answers: Sequence[str], given: Given
     ) -> Float[np.ndarray, " N"]:
         """Return what each answer is worth under the law."""
-        if law is None:
+        if given.law is None:
             raise ValueError("a judge that knows the law needs a task whose law is known")
-        return law_rewards(law, prompts, answers)
+        return law_rewards(given.law, prompts, answers)
 
 
 def law_rewards(
@@ -133,26 +126,23 @@ class ModelRewards:
         self._model: PreTrainedModel | None = None
 
     def __call__(
-        self,
-        prompts: Sequence[str],
-        answers: Sequence[str],
-        *,
-        law: Markov | None,
-        device: torch.device,
-        batch_size: int,
-        precision: str,
+        self, prompts: Sequence[str], answers: Sequence[str], given: Given
     ) -> Float[np.ndarray, " N"]:
         """Return what each answer is worth to the model."""
         if self._model is None:
             model = open_model(self.name, self.revision)
-            self._model = model.to(device)  # pyright: ignore[reportArgumentType]
+            self._model = model.to(given.device)  # pyright: ignore[reportArgumentType]
         marks, context = marks_of(self.tokenizer), context_of(self._model)
         pairs = encode_pairs(self.tokenizer, [str(prompt) for prompt in prompts], answers)
         rows = [behind(marks.begin, prompt, answer, context) for prompt, answer in pairs]
         # the first token of all has nothing before it by which it could be likely
         lengths = np.array([row.learnt("completion") for row in rows])
         sums = log_likelihoods(
-            self._model, rows, padding=marks.padding, batch_size=batch_size, precision=precision
+            self._model,
+            rows,
+            padding=marks.padding,
+            batch_size=given.batch_size,
+            precision=given.precision,
         )
         return np.where(lengths > 0, sums / np.maximum(lengths, 1), -math.inf)
 

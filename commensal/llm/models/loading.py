@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -22,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from commensal._outputs import cache_folder
 from commensal.llm.config import PretrainedModel, ScratchModel, TrainedConfig, part
 from commensal.llm.corpora import Corpus
 from commensal.llm.models.pretrained import (
@@ -326,11 +326,6 @@ def load_folder(folder: Path, device: torch.device) -> PreTrainedModel:
             "again, which makes the model anew"
         ) from error
     return model.to(device)  # pyright: ignore[reportArgumentType]
-
-
-def cache_folder() -> Path:
-    """Return the folder that keeps models trained on this machine."""
-    return Path(os.environ.get("COMMENSAL_CACHE", "~/.cache/commensal")).expanduser()
 
 
 def _base_hash(

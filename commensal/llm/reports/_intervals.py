@@ -121,6 +121,17 @@ def replicates_to_tell(
     return replicates_needed(gap, float(found.std(ddof=1)), level=0.05 / comparisons)
 
 
+def number(value: float | int, digits: int = 2) -> str:
+    """Write a number with a true minus sign, and no sign if it is above zero.
+
+    Examples
+    --------
+    >>> number(-0.5), number(0.125, 3)
+    ('−0.50', '0.125')
+    """
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
 def _signed(value: float | int, digits: int) -> str:
     if abs(value) < 0.5 * 10**-digits:
         return f"{0:.{digits}f}"

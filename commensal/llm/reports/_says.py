@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from commensal.llm.reports._intervals import Mean
+from commensal.llm.reports._intervals import Mean, number
 
 
 def amount(mean: Mean, times: int = 1, digits: int = 2) -> str:
@@ -25,12 +25,12 @@ def amount(mean: Mean, times: int = 1, digits: int = 2) -> str:
     >>> amount(Mean(0.5, math.nan, math.nan))
     '0.50'
     """
-    value, *ends = (times * number for number in mean)
-    text = f"{value:.{digits}f}"
+    value, *ends = (times * part for part in mean)
+    text = number(value, digits)
     if math.isfinite(mean.half):
-        low, high = sorted(ends)
-        text += f" [{low:.{digits}f}, {high:.{digits}f}]"
-    return text.replace("-", "\N{MINUS SIGN}")
+        low, high = (number(end, digits) for end in sorted(ends))
+        text += f" [{low}, {high}]"
+    return text
 
 
 def one_replicate(what: str) -> str:

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from commensal.llm.reports._intervals import mean_of, replicates_to_tell
+from commensal.llm.reports._intervals import mean_of, number, replicates_to_tell
 
 Verdict = Literal["reproduces", "in part", "does not", "cannot be told here"]
 
@@ -206,7 +206,7 @@ def arrow(first: float, last: float) -> str:
     >>> arrow(2.5, -1.25)
     '2.50 → −1.25'
     """
-    return f"{first:.2f} → {last:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{number(first)} → {number(last)}"
 
 
 def signed(value: float) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from commensal.llm.reports._contents import grid
-from commensal.llm.reports._intervals import Mean
+from commensal.llm.reports._intervals import Mean, number
 from commensal.llm.reports._web_law import WebLaw
 from commensal.page import Table
 
@@ -48,9 +48,9 @@ def law_sentences(laws: Sequence[WebLaw]) -> Iterator[str]:
                 else ""
             )
             yield (
-                f"{where}R² over the later half, nothing fitted: {_signed(law.r2)}. The ceiling, "
-                f"that of the law on runs that it has made itself: median {_signed(middle)}, "
-                f"{_signed(low)} to {_signed(high)} in 95 % of runs of this size{enough}."
+                f"{where}R² over the later half, nothing fitted: {number(law.r2)}. The ceiling, "
+                f"that of the law on runs that it has made itself: median {number(middle)}, "
+                f"{number(low)} to {number(high)} in 95 % of runs of this size{enough}."
             )
         yield f"{where}{_causes(law)}"
         yield (
@@ -59,10 +59,6 @@ def law_sentences(laws: Sequence[WebLaw]) -> Iterator[str]:
             f"miss them by {law.error:.3f} (root mean square), on the prompts of the run by "
             f"{law.error_in_run:.3f}."
         )
-
-
-def _signed(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _causes(law: WebLaw) -> str:

@@ -404,11 +404,11 @@ def _chapters(
         for point in run.points:
             kind = kind_of(point.coordinates)
             if kind.population > 1 and kind.questions in ("none", asked.name):
-                part = _rows_of(rows, kind)
+                part = rows_of(rows, kind)
                 if len(part):
                     panels[kind.label.replace(f" on {asked.name}", "")] = part
         lineages = rows.loc[(rows["population"] == 1) & (rows["inheritance"] == "full")]
-        law, chance = _bounds(config, asked.name)
+        law, chance = bounds_of(config, asked.name)
         if panels or len(lineages):
             figure = plots.llm_populations(panels, lineages, law=law, chance=chance)
             drawn.append(picture(figure, asked.name))
@@ -446,13 +446,14 @@ def _chapters(
         )
 
 
-def _rows_of(rows: pd.DataFrame, kind: Kind) -> pd.DataFrame:
+def rows_of(rows: pd.DataFrame, kind: Kind) -> pd.DataFrame:
+    """Return the rows of one kind of population."""
     for name, value in kind._asdict().items():
         rows = rows.loc[rows[name] == value]
     return rows
 
 
-def _bounds(config: EvolutionConfig, name: str) -> tuple[float | None, float | None]:
+def bounds_of(config: EvolutionConfig, name: str) -> tuple[float | None, float | None]:
     """Return the accuracy of the law and of guessing, if known without reading anything.
 
     That of the law is a mean over the replicates' laws.

@@ -27,9 +27,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from commensal._outputs import cache_folder
 from commensal.llm.config import LanguageModel, LanguagePosts, ScratchModel, WebConfig
 from commensal.llm.corpora import Example
-from commensal.llm.models.loading import architecture, cache_folder, load_folder
+from commensal.llm.models.loading import architecture, load_folder
 from commensal.llm.models.sampling import sample_after
 from commensal.llm.models.tokens import encode, encode_prompts, marks_of, word_tokenizer
 from commensal.llm.models.training import Diverged, train

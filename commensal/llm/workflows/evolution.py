@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from commensal.llm.config import EvolutionConfig, GridPoint, part
 from commensal.llm.corpora import Example
 from commensal.llm.generation import Generation
-from commensal.llm.measures.preference import Rewards, compared
+from commensal.llm.measures.preference import Given, Rewards, compared
 from commensal.llm.multiple_choice import Questions, load_questions
 from commensal.llm.multiple_choice.answering import Sheet, accuracy, sheet
 from commensal.llm.seeds import generator, seed_of
@@ -240,19 +240,18 @@ class Evolution:
         prompts = generation.resources.prompts_of(
             task.train, judge.prompts, generation.rng("judged prompts", t)
         )
+        given = Given(
+            task.source,
+            generation.resources.base.device,
+            self.config.measurement.batch_size,
+            self.config.training.precision,
+        )
         rewards = np.empty((models, len(prompts)))
         for model in range(models):
             rng, names = generation.rng("judged", t, model), [task.name] * len(prompts)
             answers = generation.complete(model, prompts, rng, kind="judged", datasets=names)
             with generation.clock("judge", model, sum(len(text.split()) for text in answers)):
-                rewards[model] = self._rewards(
-                    prompts,
-                    answers,
-                    law=task.source,
-                    device=generation.resources.base.device,
-                    batch_size=self.config.measurement.batch_size,
-                    precision=self.config.training.precision,
-                )
+                rewards[model] = self._rewards(prompts, answers, given)
             able = np.isfinite(rewards[model])
             mean = float(rewards[model][able].mean()) if able.any() else math.nan
             generation.measured("reward", mean, model=model, dataset=task.name)

@@ -199,10 +199,8 @@ def measure(
     Parameters
     ----------
     generation : Generation
-    sampling : SamplingConfig, optional
-        For the web alone; by default the run's. What is looked at is always sampled alike.
-    private : sequence of sequences of Example, optional
-        Texts whose prompts each model completes; by default all training texts of its task.
+    sampling, private
+        What :func:`write` takes. What is looked at is always sampled alike.
     """
     generation.score()
     generation.look()
