@@ -55,10 +55,10 @@ def on_tables(designs: int) -> pd.DataFrame:
     losses = published_losses()
     tables = losses.loc[(losses["table"] != 2) | (losses["architecture"] == "Llama-3.2-3B")]
     out = []
-    for fitted_to, number in SOURCES.items():
-        source = losses.loc[losses["table"] == number]
+    for fitted_to, source_table in SOURCES.items():
+        source = losses.loc[losses["table"] == source_table]
         for (table, architecture), rows in tables.groupby(["table", "architecture"]):
-            if table == number:
+            if table == source_table:
                 continue
             here = {
                 scale: predict(fitted()[fitted_to], rows, range(designs), scale=scale).mean(axis=0)
@@ -226,7 +226,7 @@ def sentence(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndar
         f"{gained}, and is above that of the table of means scaled alike in {theory} of "
         f"{len(size)} transfers. In demo (replicates: {len(lead)}; each α held out) mixed laws "
         f"miss the changes on tasks by {off['mixture'].mean():.2f} nats where squared errors miss "
-        f"them by {off['squared'].mean():.2f}, {amount(mean_of(lead))} less; the own loss at "
+        f"them by {off['squared'].mean():.2f}, {amount(mean_of(lead))} less (Student's 95 %); the own loss at "
         f"α = ½, β = 0 rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted "
         f"are {own['mixture']:.2f} and {own['squared']:.2f}."
     )
