@@ -221,14 +221,15 @@ def sentence(scaled: pd.DataFrame, measured: np.ndarray, told: dict[str, np.ndar
     lead = off["squared"] - off["mixture"]
     at = (ALPHAS == 0.5) & (BETAS == 0)
     own = {law: changes(x)[:, at][..., OWN[:, :2]].mean() for law, x in told.items()}
+    own_measured = changes(measured)[:, at][..., OWN[:, :2]].mean()
     return (
         f"With each task's scale measured at t = 0 the theory's R² on other tables changes "
         f"{gained}, and is above that of the table of means scaled alike in {theory} of "
         f"{len(size)} transfers. In demo (replicates: {len(lead)}; each α held out) mixed laws "
         f"miss the changes on tasks by {off['mixture'].mean():.2f} nats where squared errors miss "
-        f"them by {off['squared'].mean():.2f}, {amount(mean_of(lead))} less (Student's 95 %); the own loss at "
-        f"α = ½, β = 0 rises by {changes(measured)[:, at][..., OWN[:, :2]].mean():.2f}, predicted "
-        f"are {own['mixture']:.2f} and {own['squared']:.2f}."
+        f"them by {off['squared'].mean():.2f}, {amount(mean_of(lead))} less (Student's 95 %); "
+        f"the own loss at α = ½, β = 0 rises by {own_measured:.2f}, predicted are "
+        f"{own['mixture']:.2f} and {own['squared']:.2f}."
     )
 
 

@@ -33,7 +33,7 @@ class Done(NamedTuple):
 
 
 # Several commands share a process, for the time that importing JAX takes; each goes through main.
-PROGRAM = """
+_PROGRAM = """
 import json, sys
 from commensal import cli
 codes = []
@@ -49,11 +49,15 @@ with open("codes.json", "w") as file:
 
 
 def run_apart(
-    commands: Sequence[Sequence[str]], folder: Path, package: Path = ROOT, **settings: str
+    commands: Sequence[Sequence[str]],
+    folder: Path,
+    package: Path = ROOT,
+    flags: Sequence[str] = (),
+    **settings: str,
 ) -> Done:
     """Run commands one after the other in a process with other settings of the environment."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, json.dumps(commands)],
+        [sys.executable, *flags, "-c", _PROGRAM, json.dumps(commands)],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(package)} | settings,
         capture_output=True,

@@ -8,7 +8,6 @@ site-packages. That does not check whether pip finds such versions, nor the olde
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tarfile
@@ -20,7 +19,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tests.commands import PROGRAM, Done
+from tests.commands import Done, run_apart
 from tests.test_package import ROOT
 
 pytest.importorskip("hatchling")
@@ -78,18 +77,8 @@ def needed(lines: list[str]) -> set[str]:
 
 def run_on(base: Path, folder: Path, *commands: tuple[str, ...]) -> Done:
     """Run commands on the base installation alone."""
-    done = subprocess.run(
-        # -S: no site-packages; -P: not what stands in the working folder
-        [sys.executable, "-S", "-s", "-P", "-c", PROGRAM, json.dumps(commands)],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(base), "COLUMNS": "100"},
-        capture_output=True,
-        timeout=300,
-        check=False,
-    )
-    codes = folder / "codes.json"
-    assert codes.exists(), done.stderr.decode(errors="replace")
-    return Done(json.loads(codes.read_text()), done.stdout, done.stderr)
+    # -S: no site-packages; -P: not what stands in the working folder
+    return run_apart(commands, folder, base, ("-S", "-s", "-P"), COLUMNS="100")
 
 
 def test_the_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None:

@@ -107,8 +107,12 @@ def _run() -> int:
             raise
         if (near := getattr(error, "possibilities", None)) is not None:
             name = error.option_name  # pyright: ignore[reportAttributeAccessIssue]
-            near = [option for option in near if option != "--help"]
-            fail(f"No such option: {name}{_of_symbol(name, error) or did_you_mean(name, near)}")
+            # without the dashes, which all have in common: --n is not near to --rank
+            near = {option.lstrip("-"): option for option in near if option != "--help"}
+            hint = _of_symbol(name, error) or did_you_mean(
+                name.lstrip("-"), near, written=near.__getitem__
+            )
+            fail(f"No such option: {name}{hint}")
         message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
         if "unexpected extra argument" in message:
             message += ": values of one option are separated by commas, as in 2,4,8"

@@ -89,7 +89,10 @@ def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, 
     before = {p: p.stat().st_mtime_ns for p in (path / "generations").rglob("*")}
     code, said = command(monkeypatch, capsys, "llm", "resume", str(path), "--workers", "1")
     assert code == 1
-    assert said == "diverged: alpha=0.5,beta=0.5 stops at generation 1: the loss is nan"
+    assert said.splitlines() == [
+        "diverged: alpha=0.5,beta=0.5 stops at generation 1: the loss is nan",
+        f"next: commensal llm report {path}",
+    ]
     assert {p: p.stat().st_mtime_ns for p in (path / "generations").rglob("*")} == before
     assert alarms(path)[0] == (
         "Diverged: 1 of 3 grid points, which stop there and are left out of the findings: α = 0.5, "
@@ -120,8 +123,10 @@ def test_a_rate_of_1e20_ends_in_no_verdict(config, tmp_path: Path, monkeypatch, 
     code, said = command(monkeypatch, capsys, *args)
     assert code == 1
     settings = config.grid()
-    assert len(said.splitlines()) == len(settings)
-    assert all("at a learning rate of 1e+20; lower it" in line for line in said.splitlines())
+    *lines, last = said.splitlines()
+    assert len(lines) == len(settings)
+    assert all("at a learning rate of 1e+20; lower it" in line for line in lines)
+    assert last == f"next: commensal llm report {tmp_path / 'run'}"
     metrics = resume(tmp_path / "run", workers=1)
     assert metrics.diverged.all()
     assert not (metrics.metric == "loss").any()
