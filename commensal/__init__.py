@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from commensal._lazy import attach
 
 if TYPE_CHECKING:
-    from commensal import claims, designs, llm, page, pairing, plots, sims, sweep, theory
+    from commensal import claims, designs, llm, networks, page, pairing, plots, sims, sweep, theory
 
 __version__ = "0.1.0"
 
@@ -23,6 +23,7 @@ __all__ = [
     "claims",
     "designs",
     "llm",
+    "networks",
     "page",
     "pairing",
     "plots",

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from commensal._grams import checked_grams, gram_root
+from commensal.networks import dominating_readers
 
 # Each party draws from its own stream, keyed by (seed, role, index), so that model 3 has the
 # same data in a system of 4 and in one of 32.
@@ -128,7 +129,9 @@ def gaussian(
     return Designs(private, draw(_PUBLIC, 0, public_rank), synthetic, human)
 
 
-def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Designs:
+def misaligned(
+    models: int, strength: float = 1e4, public: float = 0.0, reads: Any = None
+) -> Designs:
     r"""Make the features that reach the sharp stability bound (1 + √K)/2 as ``strength`` grows.
 
     In dimension d = K model k publishes on the k-th axis alone,
@@ -136,6 +139,11 @@ def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Desig
     to that axis: :math:`\tilde S_k = c\,(I - v_k v_k^\top)` with :math:`v_{kk} = \sqrt x`,
     :math:`v_{kj} = \sqrt{(1-x)/(K-1)}` and :math:`x = (1 + 1/\sqrt K)/2`. Each model speaks loudest
     where it has seen least. The bound is approached at β = 1 for any α in (0, 1).
+
+    On a reading network W its bound (1 + √Λ)/2 is approached by :math:`v_k = e_k` and
+    :math:`S_j = c_j c_j^\top`, :math:`c_{jj} = 1`, :math:`c_{kj} = r_j / (2 ρ r_k)` with ρ the bound
+    and r² the Perron vector of diag(W)⁻¹ W; models that do not belong to the class of readers that
+    dominates publish nothing.
 
     Parameters
     ----------
@@ -145,6 +153,8 @@ def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Desig
         Size c of the private Gram matrices, at least 0.
     public : float
         Size s of the public Gram matrix S_* = s I, at least 0.
+    reads : Float[Array, "K K"] or None
+        Reading network W; None: everybody reads everybody alike.
 
     Returns
     -------
@@ -154,7 +164,8 @@ def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Desig
     Raises
     ------
     ValueError
-        If ``models`` is below 1, or ``strength`` or ``public`` is negative.
+        If ``models`` is below 1, ``strength`` or ``public`` is negative, or ``reads`` is no network
+        of ``models`` models or has no bound.
 
     Notes
     -----
@@ -174,6 +185,8 @@ def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Desig
     if strength < 0 or public < 0:
         raise ValueError(f"strength and public must be >= 0, got {strength} and {public}")
     k = models
+    if reads is not None:
+        return _misaligned_readers(k, strength, public, reads)
     x = (1 + 1 / np.sqrt(k)) / 2
     blind = np.full((k, k), np.sqrt((1 - x) / max(k - 1, 1)))
     np.fill_diagonal(blind, np.sqrt(x))
@@ -182,6 +195,24 @@ def misaligned(models: int, strength: float = 1e4, public: float = 0.0) -> Desig
         private=np.sqrt(strength) * projections,
         public=np.sqrt(public) * np.eye(k),
         synthetic=np.sqrt(k) * np.eye(k)[:, None, :],
+    )
+
+
+def _misaligned_readers(models: int, strength: float, public: float, reads: Any) -> Designs:
+    growth, vector = dominating_readers(reads)
+    if len(vector) != models:
+        raise ValueError(f"reads is for {len(vector)} models, not {models}")
+    if not np.isfinite(growth):
+        raise ValueError("reads has no bound: a model in a circle of readers does not read itself")
+    size = np.sqrt(vector)
+    inside = size > 0
+    bound = (1 + np.sqrt(growth)) / 2
+    rows = size[:, None] / (2 * bound * np.where(inside, size, 1)) * inside  # (j, k)
+    rows[np.diag_indices(models)] = inside
+    return Designs(
+        private=np.sqrt(strength) * (np.eye(models) - np.eye(models)[:, :, None] * np.eye(models)),
+        public=np.sqrt(public) * np.eye(models),
+        synthetic=(rows * inside[:, None])[:, None, :],
     )
 
 

@@ -73,7 +73,7 @@ def form_of(annotation: Any, option: str) -> Form | None:
         if of.kind is int:
             return Form(str, "N,N,…", partial(parse_counts, option=option))
         return Form(str, "GRID", parse_grid)
-    plain = {int: "INT", float: "FLOAT", Path: "FILE", bool: None}
+    plain = {int: "INT", float: "FLOAT", Path: "FILE", str: "NAME", bool: None}
     return Form(annotation, plain[annotation]) if annotation in plain else None
 
 

@@ -67,6 +67,12 @@ class RegressionSweep(DesignConfig):
         return self.human_share
 
     @model_validator(mode="after")
+    def _networks_fit(self) -> RegressionSweep:
+        for count in self.models:
+            self.network(count)  # which raises a ValueError where it does not fit
+        return self
+
+    @model_validator(mode="after")
     def _misaligned_dim(self) -> RegressionSweep:
         given = self.dim if "dim" in self.model_fields_set else None
         if self.design == "misaligned" and given and set(self.models) != {given}:
@@ -93,5 +99,10 @@ class RegressionSweep(DesignConfig):
 
         grams = self.gram_matrices(models)
         return RegressionWorkflow(
-            **grams, alpha=0.5, beta=0.5, noise=self.noise, human_share=self.human_share
+            **grams,
+            alpha=0.5,
+            beta=0.5,
+            noise=self.noise,
+            human_share=self.human_share,
+            reads=self.network(models),
         )

@@ -49,6 +49,7 @@ def _signature(
     strength: float = 1e4,
     public: float = 0.0,
     grams: str | Path | None = None,
+    reads: str | Sequence[Sequence[float]] | np.ndarray = "uniform",
     seed: int = 0,
 ) -> xr.Dataset: ...
 

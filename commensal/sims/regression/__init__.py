@@ -6,8 +6,10 @@ are pooled, and every model refits by weighted least squares (of minimum norm wh
 
 .. math::
     \big[\sqrt{\bar\alpha\beta}\,\tilde X_k;\ \sqrt{\bar\alpha\bar\beta}\,X_*;\
-    \sqrt{\alpha(1-\varphi)/K}\,X_{t1};\dots;\sqrt{\alpha(1-\varphi)/K}\,X_{tK};\
+    \sqrt{\alpha(1-\varphi)W_{k1}}\,X_{t1};\dots;\sqrt{\alpha(1-\varphi)W_{kK}}\,X_{tK};\
     \sqrt{\alpha\varphi}\,X^h\big].
+
+W says who reads whom (:mod:`commensal.networks`; the paper has 1/K).
 
 Features are the same for all replicates and responses differ, so the pseudo-inverse of that
 matrix is taken once, on the host, and refitting all replicates is one product with it. No Gram

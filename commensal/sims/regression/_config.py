@@ -91,6 +91,7 @@ class RegressionConfig(DesignConfig):
                     f"{name} needs one value per generation, got {len(value)} for "
                     f"generations = {self.generations}"
                 )
+        self.network(self.models)  # which raises a ValueError where it does not fit
         if self.design == "misaligned" and self.dim != self.models:
             raise ValueError(
                 f"design 'misaligned' has dim = models = {self.models}, got dim = {self.dim}"

@@ -57,7 +57,9 @@ def build_system(
     share = schedule(config.human_share, 0.0)
     # of a row of private, public, published and human data
     real = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
-    weights = np.stack([*real, alpha * (1 - share) / k, alpha * share], axis=1)
+    weights = np.stack([*real, alpha * (1 - share), alpha * share], axis=1)
+    network = config.network(k)
+    reads = np.full((k, k), 1 / k) if network is None else network
     prompts_at, human_at = position(synthetic), position(human)
 
     # one set of operators per distinct generation, not per generation
@@ -69,7 +71,7 @@ def build_system(
             found[signature] = len(operators)
             asked = synthetic[prompts_at[t]].reshape(-1, d)
             parts = (public, asked, human[human_at[t]])
-            operators.append(_operators(private, parts, weights[t]))
+            operators.append(_operators(private, parts, weights[t], reads))
         operator_at.append(found[signature])
     n = private.shape[1]
     every = np.stack(operators)
@@ -93,11 +95,18 @@ def _operators(
     private: Float[np.ndarray, "K n d"],
     shared: tuple[Float[np.ndarray, "_ d"], ...],
     weights: Float[np.ndarray, "4"],
+    reads: Float[np.ndarray, "K K"],
 ) -> Float[np.ndarray, "K d N"]:
-    """Compute each model's estimate per response, for one weight per part: private, then shared."""
+    """Compute each model's estimate per response, for one weight per part: private, then shared.
+
+    What was published, the second of the shared parts, is weighed by who reads it besides.
+    """
     k, n, _ = private.shape
     rows = np.concatenate([private, *(np.broadcast_to(x, (k, *x.shape)) for x in shared)], axis=1)
-    root = np.sqrt(np.repeat(weights, [n, *(len(x) for x in shared)]))
+    of_row = np.repeat(weights, [n, *(len(x) for x in shared)])
+    read = np.repeat(reads, len(shared[1]) // k, axis=1)  # (K, rows of all models)
+    before, after = (np.ones((k, size)) for size in (n + len(shared[0]), len(shared[2])))
+    root = np.sqrt(of_row * np.concatenate([before, read, after], axis=1))
     # rows of weight zero are zero rows here, and zero columns of the pseudo-inverse
     tolerance = max(rows.shape[1:]) * np.finfo(float).eps
-    return np.linalg.pinv(root[:, None] * rows, rtol=tolerance) * root
+    return np.linalg.pinv(root[:, :, None] * rows, rtol=tolerance) * root[:, None]

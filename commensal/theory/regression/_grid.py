@@ -38,7 +38,7 @@ from commensal.theory.regression import _linalg, _state
 from commensal.theory.regression._grid_cells import Cells, GridSystem, settle_one, solve_rows
 from commensal.theory.regression._moments import as_vector, cell
 from commensal.theory.regression._pencil import GRADED, Data, Pencil, Shares, data_of
-from commensal.theory.regression._workflow import RegressionWorkflow
+from commensal.theory.regression._workflow import RegressionWorkflow, generations_of
 
 # β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
@@ -186,7 +186,7 @@ def grid(
             note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
 
     starts = range(0, beta.size, ROWS)
-    compiled = (*(jnp.shape(x) for x in jax.tree.leaves(system)), inner.size)
+    compiled = (*(jnp.shape(x) for x in jax.tree.leaves(system)), inner.size, w.channels)
     if compiled not in _COMPILED:
         solve(0)  # threads that start together would each compile
         _COMPILED.add(compiled)
@@ -195,7 +195,11 @@ def grid(
         list(pool.map(solve, starts))
     if last.size:
         pencil = data.pencil(beta[:1], 0.0, 1.0)
-        note(last, _nobody_remembers(system, pencil.shares), pencil)
+        if w.channels.count == 1:
+            found = _nobody_remembers(system, pencil.shares)
+        else:
+            found = Cells(*cell(w.replace(alpha=1.0), system.tasks))
+        note(last, found, pencil)
 
     trusted = data.trusted(alpha, beta, radius)
     lost = ~(trusted & (radius < 1 - _linalg.STABILITY_MARGIN))
@@ -231,13 +235,30 @@ def _prepare(w: RegressionWorkflow, tasks: bool) -> tuple[Data, GridSystem, floa
         data = data_of(scaled)
     private, synthetic = np.asarray(scaled.private), np.asarray(scaled.synthetic)
     k, d, _ = private.shape
-    web = data.roots[2][0]
-    coroot = web / np.where(web.any(axis=-1), (web**2).sum(axis=-1), 1)[:, None]
-    seen = np.diag(web.any(axis=-1) * (1 - data.human_share) / k)
+    web = data.roots[2][w.channels.first if w.channels.count > 1 else [0]]
+    seen = web.any(axis=-1)
+    coroot = web / np.where(seen, (web**2).sum(axis=-1), 1)[..., None]
+    rs = web.shape[0] * web.shape[1]
+    if w.reads is None:
+        reads = np.full((1, k), 1 / k)
+        published = np.diag(seen[0] / k)
+    else:
+        with jax.enable_x64(True):
+            reads = np.asarray(generations_of(w).reads)[0]
+        both = np.einsum("ij,lj,jab->ilab", reads, reads, synthetic)
+        published = coroot[:, None] @ both @ coroot.mT[None]
+        published = published.swapaxes(1, 2).reshape(rs, rs)
+    asked = reads[:, :, None, None] * (coroot[:, None] @ synthetic)  # (r K s d)
+    # one channel: in its own coordinates, which loses fewer digits than the features'
+    if w.channels.count == 1:
+        answers = asked @ coroot[0].T
+    else:
+        answers = np.sqrt(1 - data.human_share) * asked
     eye = np.eye(d)[None]
     system = GridSystem(
-        answers=coroot @ synthetic @ coroot.T / k,
-        published=seen,
+        answers=answers.swapaxes(0, 1).reshape(k, rs, -1),
+        published=(1 - data.human_share) * published,
+        channels=w.channels,
         sizes=(data.roots[0] ** 2).sum(axis=-1),
         public_sizes=(data.roots[1][0] ** 2).sum(axis=-1),
         tasks=np.concatenate([eye, private]) if tasks else eye,

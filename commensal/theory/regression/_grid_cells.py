@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
 from commensal.theory.regression import _linalg
 from commensal.theory.regression._pencil import Shares
+from commensal.theory.regression._workflow import Channels
 
 # Cells per convergence loop, and models per block of the last stage (so that a block stays in a
 # core's cache). Fixed, so that a number never depends on how many threads share the work.
@@ -32,8 +34,11 @@ class GridSystem(NamedTuple):
     All are in the units of :func:`._state.system_of`, in which the data are of order one.
     """
 
-    answers: Float[AnyArray, "K s s"]  # (1/K) F⁺ᵀ S_k F⁺ in the web's coordinates
-    published: Float[AnyArray, "s s"]  # covariance that responses' noise adds, times 1-φ
+    # What model k's answers add to the r channels, W_ik F_i⁺ᵀ S_k, per its estimate; per the
+    # web's coordinates, times F⁺, where there is one channel.
+    answers: Float[AnyArray, "K rs e"]
+    published: Float[AnyArray, "rs rs"]  # covariance that responses' noise adds, times 1-φ
+    channels: Channels
     sizes: Float[AnyArray, "K r"]  # squared lengths of the rows of F_k, which are orthogonal
     public_sizes: Float[AnyArray, "p"]
     tasks: Float[AnyArray, "M d d"]  # traces against these are reported; the first is the identity
@@ -62,7 +67,8 @@ def solve_rows(
     system: GridSystem, shares: Shares, alpha: Float[Array, "A"], beta: Float[Array, "B"]
 ) -> Cells:
     """Solve all cells of a few β rows, for α strictly inside (0, 1)."""
-    k, s = system.answers.shape[:2]
+    k, rs = system.answers.shape[:2]
+    channels = system.channels
 
     def squares(*blocks):
         found = [jnp.sum(x**2, axis=-2) for x in blocks if x is not None]
@@ -72,19 +78,29 @@ def solve_rows(
     new = squares(shares.web, shares.human)[..., None, :]
     scale = (1 - alpha)[:, None] * real + alpha[:, None] * new  # (B K A d)
     scale = jnp.where(scale > 0, 1 / jnp.where(scale > 0, scale, 1), 0)
-    answers = system.answers @ shares.web  # (B K s d)
+    # (B K rs d)
+    answers = system.answers @ (shares.web if channels.count == 1 else shares.inverse)
 
     # Sums over models of answers · scale · (rows)ᵀ, linear in the diagonal `scale`: one product
     # per β, one β at a time, because what is multiplied has K s d numbers for every row.
     def summed(row):
         scale, answer, *blocks = row
         outers = [answer[:, :, None, :] * x[:, None, :, :] for x in blocks]
-        outer = jnp.concatenate(outers, axis=2)  # (K s rows d)
-        return jnp.einsum("kna,kija->nij", scale, outer)
+        outer = jnp.concatenate(outers, axis=2)  # (K rs rows d)
+        if channels.count == 1:
+            return jnp.einsum("kna,kija->nij", scale, outer)
+        # the web's columns belong to the channel of who has heard it, all others to everybody
+        s = shares.web.shape[-2]
+        found = []
+        for channel in range(channels.count):
+            readers = np.array([k for k, c in enumerate(channels.of) if c == channel])
+            found.append(jnp.einsum("kna,kija->nij", scale[readers], outer[readers, :, :s]))
+        found.append(jnp.einsum("kna,kija->nij", scale, outer[:, :, s:]))
+        return jnp.concatenate(found, axis=-1)
 
     heard = [shares.web, shares.public] + ([] if shares.human is None else [shares.human])
     told = jax.lax.map(summed, (scale, answers, *heard))
-    cuts = [s, s + shares.public.shape[-2]]
+    cuts = [rs, rs + shares.public.shape[-2]]
     a, from_public, *human = jnp.split(
         told, cuts if shares.human is not None else cuts[:1], axis=-1
     )
@@ -93,10 +109,10 @@ def solve_rows(
     source = system.published
     if shares.human is not None:
         human = alpha[:, None, None] * jnp.sqrt(system.human_share) * human[0]
-        source = (human @ human.mT + source).reshape(-1, s, s)
+        source = (human @ human.mT + source).reshape(-1, rs, rs)
     else:
         source = source[None]
-    radius, noise, resolvent = _settle(source, a.reshape(-1, s, s))
+    radius, noise, resolvent = _settle(source, a.reshape(-1, rs, rs))
     noise, resolvent = (x.reshape(a.shape) for x in (noise, resolvent))
 
     block = _even(alpha.size, max(1, _BLOCK // k))
@@ -239,11 +255,11 @@ def _read_block(
     system: GridSystem,
     beta: Float[Array, ""],
     shares: Shares,
-    answers: Float[Array, "K s d"],
+    answers: Float[Array, "K rs d"],
     scale: Float[Array, "K A d"],
-    from_public: Float[Array, "A s p"],
-    resolvent: Float[Array, "A s s"],
-    noise: Float[Array, "A s s"],
+    from_public: Float[Array, "A rs p"],
+    resolvent: Float[Array, "A rs rs"],
+    noise: Float[Array, "A rs rs"],
     alpha: Float[Array, "A"],
 ) -> tuple[Float[Array, "A K M"], Float[Array, "A"]]:
     """Return traces and consensus distance of one β at several α; see _state for the formulas.
@@ -271,17 +287,19 @@ def _read_block(
     inverse = shares.inverse
     heard = weight * along(inverse, shares.web)  # θ̂_k per c (but for √(1-φ), which cancels)
     alone = own_weight * along(inverse, shares.private)  # θ̂_k per e_k, without the web
-    told = own_weight * along(shares.private, answers)  # (A K r s), transposed: c per e_k
+    told = own_weight * along(shares.private, answers)  # (A K r rs), transposed: c per e_k
     told = per_alpha(told, resolvent.mT)
-    back = heard @ told.mT  # what comes back of e_k
+    # in all channels; a model reads one of them
+    wide = _over_channels(system.channels, heard)
+    back = wide @ told.mT  # what comes back of e_k
     shared_public = resolvent @ (public_weight[..., 0] * from_public)
-    public = public_weight * along(inverse, shares.public) + per_alpha(heard, shared_public)
+    public = public_weight * along(inverse, shares.public) + per_alpha(wide, shared_public)
 
     # Half of the covariance, or something with its symmetric part: own ownᵀ less back backᵀ, which
     # the sum over all e_j has in it, is alone aloneᵀ and twice alone backᵀ.
     common = over_models(told, told) + noise
-    left = [per_alpha(heard, common / 2), alone, public / 2]
-    right = [heard, alone / 2 + back, public]
+    left = [per_alpha(wide, common / 2), alone, public / 2]
+    right = [wide, alone / 2 + back, public]
     if shares.human is not None:
         fresh = weight * jnp.sqrt(system.human_share) * along(inverse, shares.human)
         left, right = [*left, fresh / 2], [*right, fresh]
@@ -291,9 +309,9 @@ def _read_block(
     # Consensus distance, by the sums that _state.row_distance explains.
     weighed = alone * system.sizes[:, None, :]
     outer = over_models(system.sizes[..., None] * told, told)
-    mean = heard.mean(axis=1)
+    mean = wide.mean(axis=1)
     mean_outer, mean_back = mean @ outer, per_alpha(told, mean.mT).mT
-    centred = heard - mean[:, None]  # differences first, sums of squares after: no cancellation
+    centred = wide - mean[:, None]  # differences first, sums of squares after: no cancellation
     apart_public = public - public.mean(axis=1, keepdims=True)
 
     def total(x):
@@ -307,3 +325,14 @@ def _read_block(
     apart += total(system.public_sizes * apart_public**2)
     distance = jnp.sqrt(jnp.maximum(apart, 0) / jnp.where(size > 0, size, 1))
     return traces.reshape(alpha.size, k, -1), distance
+
+
+def _over_channels(
+    channels: Channels, heard: Float[Array, "A K d s"]
+) -> Float[Array, "A K d rs"]:
+    """Return what each model has heard in all channels, zero in those that it does not read."""
+    if channels.count == 1:
+        return heard
+    mask = np.eye(channels.count)[list(channels.of)]  # (K r)
+    wide = heard[..., None, :] * mask[:, None, :, None]
+    return wide.reshape(*heard.shape[:-1], -1)

@@ -266,7 +266,7 @@ def _conditional_impl(
         return Conditional(
             _state.conditional_map(system, state),
             unit**2 * _state.conditional_covariance(state),
-            fit.heard @ state.from_human + fit.told @ fit.human,
+            _state.human_map(state),
         )
 
     found = _state.propagate(system, generations, read)

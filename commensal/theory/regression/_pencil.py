@@ -26,7 +26,7 @@ from jaxtyping import Bool, Float
 from commensal._precision import AnyArray
 from commensal.theory.regression import _factors
 from commensal.theory.regression._linalg import STABILITY_MARGIN
-from commensal.theory.regression._workflow import RegressionWorkflow, generations_of
+from commensal.theory.regression._workflow import RegressionWorkflow, generations_of, pool
 
 # Weights that differ by more than this are not for a pencil: directions that only the lightest data
 # see would be known to ε over the weight. :func:`._factors.least_squares` sorts them first.
@@ -45,7 +45,7 @@ class Shares(NamedTuple):
     public : Float[AnyArray, "B K p d"]
         √(1-β) F_* Z.
     web : Float[AnyArray, "B K s d"]
-        √(1-φ) F_S Z.
+        √(1-φ) F Z, with F the factor of what the model reads of the web.
     human : Float[AnyArray, "B K h d"] or None
         √φ F_h Z; None where φ = 0.
     """
@@ -77,7 +77,8 @@ class Pencil(NamedTuple):
 class Data(NamedTuple):
     """A workflow's data in factors, on the host, scaled to order one."""
 
-    roots: tuple[np.ndarray, ...]  # of private (K r d), public (1 p d), web (1 s d), human (1 h d)
+    # of private (K r d), public (1 p d), web (K s d, or 1 s d where all read the same), human (1 h d)
+    roots: tuple[np.ndarray, ...]
     grams: Float[np.ndarray, "K kinds d d"]  # of unit size
     human_share: float
     condition: float
@@ -161,9 +162,9 @@ class Data(NamedTuple):
 def data_of(w: RegressionWorkflow) -> Data:
     """Factor the data of a time-constant workflow ``w`` that is scaled to order one."""
     g = jax.tree.map(lambda x: np.asarray(x[0]), generations_of(w))
-    web = g.synthetic.mean(axis=0)
+    web = np.asarray(w.channels.to_models(pool(g, g.synthetic), axis=0))
     private, public = np.asarray(w.private), np.asarray(w.public)
-    kinds = (private, public[None], web[None], g.human[None])
+    kinds = (private, public[None], web, g.human[None])
     shape = (w.models, 4, w.dim, w.dim)
     grams = np.empty(shape)
     for i, kind in enumerate(kinds):

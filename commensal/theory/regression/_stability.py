@@ -12,6 +12,7 @@ from commensal._compiled import compiled
 from commensal._grams import checked_grams
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression import _linalg
+from commensal.theory.regression._networks import network_bound
 
 
 def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "*b"]:
@@ -24,9 +25,10 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
 
     Parameters
     ----------
-    synthetic : Float[Array, "K d d"] or int or array of int
+    synthetic : Float[Array, "K d d"], int, array of int, or Float[Array, "K K"]
         Gram matrices S_k of what each model publishes; their mean may be rank-deficient. Or K,
-        or a vector of them: the second bound, whatever is published.
+        or a vector of them: the second bound, whatever is published. Or a reading network W:
+        (1 + √Λ)/2 with Λ the spectral radius of diag(W)⁻¹ W, whatever is published.
     human_share : Float[Array, ""]
         Share φ in [0, 1] of fresh human data whose Gram matrix is at least the mean synthetic one.
 
@@ -34,12 +36,13 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
     -------
     Float[Array, ""]
         The bound, float64. It is sharp: :func:`commensal.designs.misaligned` comes as close to
-        (1 + √K)/2 as one likes.
+        (1 + √K)/2, or to (1 + √Λ)/2 of a network, as one likes. Infinite for a network in which
+        a model of a circle of readers does not read itself: a ring of two can diverge at any rate.
 
     Raises
     ------
     ValueError
-        If K is below 1, ``human_share`` outside [0, 1], or a matrix no Gram matrix.
+        If K is below 1, ``human_share`` outside [0, 1], or a matrix no Gram matrix or network.
 
     Notes
     -----
@@ -49,7 +52,9 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
     Proof. In coordinates where S̲ = I, Q has the nonzero eigenvalues of D P with 0 ⪯ D ⪯ I and P
     idempotent, and ρ(D P) = ρ(D^½ P D^½) is at most the numerical radius of P, (1 + ‖P‖)/2. Here
     ‖P‖² = ‖(1/K) Σ_k T_k²‖ <= K, because T_k ⪯ K I. Claims ``commensal.stability_bound`` and
-    ``commensal.idempotent_radius`` check it.
+    ``commensal.idempotent_radius`` check it; ``commensal.network_bound`` that of networks, whose
+    proof is in the docs. If all read the same, W = 1pᵀ, Λ is the number of models that are read;
+    if each reads itself with share s it is 1/s, whatever the network.
 
     Examples
     --------
@@ -63,6 +68,12 @@ def stability_bound(synthetic: Any, human_share: Any = 0.0) -> Float[AnyArray, "
 
     >>> print(float(stability_bound(4)))
     1.5
+
+    A ring of models that read half of themselves, and half of the next one:
+
+    >>> from commensal import networks
+    >>> print(f"{float(stability_bound(networks.ring(8, self_share=0.5))):.4f}")
+    1.2071
     """
     if is_concrete(human_share):
         share = np.asarray(human_share)
@@ -81,10 +92,12 @@ def _published(given: Any) -> Any:
             raise ValueError(f"models must be at least 1, got {given}")
         return k
     shape = np.shape(given)
+    if len(shape) == 2 and shape[0] == shape[1]:
+        return (2 * network_bound(given) - 1) ** 2  # as many models that all read alike
     if len(shape) < 3 or shape[-1] != shape[-2] or 0 in shape:
         raise ValueError(
-            "synthetic must be K, a vector of them, or Gram matrices of shape (K, d, d), "
-            f"got shape {shape}"
+            "synthetic must be K, a vector of them, Gram matrices of shape (K, d, d), or a network "
+            f"of shape (K, K), got shape {shape}"
         )
     return checked_grams({"synthetic": given}, stacklevel=4)["synthetic"]
 
@@ -128,7 +141,7 @@ def safe_human_share(models: Any, coverage: Any = 1.0) -> Any:
     models : int or array of int or Float[Array, "K d d"]
         Number of models K, or a vector of such numbers. Or Gram matrices of what each model
         publishes, for which b is their own :func:`stability_bound` and the share holds whatever the
-        *real* data look like.
+        *real* data look like. Or a reading network, Float[Array, "K K"], and its bound.
     coverage : float or array
         Coverage c > 0 with F ⪰ c S̲: how well the human data (Gram matrix F) cover every direction
         in which models publish (mean Gram matrix S̲), at full weight. 1 where they are alike.
@@ -136,7 +149,7 @@ def safe_human_share(models: Any, coverage: Any = 1.0) -> Any:
     Returns
     -------
     float or array
-        Share φ in [0, 1); 0 for K = 1.
+        Share φ in [0, 1); 0 for K = 1; 1 for a network without a bound.
 
     Raises
     ------
@@ -159,5 +172,6 @@ def safe_human_share(models: Any, coverage: Any = 1.0) -> Any:
         raise ValueError(f"coverage must be positive, got {coverage}")
     # rounding may take the bound of identical publications below one
     excess = np.maximum(np.asarray(_bound(_published(models), 0.0)) - 1, 0)
-    share = excess / (excess + c)
+    with np.errstate(invalid="ignore"):
+        share = np.where(np.isinf(excess), 1.0, excess / (excess + c))
     return float(share) if share.ndim == 0 else share

@@ -1,21 +1,26 @@
 r"""Reduction of K models to d dimensions: all that they know about each other.
 
-Everything a model learns from the others arrives through one d-vector,
-:math:`u_t = \tfrac1K \sum_j (S_{tj} \hatθ_{t-1,j} + X_{tj}^\top w_{tj})`, so that
+Everything a model learns from the others arrives through one d-vector, what it reads of the web,
+:math:`u_{tk} = \sum_j W_{kj} (S_{tj} \hatθ_{t-1,j} + X_{tj}^\top w_{tj})`, so that
 
 .. math::
-    \hatθ_{tk} = G_{tk}^+ \left[ p\,\tilde X_k^\top \tilde y_k + q\,X_*^\top y_* + r\,u_t
+    \hatθ_{tk} = G_{tk}^+ \left[ p\,\tilde X_k^\top \tilde y_k + q\,X_*^\top y_* + r\,u_{tk}
     + s\,X_h^\top y^h_t \right], \qquad
     p = \barαβ,\; q = \barα\barβ,\; r = α(1-φ),\; s = αφ.
 
 Every Gram matrix is used through a factor, S = FᵀF (see :mod:`._factors`), and every response in
 the coordinates of its factor: :math:`\tilde X_k^\top \tilde y_k = F_k^\top (F_k θ + e_k)` with e_k
-of unit covariance, and :math:`u_t = F_{\underline S}^\top c_t`, with :math:`F_{\underline S}` the
-factor of the mean synthetic Gram matrix. There is one map :math:`G^+ F^\top` for each of the four
+of unit covariance, and :math:`u_{tk} = F_{M_k}^\top c_{tk}`, with :math:`F_{M_k}` the factor of
+:math:`M_k = \sum_j W_{kj} S_{tj}`. There is one map :math:`G^+ F^\top` for each of the four
 kinds of data, and what happens between models happens in coordinates in which the web is the
 identity. Everything is linear in e_k, e_*, θ and fresh noise, so a :class:`RegressionState` of a
-few maps and one covariance, all d × d and for responses of unit variance, is the whole law of the
-system; the paper's Kd × Kd matrices are read off it.
+few maps and one covariance, for responses of unit variance, is the whole law of the system; the
+paper's Kd × Kd matrices are read off it.
+
+Models with equal rows of W hear the same: they share a channel. The c of all r channels, one below
+the other, are the D = r d numbers in which the system moves; D = d where everybody reads the same,
+as in the paper. :func:`_asked` (what reaches whom) and :func:`_heard_from` (who has heard it) are
+all that knows of the network.
 """
 
 from __future__ import annotations
@@ -31,10 +36,12 @@ from commensal.theory.regression import _factors
 from commensal.theory.regression._factors import Factors
 from commensal.theory.regression._linalg import solve_stein, spectral_radius
 from commensal.theory.regression._workflow import (
+    Channels,
     GenerationData,
     RegressionWorkflow,
     generations_of,
     initial_generation,
+    pool,
 )
 
 T = TypeVar("T")
@@ -50,9 +57,10 @@ class Refit(NamedTuple):
     from_public: Float[Array, "K d d"]
     from_web: Float[Array, "K d d"]
     from_human: Float[Array, "K d d"]
-    web: Factors  # of the mean synthetic Gram matrix
+    web: Factors  # of what each channel reads, (r d d)
     human: Float[Array, "d d"]  # factor of the fresh human data
     unbiased: Bool[Array, "K"]  # whether G_k has full rank
+    channels: Channels
 
     @property
     def own(self) -> Float[Array, "K d d"]:
@@ -66,7 +74,7 @@ class Refit(NamedTuple):
 
     @property
     def heard(self) -> Float[Array, "K d d"]:
-        """Derivative of θ̂_k in c_t."""
+        """Derivative of θ̂_k in the c_t of its channel."""
         return self.share * self.from_web
 
     @property
@@ -100,10 +108,10 @@ class RegressionState(NamedTuple):
     """Law of the estimates of one generation, for responses of unit variance."""
 
     fit: Refit
-    from_private: Float[Array, "K d d"]  # c_t per e_j
-    from_public: Float[Array, "d d"]  # c_t per e_*
-    from_human: Float[Array, "d d"]  # mean of c_t through fresh human data, per θ
-    noise: Float[Array, "d d"]  # Cov(c_t) given the real data
+    from_private: Float[Array, "K D d"]  # c_t per e_j
+    from_public: Float[Array, "D d"]  # c_t per e_*
+    from_human: Float[Array, "D d"]  # mean of c_t through fresh human data, per θ
+    noise: Float[Array, "D D"]  # Cov(c_t) given the real data
 
 
 def system_of(w: RegressionWorkflow) -> tuple[FactoredWorkflow, Float[Array, ""]]:
@@ -116,10 +124,11 @@ def system_of(w: RegressionWorkflow) -> tuple[FactoredWorkflow, Float[Array, ""]
         lambda a, b: jnp.concatenate([a[None], b]), initial_generation(w), generations_of(w)
     )
     count, k, d = rounds.web_weight.shape[0], w.models, w.dim
-    web = rounds.synthetic.mean(axis=-3)
+    web = pool(rounds, rounds.synthetic)  # (count r d d)
     weights = jnp.stack(_weights(rounds), axis=-1)
     # Ranks are decided on data that all have the same size: no weight is too small to count.
-    kinds = (w.private, w.public, web[:, None], rounds.human[:, None])
+    of_models = w.channels.to_models
+    kinds = (w.private, w.public, of_models(web, axis=1), rounds.human[:, None])
     grams = _factors.unit_grams(_by_kind(kinds, (count, k, d, d)))
     order = jnp.argsort(-weights, axis=-1)[:, None, :, None, None]
     grams = jnp.where((weights > 0)[:, None, :, None, None], grams, 0)
@@ -127,27 +136,30 @@ def system_of(w: RegressionWorkflow) -> tuple[FactoredWorkflow, Float[Array, ""]
     together = jnp.cumsum(grams, axis=-3)
     # One batched eigendecomposition, which all others wait for (see _linalg).
     pooled = w.private.sum(axis=0) + w.public
-    data = [w.private, jnp.stack([w.public, pooled]), web[1:], rounds.human[1:]]
+    later, r = count - 1, w.channels.count
+    webs = web[1:].reshape(-1, d, d)
+    data = [w.private, jnp.stack([w.public, pooled]), webs, rounds.human[1:]]
     data = jnp.concatenate(data)
     n = data.shape[0]
     spectra = _factors.spectra(jnp.concatenate([data, together.reshape(-1, d, d)]))
     factors = _factors.factors(data, jax.tree.map(lambda x: x[:n], spectra))
-    places = (slice(0, k), k, k + 1, slice(k + 2, k + 1 + count), slice(k + 1 + count, n))
+    last = n - later
+    places = (slice(0, k), k, k + 1, slice(k + 2, last), slice(last, n))
     private, public, pooled, webs, human = (
         jax.tree.map(lambda x, at=at: x[at], factors) for at in places
     )
+    webs = jax.tree.map(lambda x: x.reshape(later, r, d, d), webs)
     webs, human = (jax.tree.map(lambda x: jnp.concatenate([x[:1], x]), f) for f in (webs, human))
     ordered = jax.tree.map(lambda x: x[n:].reshape(*grams.shape[:-2], *x.shape[1:]), spectra)
     basis = _factors.sorted_basis(grams, ordered)
-    roots = (private.root, public.root, webs.root[:, None], human.root[:, None])
+    roots = (private.root, public.root, of_models(webs.root, axis=1), human.root[:, None])
     roots = _by_kind(roots, (count, k, d, d))
     weights = jnp.broadcast_to(weights[:, None], roots.shape[:-2])
     estimate = _factors.least_squares(weights, roots, basis).estimate
     unbiased = (basis.level < roots.shape[-3]).all(axis=-1)
     from_private, from_public, from_web, from_human = jnp.split(estimate, 4, axis=-1)
-    fits = Refit(
-        rounds, from_private, from_public, from_web, from_human, webs, human.root, unbiased
-    )
+    estimates = (from_private, from_public, from_web, from_human)
+    fits = Refit(rounds, *estimates, webs, human.root, unbiased, w.channels)
     system = FactoredWorkflow(
         private,
         public,
@@ -187,33 +199,74 @@ def constant_fit(s: FactoredWorkflow) -> Refit:
     return jax.tree.map(lambda x: x[0], s.later)
 
 
-def _asked(fit: Refit) -> Float[Array, "K d d"]:
-    """Derivative of c_t in θ̂_{t-1,j}: how model j's answers move the mean, in web coordinates."""
-    return fit.web.coroot @ fit.generation.synthetic / fit.generation.synthetic.shape[0]
+def _asked(fit: Refit) -> Float[Array, "K D d"]:
+    """Derivative of c_t in θ̂_{t-1,j}: what model j's answers add to each channel, in its basis."""
+    synthetic, reads = fit.generation.synthetic, fit.generation.reads
+    k, d, _ = synthetic.shape
+    if reads is None:
+        return fit.web.coroot @ synthetic / k
+    asked = reads[:, :, None, None] * (fit.web.coroot[:, None] @ synthetic)
+    return asked.swapaxes(0, 1).reshape(k, -1, d)
 
 
-def _published(fit: Refit) -> Float[Array, "d d"]:
-    """Covariance of the responses' own noise in c_t, σ²/K in every direction of the web."""
-    seen = jnp.abs(fit.web.coroot).max(axis=-1) > 0
-    return jnp.diag(seen / fit.generation.synthetic.shape[0])
+def _heard_from(fit: Refit, answers: Float[Array, "K D d"]) -> Float[Array, "D D"]:
+    """Sum over models, by what they have heard: columns of model k belong to its channel."""
+    channels = fit.channels
+    if channels.count == 1:
+        return answers.sum(axis=0)
+    found = jax.ops.segment_sum(answers, jnp.array(channels.of), channels.count)
+    return jnp.concatenate(list(found), axis=-1)
+
+
+def _of_models(fit: Refit, told: Float[Array, "*b D e"]) -> Float[Array, "*b #K d e"]:
+    """Return the rows of each model's channel."""
+    blocks = told.reshape(*told.shape[:-2], fit.channels.count, -1, told.shape[-1])
+    return fit.channels.to_models(blocks, axis=-3)
+
+
+def _over_channels(fit: Refit, heard: Float[Array, "K d d"]) -> Float[Array, "K d D"]:
+    """Return each model's derivative in all channels, zero in those that it does not read."""
+    k, d, _ = heard.shape
+    r = fit.channels.count
+    if r == 1:
+        return heard
+    wide = jnp.zeros((k, d, r, d)).at[jnp.arange(k), :, jnp.array(fit.channels.of)].set(heard)
+    return wide.reshape(k, d, -1)
+
+
+def _published(fit: Refit) -> Float[Array, "D D"]:
+    """Covariance of the responses' own noise in c_t; 1/K in all directions of a uniform web."""
+    synthetic, reads = fit.generation.synthetic, fit.generation.reads
+    k, d, _ = synthetic.shape
+    coroot = fit.web.coroot
+    if reads is None:
+        return jnp.diag((jnp.abs(coroot[0]).max(axis=-1) > 0) / k)
+    # one channel's product with another's, Σ_j W_ij W_lj F_i⁺ᵀ S_j F_l⁺
+    both = jnp.einsum("ij,lj,jab->ilab", reads, reads, synthetic)
+    found = coroot[:, None] @ both @ coroot.mT[None]
+    return found.swapaxes(1, 2).reshape(reads.shape[0] * d, -1)
 
 
 def growth(fit: Refit) -> Float[Array, ""]:
     """Spectral radius of the map c_{t-1} → c_t, which equals that of the paper's Q."""
     # α outside: the radius is linear in it at 0, where a matrix of zeros would have no slope
-    return fit.share * spectral_radius((_asked(fit) @ fit.from_web).sum(axis=0))
+    return fit.share * spectral_radius(_heard_from(fit, _asked(fit) @ fit.from_web))
 
 
 def _first_state(fit: Refit) -> RegressionState:
     """Return the state at t = 0, when nothing has been published."""
-    nothing = jnp.zeros_like(fit.human)
-    return RegressionState(fit, jnp.zeros_like(fit.from_private), nothing, nothing, nothing)
+    k, d, _ = fit.from_private.shape
+    size = fit.channels.count * d
+    nothing = jnp.zeros((size, d))
+    return RegressionState(
+        fit, jnp.zeros((k, size, d)), nothing, nothing, jnp.zeros((size, size))
+    )
 
 
 def _advance(state: RegressionState, fit: Refit) -> RegressionState:
     """Advance one generation: models publish by ``state`` and are refitted by ``fit``."""
     before, asked = state.fit, _asked(fit)
-    a = (asked @ before.heard).sum(axis=0)
+    a = _heard_from(fit, asked @ before.heard)
     human = (asked @ before.told).sum(axis=0)
     return RegressionState(
         fit=fit,
@@ -227,7 +280,7 @@ def _advance(state: RegressionState, fit: Refit) -> RegressionState:
 def fixed_point(fit: Refit) -> RegressionState:
     """Return the state that a generation leaves unchanged; meaningful only if the radius is < 1."""
     asked = _asked(fit)
-    a = (asked @ fit.heard).sum(axis=0)
+    a = _heard_from(fit, asked @ fit.heard)
     human = (asked @ fit.told).sum(axis=0)
     resolvent = jnp.linalg.inv(jnp.eye(a.shape[0]) - a)
     return RegressionState(
@@ -258,7 +311,8 @@ def propagate(s: FactoredWorkflow, generations: int, read: Callable[[RegressionS
 def projection(s: FactoredWorkflow, fit: Refit) -> Float[Array, "K d d"]:
     """Projection G_k⁺G_k on the directions that model k's data cover."""
     real = fit.own @ s.private.root + fit.public @ s.public.root
-    return real + fit.heard @ fit.web.root + fit.told @ fit.human
+    web = fit.channels.to_models(fit.web.root, axis=0)
+    return real + fit.heard @ web + fit.told @ fit.human
 
 
 def mean_map(s: FactoredWorkflow, state: RegressionState) -> Float[Array, "K d d"]:
@@ -267,17 +321,25 @@ def mean_map(s: FactoredWorkflow, state: RegressionState) -> Float[Array, "K d d
     shared = (state.from_private @ s.private.root).sum(axis=0)
     shared += state.from_public @ s.public.root + state.from_human
     alone = fit.own @ s.private.root + fit.public @ s.public.root + fit.told @ fit.human
-    return alone + fit.heard @ shared
+    return alone + fit.heard @ _of_models(fit, shared)
 
 
 def covariance(state: RegressionState) -> Float[Array, "K d d"]:
     """Covariance of θ̂_k over real, published and fresh human data, for unit noise."""
     fit = state.fit
     # Sums of squares, so that no variance can come out negative.
-    own = fit.own + fit.heard @ state.from_private
-    public = fit.public + fit.heard @ state.from_public
-    squares = state.from_private @ state.from_private.mT
-    others = squares.sum(axis=0) - squares + state.noise
+    k, d, _ = fit.own.shape
+    r = fit.channels.count
+    by_channel = state.from_private.reshape(k, r, d, d)
+    noise = jnp.einsum("iaib->iab", state.noise.reshape(r, d, r, d))
+    if r == 1:
+        mine = by_channel[:, 0]
+    else:
+        mine = by_channel[jnp.arange(k), jnp.array(fit.channels.of)]
+    own = fit.own + fit.heard @ mine
+    public = fit.public + fit.heard @ _of_models(fit, state.from_public)
+    squares = by_channel @ by_channel.mT
+    others = fit.channels.to_models(squares.sum(axis=0) + noise, axis=0) - mine @ mine.mT
     found = fit.heard @ others @ fit.heard.mT
     found = (found + found.mT) / 2
     return found + own @ own.mT + public @ public.mT + fit.told @ fit.told.mT
@@ -286,17 +348,28 @@ def covariance(state: RegressionState) -> Float[Array, "K d d"]:
 def conditional_map(s: FactoredWorkflow, state: RegressionState) -> Float[Array, "K K+1 d d"]:
     """Row blocks of the paper's M_t: E[θ̂_k | real data] per z_1..z_K, z_* (Theorem 1)."""
     fit = state.fit
-    from_private = fit.heard[:, None] @ (state.from_private @ s.private.root)[None]
+    # (models that hear, models that said it)
+    shared = _of_models(fit, state.from_private @ s.private.root).swapaxes(0, 1)
+    from_private = fit.heard[:, None] @ shared
     k = jnp.arange(from_private.shape[0])
     from_private = from_private.at[k, k].add(fit.own @ s.private.root)
-    public = fit.public + fit.heard @ state.from_public
+    public = fit.public + fit.heard @ _of_models(fit, state.from_public)
     return jnp.concatenate([from_private, (public @ s.public.root)[:, None]], axis=1)
+
+
+def human_map(state: RegressionState) -> Float[Array, "K d d"]:
+    """Addition of fresh human data to E[θ̂_k | real data], per θ."""
+    fit = state.fit
+    return fit.heard @ _of_models(fit, state.from_human) + fit.told @ fit.human
 
 
 def conditional_covariance(state: RegressionState) -> Float[Array, "K K d d"]:
     """Blocks of the paper's C_t: Cov[θ̂_k, θ̂_l | real data] (Theorem 1), for unit noise."""
     fit = state.fit
-    heard = (fit.heard @ state.noise)[:, None] @ fit.heard.mT[None]
+    r, d = fit.channels.count, fit.heard.shape[-1]
+    noise = state.noise.reshape(r, d, r, d).swapaxes(1, 2)  # by pairs of channels
+    noise = fit.channels.to_models(fit.channels.to_models(noise, axis=0), axis=1)
+    heard = fit.heard[:, None] @ noise @ fit.heard.mT[None]
     return heard + fit.told[:, None] @ fit.told.mT[None]
 
 
@@ -305,7 +378,8 @@ def row_distance(s: FactoredWorkflow, state: RegressionState) -> Float[Array, ""
     fit = state.fit
     k = fit.own.shape[0]
     own = fit.own @ s.private.root
-    public = (fit.public + fit.heard @ state.from_public) @ s.public.root
+    heard = _over_channels(fit, fit.heard)
+    public = (fit.public + heard @ state.from_public) @ s.public.root
     # M_kj = δ_kj own_k + heard_k shared_j for the private data of j; public_k for the public data
     shared = state.from_private @ s.private.root
     outer = jnp.einsum("jab,jcb->ac", shared, shared)
@@ -314,9 +388,9 @@ def row_distance(s: FactoredWorkflow, state: RegressionState) -> Float[Array, ""
         cross = 2 * jnp.sum(own * (heard @ shared))
         return weight * jnp.sum(own**2) + cross + jnp.sum((heard @ outer) * heard)
 
-    apart = quadratic(fit.heard - fit.heard.mean(axis=0), 1 - 1 / k)
+    apart = quadratic(heard - heard.mean(axis=0), 1 - 1 / k)
     apart += jnp.sum((public - public.mean(axis=0)) ** 2)
-    size = quadratic(fit.heard, 1.0) + jnp.sum(public**2)
+    size = quadratic(heard, 1.0) + jnp.sum(public**2)
     # Below rounding there is consensus, where the distance has its smallest value and slope 0.
     told_apart = apart > _ROUNDING * size
     ratio = jnp.where(told_apart, apart, 1.0) / jnp.where(told_apart, size, 1.0)

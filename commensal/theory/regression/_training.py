@@ -309,25 +309,30 @@ def _advance(
 ):
     """Advance the law of the estimates by one generation of answers and training."""
     kept, gain = filters
-    k = w.models
+    k, models = w.models, w.channels.to_models
     share, fresh = g.web_weight * (1 - g.human_share), g.web_weight * g.human_share
-    answered = jnp.einsum("jab,j...b->...a", g.synthetic, law.mean) / k
+    # by channel: what its readers read of the answers, and how it depends on estimates
+    reads = jnp.full((1, k), 1 / k) if g.reads is None else g.reads
+    answered = jnp.einsum("rj,jab,jb->ra", reads, g.synthetic, law.mean)
     real = g.private_weight * w.private + g.public_weight * w.public
-    told = (real + fresh * g.human) @ theta + share * answered
+    told = (real + fresh * g.human) @ theta + share * models(answered, axis=0)
     mean = _apply(kept, law.mean) + _apply(gain, told)
     # what the web says per statistic of the real data, and what each model sees by itself
-    heard = share * jnp.einsum("jab,jmbc->mac", g.synthetic, law.from_real) / k
+    answers = jnp.einsum("jab,jmbc->jmac", g.synthetic, law.from_real)
+    heard = share * models(jnp.einsum("rj,jmac->rmac", reads, answers), axis=0)
     eye = jnp.eye(w.dim)
     own = g.private_weight * jnp.einsum("km,ab->kmab", jnp.eye(k, k + 1), eye)
     own = own.at[:, k].add(g.public_weight * eye)
     from_real = kept[:, None] @ law.from_real + gain[:, None] @ (own + heard)
-    # estimates before -> after: H_k δ_kj + L_k (share/K) S_j
-    passed = jnp.einsum("kab,jbc->kjac", gain, share * g.synthetic / k)
+    # estimates before -> after: H_k δ_kj + L_k share W_kj S_j
+    asked = models(share * reads[:, :, None, None] * g.synthetic, axis=0)  # (K or 1, K d d)
+    passed = gain[:, None] @ asked
     passed = passed.at[jnp.arange(k), jnp.arange(k)].add(kept)
-    new = w.noise**2 * ((share / k) ** 2 * g.synthetic.sum(axis=0) + fresh**2 * g.human)
+    new = share**2 * jnp.einsum("rj,lj,jab->rlab", reads, reads, g.synthetic)
+    new = w.noise**2 * models(models(new + fresh**2 * g.human, axis=0), axis=1)
     noise = jnp.einsum("kiab,ijbc->kjac", passed, law.noise)
     noise = jnp.einsum("kiab,jicb->kjac", noise, passed)
-    noise += jnp.einsum("kab,bc,jdc->kjad", gain, new, gain)
+    noise += gain[:, None] @ new @ gain.mT[None]
     return _Law(mean, from_real, noise)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -10,7 +11,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal._grams import GRAMS, checked_grams, is_single
-from commensal._precision import is_concrete
+from commensal._precision import AnyArray, is_concrete
+from commensal.networks import check_network
 
 _FIELDS = (
     "private",
@@ -22,7 +24,52 @@ _FIELDS = (
     "initial_beta",
     "human_share",
     "human",
+    "reads",
 )
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class Channels:
+    """Which models read the same web: a channel is what all models with equal rows of W read.
+
+    Attributes
+    ----------
+    of : tuple of int
+        Channel of each model, counted from 0 in the order of first appearance.
+    """
+
+    of: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """Number of channels r."""
+        return max(self.of) + 1
+
+    @property
+    def first(self) -> list[int]:
+        """First model that reads each channel."""
+        return [self.of.index(channel) for channel in range(self.count)]
+
+    def to_models(self, heard: Float[AnyArray, "..."], axis: int) -> Float[AnyArray, "..."]:
+        """Return what each model hears, given what each channel carries along ``axis``.
+
+        One channel is not copied: an axis of length one broadcasts against the models'.
+        """
+        if self.count == 1:
+            return heard
+        return heard.take(np.array(self.of), axis=axis)
+
+
+def _channels(w: RegressionWorkflow) -> Channels:
+    if w.reads is None:
+        return Channels((0,) * w.models)
+    if isinstance(w.reads, jax.core.Tracer):
+        return Channels(tuple(range(w.models)))
+    # a model's row at every generation
+    rows = np.moveaxis(np.asarray(w.reads).reshape(-1, w.models, w.models), 1, 0)
+    found: dict[bytes, int] = {}
+    return Channels(tuple(found.setdefault(row.tobytes(), len(found)) for row in rows))
 
 
 @jax.tree_util.register_pytree_with_keys_class
@@ -34,12 +81,13 @@ class RegressionWorkflow:
     .. math::
         \barα β\,\lVert\tilde y_k - \tilde X_k θ\rVert^2
         + \barα \barβ\,\lVert y_* - X_* θ\rVert^2
-        + α\Big[\frac{1-φ}{K} \sum_j \lVert y_{tj} - X_{tj} θ\rVert^2
+        + α\Big[(1-φ) \sum_j W_{kj} \lVert y_{tj} - X_{tj} θ\rVert^2
         + φ\,\lVert y^h_t - X^h θ\rVert^2\Big],
 
-    where :math:`y_{tj} = X_{tj}\hat θ_{t-1,j} + w_{tj}` is what model j published and
-    :math:`y^h_t` is fresh human data, collected anew by everybody at each generation (new
-    here; the paper has φ = 0). At t = 0 only the first two terms are there.
+    where :math:`y_{tj} = X_{tj}\hat θ_{t-1,j} + w_{tj}` is what model j published, W says how
+    much of it model k reads (new here; the paper has 1/K), and :math:`y^h_t` is fresh human data,
+    collected anew by everybody at each generation (new here; the paper has φ = 0). At t = 0 only
+    the first two terms are there.
 
     Attributes
     ----------
@@ -63,13 +111,17 @@ class RegressionWorkflow:
         Fraction φ of the newly collected data that is human, in [0, 1].
     human : Float[Array, "d d"], Float[Array, "T d d"] or None
         Gram matrix F of the fresh human data; ``None`` means the mean synthetic Gram matrix.
+    reads : Float[Array, "K K"], Float[Array, "T K K"] or None
+        Reading network W: row k says how model k weighs what each model published, and sums to
+        one (see :mod:`commensal.networks`). One vector of K weights stands for readers who all
+        read alike. ``None`` means that everybody reads everybody alike, 1/K.
 
     Raises
     ------
     ValueError
         If shapes disagree, a weight lies outside [0, 1], ``noise`` is negative, or a Gram matrix
-        is not symmetric positive semidefinite. Values are checked only where they are
-        known: under jit, grad or vmap just the shapes are.
+        is not symmetric positive semidefinite, or a row of ``reads`` does not sum to one. Values are
+        checked only where they are known: under jit, grad or vmap just the shapes are.
 
     Warns
     -----
@@ -81,6 +133,10 @@ class RegressionWorkflow:
     A pytree of float64 JAX arrays: ``jax.vmap``, ``jax.grad`` and ``jax.jit`` take it as an
     argument, and it may be built inside them. Take gradients inside
     ``with jax.enable_x64(True):``, unless the whole session is 64-bit.
+
+    Models that read alike, equal rows of W, hear the same web. So the closed forms work in r·d
+    dimensions for r different rows, from d (everybody reads the same) to Kd. Under a
+    transformation that makes ``reads`` itself unknown, all K rows count as different.
 
     Examples
     --------
@@ -100,6 +156,8 @@ class RegressionWorkflow:
     initial_beta: Float[Array, ""] | None
     human_share: Float[Array, "*T"]
     human: Float[Array, "*T d d"] | None
+    reads: Float[Array, "*T K K"] | None
+    channels: Channels
 
     def __init__(
         self,
@@ -112,11 +170,17 @@ class RegressionWorkflow:
         initial_beta: Any = None,
         human_share: Any = 0.0,
         human: Any = None,
+        reads: Any = None,
     ) -> None:
-        given = (private, public, synthetic, alpha, beta, noise, initial_beta, human_share, human)
+        real = (private, public, synthetic, alpha, beta, noise, initial_beta, human_share, human)
+        given = (*real, reads)
         for name, value in zip(_FIELDS, _as_float64(given), strict=True):
             object.__setattr__(self, name, value)
+        if self.reads is not None and self.reads.ndim == 1:
+            weights = jnp.broadcast_to(self.reads, self.reads.shape * 2)
+            object.__setattr__(self, "reads", weights)
         _check_shapes(self)
+        object.__setattr__(self, "channels", _channels(self))
         if is_concrete(self):
             single = {name for name, x in zip(_FIELDS, given, strict=True) if is_single(x)}
             _check_values(self, single)
@@ -152,15 +216,17 @@ class RegressionWorkflow:
         lengths = _schedule_lengths(self)
         return max(lengths.values()) if lengths else None
 
-    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], None]:
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], Channels]:
         """Return the fields as keyed leaves, as JAX asks of a pytree."""
-        return [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _FIELDS], None
+        leaves = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _FIELDS]
+        return leaves, self.channels
 
     @classmethod
-    def tree_unflatten(cls, aux: None, children: Any) -> RegressionWorkflow:
+    def tree_unflatten(cls, aux: Channels, children: Any) -> RegressionWorkflow:
         """Make a workflow of leaves without checks, as JAX asks of a pytree."""
         # No checks: JAX rebuilds the class around tracers, shapes and placeholders.
         self = object.__new__(cls)
+        object.__setattr__(self, "channels", aux)
         for name, value in zip(_FIELDS, children, strict=True):
             object.__setattr__(self, name, value)
         return self
@@ -175,6 +241,7 @@ class GenerationData(NamedTuple):
     human_share: Float[Array, ""]
     synthetic: Float[Array, "K d d"]
     human: Float[Array, "d d"]
+    reads: Float[Array, "r K"] | None  # weights by channel; None: one channel of weights 1/K
 
 
 def initial_generation(w: RegressionWorkflow) -> GenerationData:
@@ -206,13 +273,21 @@ def generations_of(w: RegressionWorkflow) -> GenerationData:
         human_share=phi,
         synthetic=spread(w.synthetic, 3),
         human=spread(human, 2),
+        reads=None if w.reads is None else spread(w.reads[..., w.channels.first, :], 2),
     )
 
 
-def web_gram(g: GenerationData) -> Float[Array, "*T d d"]:
-    """Gram matrix of all newly collected data, (1-φ) S̲ + φ F."""
-    phi = g.human_share[..., None, None]
-    return (1 - phi) * g.synthetic.mean(axis=-3) + phi * g.human
+def pool(g: GenerationData, published: Float[Array, "*T K d e"]) -> Float[Array, "*T r d e"]:
+    """Return what each channel gathers of what the models published: sums weighted by W."""
+    if g.reads is None:
+        return published.mean(axis=-3, keepdims=True)
+    return jnp.einsum("...rk,...kde->...rde", g.reads, published)
+
+
+def web_gram(g: GenerationData) -> Float[Array, "*T r d d"]:
+    """Gram matrix of all newly collected data by channel, (1-φ) Σ_j W_kj S_j + φ F."""
+    phi = g.human_share[..., None, None, None]
+    return (1 - phi) * pool(g, g.synthetic) + phi * g.human[..., None, :, :]
 
 
 def gram(w: RegressionWorkflow, g: GenerationData) -> Float[Array, "*T K d d"]:
@@ -224,7 +299,7 @@ def gram(w: RegressionWorkflow, g: GenerationData) -> Float[Array, "*T K d d"]:
     return (
         scale(g.private_weight) * w.private
         + scale(g.public_weight) * w.public
-        + scale(g.web_weight) * web_gram(g)[..., None, :, :]
+        + scale(g.web_weight) * w.channels.to_models(web_gram(g), axis=-3)
     )
 
 
@@ -234,7 +309,14 @@ def _as_float64(values: Any) -> tuple[Any, ...]:
 
 
 def _schedule_lengths(w: RegressionWorkflow) -> dict[str, int]:
-    constant_ndim = {"synthetic": 3, "alpha": 0, "beta": 0, "human_share": 0, "human": 2}
+    constant_ndim = {
+        "synthetic": 3,
+        "alpha": 0,
+        "beta": 0,
+        "human_share": 0,
+        "human": 2,
+        "reads": 2,
+    }
     return {
         name: value.shape[0]
         for name, ndim in constant_ndim.items()
@@ -257,6 +339,8 @@ def _check_shapes(w: RegressionWorkflow) -> None:
         )
     if w.human is not None and (w.human.ndim not in (2, 3) or w.human.shape[-2:] != (d, d)):
         raise ValueError(f"human must have shape {(d, d)} or (T, {d}, {d}), got {w.human.shape}")
+    if w.reads is not None and (w.reads.ndim not in (2, 3) or w.reads.shape[-2:] != (k, k)):
+        raise ValueError(f"reads must have shape {(k, k)} or (T, {k}, {k}), got {w.reads.shape}")
     for name in ("alpha", "beta", "human_share"):
         if getattr(w, name).ndim > 1:
             raise ValueError(f"{name} must be a scalar or one value per generation")
@@ -275,6 +359,8 @@ def _check_values(w: RegressionWorkflow, single: set[str]) -> None:
         value = np.asarray(getattr(w, name))
         if not np.all((value >= 0) & (value <= 1)):
             raise ValueError(f"{name} must lie in [0, 1], got {value}")
+    if w.reads is not None:
+        check_network(w.reads)
     if not float(w.noise) >= 0:
         raise ValueError(f"noise must be a standard deviation >= 0, got {float(w.noise)}")
     grams = {name: np.asarray(x) for name in GRAMS if (x := getattr(w, name)) is not None}
