@@ -141,7 +141,7 @@ def misaligned(
     where it has seen least. The bound is approached at β = 1 for any α in (0, 1).
 
     On a reading network W its bound (1 + √Λ)/2 is approached by :math:`v_k = e_k` and
-    :math:`S_j = c_j c_j^\top`, :math:`c_{jj} = 1`, :math:`c_{kj} = r_j / (2 ρ r_k)` with ρ the bound
+    :math:`S_j = c_j c_j^\top`, :math:`c_{jj} = 1`, :math:`c_{kj} = r_j / (2 ρ r_k)`, ρ the bound
     and r² the Perron vector of diag(W)⁻¹ W; models that do not belong to the class of readers that
     dominates publish nothing.
 

@@ -34,6 +34,7 @@ MODULES = (
     "news_mechanisms",
     "ours.regression",
     "ours.stability",
+    "ours.networks",
     "ours.training",
     "ours.losses",
     "ours.gaussian",

@@ -302,6 +302,8 @@ def test_signature_is_that_of_the_settings():
             assert shown[name] == number | Sequence[number] | np.ndarray
         elif name == "grams":
             assert shown[name] == str | hints[name]
+        elif name == "reads":
+            assert shown[name] == str | Sequence[Sequence[float]] | np.ndarray
         else:
             assert shown[name] == hints[name]
 

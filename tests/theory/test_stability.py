@@ -34,20 +34,17 @@ def random_systems(rng, n, k, d):
         exact[:m] = family[name] / (1e4 if name == "private" else 1)
         target[: n // 5] = strength * (turn.swapaxes(-1, -2) @ exact @ turn) + blur
     synthetic[: n // 5] += 1e-4 * np.eye(d)
-    return regression.RegressionWorkflow.tree_unflatten(
-        None,
-        (
-            private,
-            grams(n) * 10 ** rng.uniform(-6, 0, (n, 1, 1)),
-            synthetic,
-            rng.uniform(0.001, 0.999, n),
-            rng.uniform(0, 1, n),
-            np.ones(n),
-            None,
-            np.zeros(n),
-            None,
-        ),
+    one = regression.RegressionWorkflow(private[0], np.eye(d), synthetic[0], 0.5, 0.5)
+    batch = (
+        private,
+        grams(n) * 10 ** rng.uniform(-6, 0, (n, 1, 1)),
+        synthetic,
+        rng.uniform(0.001, 0.999, n),
+        rng.uniform(0, 1, n),
+        np.ones(n),
+        np.zeros(n),
     )
+    return jax.tree.unflatten(jax.tree.structure(one), batch)
 
 
 @pytest.mark.parametrize(("k", "d"), [(2, 2), (2, 5), (3, 3), (4, 3), (6, 6)])
@@ -191,7 +188,8 @@ def test_bound_and_share_take_numbers_of_models_and_gram_matrices():
         (0, "models must be at least 1, got 0"),
         (float("nan"), "models must be at least 1, got nan"),
         ([2, 0], "models must be at least 1"),
-        (np.eye(3), r"Gram matrices of shape \(K, d, d\), got shape \(3, 3\)"),
+        (np.ones((3, 2)), r"Gram matrices of shape \(K, d, d\).*got shape \(3, 2\)"),
+        (np.ones((3, 3)), "the rows of reads must sum to 1, but row 0 sums to 3"),
         (np.ones((2, 3, 4)), r"got shape \(2, 3, 4\)"),
         (-np.eye(3)[None], "synthetic: Gram matrix 0 is not positive semidefinite"),
     ],

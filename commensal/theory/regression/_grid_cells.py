@@ -327,9 +327,7 @@ def _read_block(
     return traces.reshape(alpha.size, k, -1), distance
 
 
-def _over_channels(
-    channels: Channels, heard: Float[Array, "A K d s"]
-) -> Float[Array, "A K d rs"]:
+def _over_channels(channels: Channels, heard: Float[Array, "A K d s"]) -> Float[Array, "A K d rs"]:
     """Return what each model has heard in all channels, zero in those that it does not read."""
     if channels.count == 1:
         return heard

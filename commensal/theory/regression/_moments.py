@@ -262,7 +262,6 @@ def _conditional_impl(
     system: _state.FactoredWorkflow, unit: Array, generations: int
 ) -> tuple[Conditional, Array]:
     def read(state: _state.RegressionState) -> Conditional:
-        fit = state.fit
         return Conditional(
             _state.conditional_map(system, state),
             unit**2 * _state.conditional_covariance(state),

@@ -68,8 +68,8 @@ def effective_sources(reads: Any) -> float:
 
     Notes
     -----
-    New here. To first order in small weights models disagree by (r²/s)(1/n_src - 1/K), see
-    :func:`isotropic_network`.
+    New here. What the noise of the web adds to disagreement is (r²/s)(1/n_src - 1/K) to first
+    order in the share r² of the web, see :func:`isotropic_network`.
 
     Examples
     --------
@@ -197,7 +197,7 @@ def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
     root = _inverse_root(s.mean(axis=0))
     t = root @ s @ root
     m = _largest_sum_of_norms(t)
-    return DesignBound((1 + m) / 2, (1 + np.sqrt(max(_relaxed(t), 1.0))) / 2)
+    return DesignBound((1 + m) / 2, float(1 + np.sqrt(max(_relaxed(t), 1.0))) / 2)
 
 
 def _inverse_root(gram: np.ndarray) -> np.ndarray:
@@ -210,10 +210,11 @@ def _inverse_root(gram: np.ndarray) -> np.ndarray:
 
 def _largest_sum_of_norms(t: np.ndarray) -> float:
     """Maximise (1/K) Σ ‖T_k v‖ over unit v: convex, so that a linear minorant's maximum ascends."""
-    k, d, _ = t.shape
+    d = t.shape[-1]
     squares = t @ t
-    starts = [np.linalg.eigh(squares.sum(axis=0))[1].T, *(np.linalg.eigh(x)[1][:, -1:].T for x in t)]
-    starts.append(np.random.default_rng(0).standard_normal((_STARTS, d)))
+    tops = np.linalg.eigh(t)[1][:, :, -1]  # of each alone
+    random = np.random.default_rng(0).standard_normal((_STARTS, d))
+    starts = [np.linalg.eigh(squares.sum(axis=0))[1].T, tops, random]
     v = np.concatenate(starts)
     v /= np.linalg.norm(v, axis=1, keepdims=True)
     before = np.zeros(len(v))

@@ -77,7 +77,7 @@ class Pencil(NamedTuple):
 class Data(NamedTuple):
     """A workflow's data in factors, on the host, scaled to order one."""
 
-    # of private (K r d), public (1 p d), web (K s d, or 1 s d where all read the same), human (1 h d)
+    # of private (K r d), public (1 p d), web (K s d; 1 s d if all read the same), human (1 h d)
     roots: tuple[np.ndarray, ...]
     grams: Float[np.ndarray, "K kinds d d"]  # of unit size
     human_share: float

@@ -30,6 +30,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from commensal.theory.regression import _factors
@@ -258,9 +259,7 @@ def _first_state(fit: Refit) -> RegressionState:
     k, d, _ = fit.from_private.shape
     size = fit.channels.count * d
     nothing = jnp.zeros((size, d))
-    return RegressionState(
-        fit, jnp.zeros((k, size, d)), nothing, nothing, jnp.zeros((size, size))
-    )
+    return RegressionState(fit, jnp.zeros((k, size, d)), nothing, nothing, jnp.zeros((size, size)))
 
 
 def _advance(state: RegressionState, fit: Refit) -> RegressionState:
@@ -332,10 +331,8 @@ def covariance(state: RegressionState) -> Float[Array, "K d d"]:
     r = fit.channels.count
     by_channel = state.from_private.reshape(k, r, d, d)
     noise = jnp.einsum("iaib->iab", state.noise.reshape(r, d, r, d))
-    if r == 1:
-        mine = by_channel[:, 0]
-    else:
-        mine = by_channel[jnp.arange(k), jnp.array(fit.channels.of)]
+    channel = np.array(fit.channels.of)
+    mine = by_channel[:, 0] if r == 1 else by_channel[jnp.arange(k), channel]
     own = fit.own + fit.heard @ mine
     public = fit.public + fit.heard @ _of_models(fit, state.from_public)
     squares = by_channel @ by_channel.mT

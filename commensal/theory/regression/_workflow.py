@@ -119,8 +119,8 @@ class RegressionWorkflow:
     Raises
     ------
     ValueError
-        If shapes disagree, a weight lies outside [0, 1], ``noise`` is negative, or a Gram matrix
-        is not symmetric positive semidefinite, or a row of ``reads`` does not sum to one. Values are
+        If shapes disagree, a weight lies outside [0, 1], ``noise`` is negative, a Gram matrix is
+        not symmetric positive semidefinite, or a row of ``reads`` does not sum to one. Values are
         checked only where they are known: under jit, grad or vmap just the shapes are.
 
     Warns
@@ -235,13 +235,13 @@ class RegressionWorkflow:
 class GenerationData(NamedTuple):
     """All inputs of one generation's refit (t = 0 has web weight 0)."""
 
-    private_weight: Float[Array, ""]  # (1-alpha) beta
-    public_weight: Float[Array, ""]  # (1-alpha)(1-beta)
-    web_weight: Float[Array, ""]  # alpha
-    human_share: Float[Array, ""]
-    synthetic: Float[Array, "K d d"]
-    human: Float[Array, "d d"]
-    reads: Float[Array, "r K"] | None  # weights by channel; None: one channel of weights 1/K
+    private_weight: Float[AnyArray, ""]  # (1-alpha) beta
+    public_weight: Float[AnyArray, ""]  # (1-alpha)(1-beta)
+    web_weight: Float[AnyArray, ""]  # alpha
+    human_share: Float[AnyArray, ""]
+    synthetic: Float[AnyArray, "K d d"]
+    human: Float[AnyArray, "d d"]
+    reads: Float[AnyArray, "r K"] | None  # weights by channel; None: one channel of weights 1/K
 
 
 def initial_generation(w: RegressionWorkflow) -> GenerationData:
@@ -277,7 +277,7 @@ def generations_of(w: RegressionWorkflow) -> GenerationData:
     )
 
 
-def pool(g: GenerationData, published: Float[Array, "*T K d e"]) -> Float[Array, "*T r d e"]:
+def pool(g: GenerationData, published: Float[AnyArray, "*T K d e"]) -> Float[AnyArray, "*T r d e"]:
     """Return what each channel gathers of what the models published: sums weighted by W."""
     if g.reads is None:
         return published.mean(axis=-3, keepdims=True)
