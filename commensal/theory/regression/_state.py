@@ -332,11 +332,14 @@ def covariance(state: RegressionState) -> Float[Array, "K d d"]:
     by_channel = state.from_private.reshape(k, r, d, d)
     noise = jnp.einsum("iaib->iab", state.noise.reshape(r, d, r, d))
     channel = np.array(fit.channels.of)
-    mine = by_channel[:, 0] if r == 1 else by_channel[jnp.arange(k), channel]
-    own = fit.own + fit.heard @ mine
+
+    def mine(x: Array) -> Array:  # of each model in its own channel
+        return x[:, 0] if r == 1 else x[jnp.arange(k), channel]
+
+    own = fit.own + fit.heard @ mine(by_channel)
     public = fit.public + fit.heard @ _of_models(fit, state.from_public)
     squares = by_channel @ by_channel.mT
-    others = fit.channels.to_models(squares.sum(axis=0) + noise, axis=0) - mine @ mine.mT
+    others = fit.channels.to_models(squares.sum(axis=0) + noise, axis=0) - mine(squares)
     found = fit.heard @ others @ fit.heard.mT
     found = (found + found.mT) / 2
     return found + own @ own.mT + public @ public.mT + fit.told @ fit.told.mT

@@ -318,15 +318,14 @@ def _advance(
     told = (real + fresh * g.human) @ theta + share * models(answered, axis=0)
     mean = _apply(kept, law.mean) + _apply(gain, told)
     # what the web says per statistic of the real data, and what each model sees by itself
-    answers = jnp.einsum("jab,jmbc->jmac", g.synthetic, law.from_real)
-    heard = share * models(jnp.einsum("rj,jmac->rmac", reads, answers), axis=0)
+    asked = reads[:, :, None, None] * g.synthetic  # (r K d d)
+    heard = share * models(jnp.einsum("rjab,jmbc->rmac", asked, law.from_real), axis=0)
     eye = jnp.eye(w.dim)
     own = g.private_weight * jnp.einsum("km,ab->kmab", jnp.eye(k, k + 1), eye)
     own = own.at[:, k].add(g.public_weight * eye)
     from_real = kept[:, None] @ law.from_real + gain[:, None] @ (own + heard)
     # estimates before -> after: H_k δ_kj + L_k share W_kj S_j
-    asked = models(share * reads[:, :, None, None] * g.synthetic, axis=0)  # (K or 1, K d d)
-    passed = gain[:, None] @ asked
+    passed = gain[:, None] @ models(share * asked, axis=0)
     passed = passed.at[jnp.arange(k), jnp.arange(k)].add(kept)
     new = share**2 * jnp.einsum("rj,lj,jab->rlab", reads, reads, g.synthetic)
     new = w.noise**2 * models(models(new + fresh**2 * g.human, axis=0), axis=1)
