@@ -29,7 +29,7 @@ array([[0.75, 0.25],
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -182,12 +182,12 @@ def blocs(models: int, bridge: float = 0.1) -> Float[np.ndarray, "K K"]:
     return np.where(same, (1 - bridge) / own, bridge / other)
 
 
-def shares(weights: Sequence[float] | np.ndarray) -> Float[np.ndarray, "K K"]:
+def shares(weights: Any) -> Float[np.ndarray, "K K"]:
     """Make the network in which all read alike, each model by its market share.
 
     Parameters
     ----------
-    weights : sequence of K numbers
+    weights : Float[Array, "K"]
         Weights ≥ 0 of the models, in any unit.
 
     Returns

@@ -245,7 +245,7 @@ def test_isotropic_networks_are_the_limit(name):
 
 
 def test_many_different_prompts_are_safe():
-    """The excess over one falls as (1 - 1/K) d/T: THEORY, 6.3, K = 4, d = 15."""
+    """The excess over one falls as (1 - 1/K) d/T, here for K = 4, d = 15."""
     for prompts, bound in ((5, 1.50), (30, 1.15), (300, 1.02)):
         x = np.random.default_rng(1).standard_normal((4, prompts, 15))
         grams = x.swapaxes(1, 2) @ x

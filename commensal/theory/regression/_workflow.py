@@ -31,7 +31,7 @@ _FIELDS = (
 @jax.tree_util.register_static
 @dataclass(frozen=True)
 class Channels:
-    """Which models read the same web: a channel is what all models with equal rows of W read.
+    """Channels of the web: what all models with equal rows of W read, and which models those are.
 
     Attributes
     ----------
