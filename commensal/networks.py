@@ -343,8 +343,8 @@ def dominating_readers(reads: Any) -> tuple[float, Float[np.ndarray, "K"]]:
             value, found = np.inf, np.full(members.size, np.nan)
         else:
             values, vectors = np.linalg.eig(part / own[:, None])
-            top = values.real.argmax()
-            value, found = float(values[top].real), np.abs(vectors[:, top].real)
+            top = np.real(values).argmax()
+            value, found = float(np.real(values[top])), np.abs(np.real(vectors[:, top]))
         if value > best:
             best, vector = value, np.zeros(len(w))
             vector[members] = found

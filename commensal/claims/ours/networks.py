@@ -81,7 +81,7 @@ def _network_bound(form: Any, trial: Trial) -> Evidence:
         k = int(rng.integers(2, 6))
         w = random_network(rng, k)
         values, vectors = np.linalg.eig(w / np.diag(w)[:, None])
-        r = np.sqrt(np.abs(vectors[:, values.real.argmax()].real))
+        r = np.sqrt(np.abs(np.real(vectors[:, np.real(values).argmax()])))
         rows = r[:, None] / (2 * network_bound(w) * r)
         np.fill_diagonal(rows, 1)
         prompts = rows[:, :, None] * rows[:, None, :]

@@ -236,7 +236,7 @@ def _prepare(w: RegressionWorkflow, tasks: bool) -> tuple[Data, GridSystem, floa
     private, synthetic = np.asarray(scaled.private), np.asarray(scaled.synthetic)
     k, d, _ = private.shape
     web = data.roots[2][w.channels.first if w.channels.count > 1 else [0]]
-    seen = web.any(axis=-1)
+    seen: Any = web.any(axis=-1)
     coroot = web / np.where(seen, (web**2).sum(axis=-1), 1)[..., None]
     rs = web.shape[0] * web.shape[1]
     if w.reads is None:

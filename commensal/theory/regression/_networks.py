@@ -217,7 +217,7 @@ def _largest_sum_of_norms(t: np.ndarray) -> float:
     starts = [np.linalg.eigh(squares.sum(axis=0))[1].T, tops, random]
     v = np.concatenate(starts)
     v /= np.linalg.norm(v, axis=1, keepdims=True)
-    before = np.zeros(len(v))
+    before = value = np.zeros(len(v))
     for _ in range(_ASCENTS):
         norms = np.linalg.norm(np.einsum("kab,nb->nka", t, v), axis=-1)
         value = norms.mean(axis=-1)
@@ -329,7 +329,8 @@ def aligned_bound(reads: Any, anchor: Any) -> float:
 
     if excess(0.5) <= 0:
         return 0.5
-    return float(brentq(excess, 0.5, 0.5 + 1 / np.sqrt(c.min()), xtol=1e-14, rtol=1e-14))
+    root: Any = brentq(excess, 0.5, 0.5 + 1 / np.sqrt(c.min()), xtol=1e-14)
+    return float(root)
 
 
 def critical_alpha(beta: Any, self_share: Any) -> Any:

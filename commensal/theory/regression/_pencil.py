@@ -161,8 +161,9 @@ class Data(NamedTuple):
 
 def data_of(w: RegressionWorkflow) -> Data:
     """Factor the data of a time-constant workflow ``w`` that is scaled to order one."""
-    g = jax.tree.map(lambda x: np.asarray(x[0]), generations_of(w))
-    web = np.asarray(w.channels.to_models(pool(g, g.synthetic), axis=0))
+    first = jax.tree.map(lambda x: x[0], generations_of(w))
+    web = np.asarray(w.channels.to_models(pool(first, first.synthetic), axis=0))
+    g = jax.tree.map(np.asarray, first)
     private, public = np.asarray(w.private), np.asarray(w.public)
     kinds = (private, public[None], web, g.human[None])
     shape = (w.models, 4, w.dim, w.dim)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal._grams import GRAMS, checked_grams, is_single
-from commensal._precision import AnyArray, is_concrete
+from commensal._precision import is_concrete
 from commensal.networks import check_network
 
 _FIELDS = (
@@ -51,7 +51,7 @@ class Channels:
         """First model that reads each channel."""
         return [self.of.index(channel) for channel in range(self.count)]
 
-    def to_models(self, heard: Float[AnyArray, "..."], axis: int) -> Float[AnyArray, "..."]:
+    def to_models(self, heard: Float[Array, "..."], axis: int) -> Float[Array, "..."]:
         """Return what each model hears, given what each channel carries along ``axis``.
 
         One channel is not copied: an axis of length one broadcasts against the models'.
@@ -64,7 +64,7 @@ class Channels:
 def _channels(w: RegressionWorkflow) -> Channels:
     if w.reads is None:
         return Channels((0,) * w.models)
-    if isinstance(w.reads, jax.core.Tracer):
+    if not is_concrete(w.reads):
         return Channels(tuple(range(w.models)))
     # a model's row at every generation
     rows = np.moveaxis(np.asarray(w.reads).reshape(-1, w.models, w.models), 1, 0)
@@ -235,13 +235,13 @@ class RegressionWorkflow:
 class GenerationData(NamedTuple):
     """All inputs of one generation's refit (t = 0 has web weight 0)."""
 
-    private_weight: Float[AnyArray, ""]  # (1-alpha) beta
-    public_weight: Float[AnyArray, ""]  # (1-alpha)(1-beta)
-    web_weight: Float[AnyArray, ""]  # alpha
-    human_share: Float[AnyArray, ""]
-    synthetic: Float[AnyArray, "K d d"]
-    human: Float[AnyArray, "d d"]
-    reads: Float[AnyArray, "r K"] | None  # weights by channel; None: one channel of weights 1/K
+    private_weight: Float[Array, ""]  # (1-alpha) beta
+    public_weight: Float[Array, ""]  # (1-alpha)(1-beta)
+    web_weight: Float[Array, ""]  # alpha
+    human_share: Float[Array, ""]
+    synthetic: Float[Array, "K d d"]
+    human: Float[Array, "d d"]
+    reads: Float[Array, "r K"] | None  # weights by channel; None: one channel of weights 1/K
 
 
 def initial_generation(w: RegressionWorkflow) -> GenerationData:
@@ -277,7 +277,7 @@ def generations_of(w: RegressionWorkflow) -> GenerationData:
     )
 
 
-def pool(g: GenerationData, published: Float[AnyArray, "*T K d e"]) -> Float[AnyArray, "*T r d e"]:
+def pool(g: GenerationData, published: Float[Array, "*T K d e"]) -> Float[Array, "*T r d e"]:
     """Return what each channel gathers of what the models published: sums weighted by W."""
     if g.reads is None:
         return published.mean(axis=-3, keepdims=True)
