@@ -81,7 +81,9 @@ class WordsConfig(Config):
             if not (np.isfinite(known) & (known >= 0)).all() or not known.any(axis=1).all():
                 raise ValueError(f"{name} must be finite, at least 0, and not all 0")
             if "words" in self.model_fields_set and self.words != known.shape[1]:
-                raise ValueError(f"words must be {known.shape[1]} with these {name}, got {self.words}")
+                raise ValueError(
+                    f"words must be {known.shape[1]} with these {name}, got {self.words}"
+                )
             object.__setattr__(self, "words", known.shape[1])
         if self.dialects is not None and len(self.dialects) != self.models:
             raise ValueError(

@@ -119,7 +119,8 @@ def diversity_decay(reads: Any, tokens: float | int) -> float:
     Notes
     -----
     H_kl = E[1 - Σ_v q_kv q_lv] goes to D ∘ (W H Wᵀ), with D = 1 - 1/n on the diagonal and one
-    elsewhere: two tokens of one model's text are copies of one token with probability 1/n. New here.
+    elsewhere: two tokens of one model's text, drawn with replacement, are one token with
+    probability 1/n. New here.
 
     Examples
     --------
