@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,6 @@ import numpy as np
 
 from commensal._precision import AnyArray, float64
 from commensal.theory.words import _arguments
-from commensal.theory.words._exchange import Memory
 
 
 @float64
@@ -19,9 +18,9 @@ def expected_heterozygosity(
     tokens: Any,
     generations: Any,
     human_share: Any = 0.0,
-    memory: Memory = "replace",
+    memory: str = "replace",
     models: Any = 1,
-    of: Literal["text", "pool"] = "text",
+    of: str = "text",
 ) -> AnyArray:
     r"""Return the expected heterozygosity E[1 - Σ p²] of the words of generation t, exactly.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +11,6 @@ import numpy as np
 from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.words import _arguments
-
-Memory = Literal["replace", "accumulate"]
 
 ACCUMULATED = 0.5337355392336346717
 """Exchange rate of memory "accumulate" without human data, in the limit of many generations."""
@@ -23,7 +21,7 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
 
 @float64
 def exchange_rate(
-    human_share: Any = 0.0, generations: Any = np.inf, memory: Memory = "replace"
+    human_share: Any = 0.0, generations: Any = np.inf, memory: str = "replace"
 ) -> AnyArray:
     r"""Return the size of the human corpus that shows as many words as generation t, in n tokens.
 
@@ -42,6 +40,7 @@ def exchange_rate(
     Float[Array, "..."]
         Exchange rate C_t(h) in [0, 1], float64: a word that is expected λ times in the first
         corpus is in that of generation t with probability 1 - exp(-λ C_t).
+        Differentiable in ``human_share``; in reverse, the limit only.
 
     Raises
     ------
@@ -87,13 +86,11 @@ def exchange_rate(
     finite = np.isfinite(times)
     last = int(times[finite].max(initial=1))
     at = jnp.asarray(np.where(finite, times, 1.0))
-    if memory_ == "accumulate":
-        found = _accumulated(h, at, last)
-        limit: Any = jnp.where(h > 0, 1.0, ACCUMULATED)
-    else:
-        found = _replaced(h, at, last)
-        limit = found if finite.all() else _limit(h)
-    return jnp.where(jnp.asarray(finite), found, limit)
+    path, end = {"replace": (_replaced, _limit), "accumulate": (_accumulated, _settled)}[memory_]
+    if finite.all():
+        return path(h, at, last)
+    limit = end(h)  # by itself, it can be differentiated both ways
+    return jnp.where(jnp.asarray(finite), path(h, at, last), limit) if finite.any() else limit
 
 
 @compiled
@@ -122,6 +119,10 @@ def _accumulated(h: Any, times: Any, last: Any) -> Any:
     start = (1 - h) / pooled, jnp.zeros_like(h)
     theta, human = jax.lax.fori_loop(1, last, step, start)
     return jnp.where(times == 1, 1.0, h * (1 + human) - jnp.expm1(-theta))
+
+
+def _settled(h: Any) -> Any:
+    return jnp.where(h > 0, 1.0, ACCUMULATED)
 
 
 @compiled
@@ -171,7 +172,7 @@ def _tail(h: Any, u: Any) -> Any:
 
 @float64
 def survival(
-    expected: Any, generations: Any, human_share: Any = 0.0, memory: Memory = "replace"
+    expected: Any, generations: Any, human_share: Any = 0.0, memory: str = "replace"
 ) -> AnyArray:
     r"""Return the probability that a word is in the corpus of generation t.
 
@@ -218,7 +219,7 @@ def expected_richness(
     tokens: Any,
     generations: Any,
     human_share: Any = 0.0,
-    memory: Memory = "replace",
+    memory: str = "replace",
     models: Any = 1,
 ) -> AnyArray:
     """Return the expected number of words in the corpus of generation t.
