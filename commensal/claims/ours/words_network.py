@@ -60,7 +60,6 @@ def pair_rate(w: np.ndarray, tokens: int, repeat: float = 1.0) -> float:
     r"\rho\big(D (W \otimes W)\big), \quad D_{kk} = 1 - \tfrac1n",
     printed=pair_rate,
     mutations={
-        "W transposed": lambda w, n: pair_rate(w.T, n),
         "twice the repeats": lambda w, n: pair_rate(w, n, 2.0) if n > 1 else 1.0,
         "1 - 1/(K n)": lambda w, n: 1 - 1 / (len(w) * n),
     },

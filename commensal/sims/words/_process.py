@@ -32,8 +32,8 @@ class WordsRules(NamedTuple):
     words: int
     kept: int
     """Number of corpora that are kept: one, or all of T generations."""
-    human: bool
-    """Whether humans write after the first generation, too."""
+    human: int
+    """Largest number of a model's tokens that are humans' after the first generation."""
     network: bool
     """Whether models read unlike shares of what the models write."""
     halvings: int
@@ -190,10 +190,18 @@ def rules_of(config: WordsConfig) -> WordsRules:
         config.tokens,
         config.words,
         config.generations if config.memory == "accumulate" else 1,
-        config.human_share > 0,
+        most_human(config),
         config.reads is not None,
         widest.bit_length(),
     )
+
+
+def most_human(config: WordsConfig) -> int:
+    """Return a number of human tokens that a model's text exceeds once in 10²⁰ times at most."""
+    n, h = config.tokens, config.human_share
+    if h == 0:
+        return 0
+    return min(n, int(n * h + 10 * np.sqrt(n * h * (1 - h))) + 60)
 
 
 def numbers_of(config: WordsConfig, runs: np.ndarray) -> WordsNumbers:
@@ -243,7 +251,7 @@ def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
         key = fold_in(key, t)
         text = jax.lax.cond(
             t == 0,
-            lambda: by_humans(key, numbers, rules),
+            lambda: by_humans(key, numbers, rules, rules.tokens),
             lambda: by_models(key, now.texts, t, numbers, rules),
         )
         counts = counted(text, rules)
@@ -253,11 +261,11 @@ def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
     return state._replace(generation=t + 1, now=jax.vmap(one)(state.now, keys))
 
 
-def uniform(key: Any, rules: WordsRules, row: int) -> Float[Array, "K n"]:
+def uniform(key: Any, models: int, tokens: int, row: int) -> Float[Array, "K n"]:
     """Draw a number of 53 bits in [0, 1) for every token of a generation."""
-    high, low = bits(key, rules.models * rules.tokens, row)
+    high, low = bits(key, models * tokens, row)
     found = high.astype(jnp.float64) * 2.0**-32 + (low >> 11).astype(jnp.float64) * 2.0**-53
-    return found.reshape(rules.models, rules.tokens)
+    return found.reshape(models, tokens)
 
 
 def by_models(
@@ -265,11 +273,12 @@ def by_models(
 ) -> Int[Array, "K n"]:
     """Copy a token of what each model reads, for each token that it writes."""
     size = jnp.minimum(t, rules.kept)  # corpora that are read
-    u = uniform(key, rules, 0)
+    shape = rules.models, rules.tokens
+    u = uniform(key, *shape, 0)
     if rules.network:
         # the model that is read, and one of all its tokens
         shares = numbers.reads[:, None, :]
-        writer = (uniform(key, rules, 1)[..., None] >= shares).sum(axis=-1)
+        writer = (uniform(key, *shape, 1)[..., None] >= shares).sum(axis=-1)
         place = _below(u, size * rules.tokens)
         corpus, token = place // rules.tokens, place % rules.tokens
         place = (corpus * rules.models + writer) * rules.tokens + token
@@ -278,8 +287,11 @@ def by_models(
     text = texts.ravel().at[place].get(mode="promise_in_bounds")
     if not rules.human:
         return text
-    human = uniform(key, rules, 2) < numbers.human_share
-    return jnp.where(human, by_humans(key, numbers, rules), text)
+    # which of a text's tokens are humans' is all the same: let it be the first ones
+    count = (uniform(key, *shape, 2) < numbers.human_share).sum(axis=1, keepdims=True)
+    human = by_humans(key, numbers, rules, rules.human)
+    first = jnp.where(jnp.arange(rules.human) < count, human, text[:, : rules.human])
+    return text.at[:, : rules.human].set(first)
 
 
 def _below(u: Float[Array, "*s"], count: Any) -> Int[Array, "*s"]:
@@ -287,9 +299,9 @@ def _below(u: Float[Array, "*s"], count: Any) -> Int[Array, "*s"]:
     return jnp.minimum((u * count).astype(jnp.int32), (count - 1).astype(jnp.int32))
 
 
-def by_humans(key: Any, numbers: WordsNumbers, rules: WordsRules) -> Int[Array, "K n"]:
-    """Draw a word from the humans' law for every token, by inversion of the cumulated law."""
-    u = uniform(key, rules, 3)
+def by_humans(key: Any, numbers: WordsNumbers, rules: WordsRules, tokens: int) -> Int[Array, "K n"]:
+    """Draw words from the humans' law for each model's text, by inversion of the cumulated law."""
+    u = uniform(key, rules.models, tokens, 3)
     laws, cells = len(numbers.cumulative), numbers.guide.shape[1]
     law = jnp.arange(rules.models)[:, None] if laws > 1 else jnp.zeros((1, 1), jnp.int32)
     cell = law * cells + (u * (cells - 1)).astype(jnp.int32)
@@ -319,19 +331,32 @@ def counted(text: Int[Array, "K n"], rules: WordsRules) -> Int[Array, "K V"]:
 def read(state: ProcessState) -> WordsMeasures:
     """Measure all runs of a state."""
     now, models = state.now, state.rules.models
-    own = _measured(now.counts)
-    everything = _measured(now.counts.sum(axis=1)) if models > 1 else tuple(x[:, 0] for x in own)
-    pool = everything if now.pool is None else _measured(now.pool.sum(axis=1))
+    size = state.rules.tokens
+    own = _measured(now.counts, size)
+    everything = (
+        _measured(now.counts.sum(axis=1), models * size)
+        if models > 1
+        else tuple(x[:, 0] for x in own)
+    )
+    pool = everything
+    if now.pool is not None:
+        # at least one: nothing is written at first
+        corpora = jnp.maximum(state.generation, 1)
+        largest = models * size * state.rules.kept
+        pool = _measured(now.pool.sum(axis=1), models * size * corpora, largest)
     return WordsMeasures(*everything, *own, *pool)
 
 
-def _measured(counts: Int[Array, "*s V"]) -> tuple[Array, Array]:
+def _measured(
+    counts: Int[Array, "*s V"], total: Any, largest: int | None = None
+) -> tuple[Array, Array]:
     """Count the words that there are, and the pairs of tokens that are one word: exact numbers."""
     richness = (counts > 0).sum(axis=-1)
-    pairs = (counts.astype(jnp.int64) ** 2).sum(axis=-1)
-    total = jnp.maximum(counts.sum(axis=-1, dtype=jnp.int64), 1)
-    same = pairs.astype(jnp.float64) / total.astype(jnp.float64) ** 2
-    return richness, 1 - same
+    # whole numbers either way, so that no order of summing matters; floats are faster
+    whole = jnp.float64 if (largest or total) ** 2 < 2**53 else jnp.int64
+    wide = counts.astype(whole)
+    pairs = (wide * wide).sum(axis=-1).astype(jnp.float64)
+    return richness, 1 - pairs / jnp.asarray(total, jnp.float64) ** 2
 
 
 @jax.jit
