@@ -109,7 +109,8 @@ def _heterozygosity(config: Any, generations: Any) -> Any:
     laws = np.broadcast_to(config.laws, (config.models, config.words))
     if config.reads is None:  # models with humans of their own read one pool: its humans, too
         return np.full(at.shape, np.nan)
-    path = words.network_heterozygosity(laws, config.tokens, at.max(), reads, config.human_share)
+    last = int(at.max())
+    path = words.network_heterozygosity(laws, config.tokens, last, reads, config.human_share)
     return path.mean(axis=(1, 2))[at - 1]
 
 

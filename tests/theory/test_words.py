@@ -212,16 +212,16 @@ def test_conserved_shares_and_the_clock():
         power = np.linalg.matrix_power(0.5 * (w + np.eye(count)), 2**14)
         assert np.allclose(power, pi, atol=1e-9)
         tokens = 1e6
-        ratio = theory.diversity_decay(w, tokens) * theory.effective_tokens(w, tokens)
+        ratio = theory.decay_rate(w, tokens) * theory.effective_tokens(w, tokens)
         assert abs(ratio - 1) < 1e-4
         assert abs(ratio * (pi**2).sum() * count - 1) > 1e-3  # not K n
         assert theory.effective_tokens(w, 100) <= count * 100
     ring = np.roll(np.eye(5), 1, axis=1)
     assert np.isclose(theory.effective_tokens(ring, 100), 500)
-    assert np.isclose(theory.diversity_decay([[1.0]], 40), -np.log1p(-1 / 40))
-    assert np.isclose(theory.diversity_decay(np.full((4, 4), 0.25), 10), -np.log1p(-1 / 40))
-    assert theory.diversity_decay(np.eye(2), 10) == 0  # two that never meet
-    assert theory.diversity_decay([[1.0]], 1) == np.inf
+    assert np.isclose(theory.decay_rate([[1.0]], 40), -np.log1p(-1 / 40))
+    assert np.isclose(theory.decay_rate(np.full((4, 4), 0.25), 10), -np.log1p(-1 / 40))
+    assert theory.decay_rate(np.eye(2), 10) == 0  # two that never meet
+    assert theory.decay_rate([[1.0]], 1) == np.inf
 
 
 def test_pairs_of_models_token_by_token():
@@ -269,8 +269,8 @@ def test_a_network_of_equals_is_one_corpus():
         (lambda: theory.zipf(3, np.nan), "exponent must be a finite number"),
         (lambda: theory.fixation_shares(np.eye(2)), "must not fall into parts"),
         (lambda: theory.fixation_shares([[0.5, 0.4], [0, 1.0]]), "row 0 sums to 0.9"),
-        (lambda: theory.diversity_decay([[1.0]], 0.5), "tokens must be at least 1, got 0.5"),
-        (lambda: theory.diversity_decay([1.0], 5), r"reads must have shape \(K, K\)"),
+        (lambda: theory.decay_rate([[1.0]], 0.5), "tokens must be at least 1, got 0.5"),
+        (lambda: theory.decay_rate([1.0], 5), r"reads must have shape \(K, K\)"),
         (
             lambda: theory.network_heterozygosity(np.eye(3), 5, 2, np.eye(2)),
             "laws must be one for each of 2 models, got 3",

@@ -28,7 +28,7 @@ def counts_of(size: int, share: float, human: float, generations: int) -> np.nda
 
 
 def many_tokens(expected: float, human: float, generations: int) -> np.ndarray:
-    """The same in the limit of many tokens: Poisson counts, up to what is never reached."""
+    """Distribution of a word's count among many tokens, (T, ...): Poisson, up to a large count."""
     counts = np.arange(int(expected + 40 * np.sqrt(expected + 1) * generations**0.5) + 60)
     path = [stats.poisson.pmf(counts, expected)]
     move = stats.poisson.pmf(counts, (1 - human) * counts[:, None] + human * expected)

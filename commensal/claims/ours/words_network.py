@@ -50,7 +50,7 @@ def pair_rate(w: np.ndarray, tokens: int, repeat: float = 1.0) -> float:
 
 @known.claim(
     id="commensal.words_network_decay",
-    where="new here; words.diversity_decay",
+    where="new here; words.decay_rate",
     kind="numerical",
     proof="proved here",
     verdict="holds",

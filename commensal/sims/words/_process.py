@@ -115,6 +115,10 @@ def init(
     ValueError
         If ``key`` is not one threefry key.
 
+    Notes
+    -----
+    The model of Suresh et al., arXiv 2412.17646, which was read as an abstract.
+
     Examples
     --------
     >>> key = jax.random.key(0)
@@ -150,6 +154,11 @@ def step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
     ------
     ValueError
         If ``key`` is not one threefry key, or the state has no room for one more corpus.
+
+    Notes
+    -----
+    The model of Suresh et al., arXiv 2412.17646, with shares of human text and of what is read (new
+    here).
     """
     key = check_key(0, key)
     if state.rules.kept == 1:
@@ -171,6 +180,10 @@ def observe(state: ProcessState) -> WordsMeasures:
     WordsMeasures
         Numbers of words, int64, and heterozygosities, float64: arrays (replicate,), and
         (replicate, model) for what each model wrote.
+
+    Notes
+    -----
+    The words that are left are those of Suresh et al., arXiv 2412.17646 (read as an abstract).
     """
     return _observe(state)
 
@@ -252,7 +265,7 @@ def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
         text = jax.lax.cond(
             t == 0,
             lambda: by_humans(key, numbers, rules, rules.tokens),
-            lambda: by_models(key, now.texts, t, numbers, rules),
+            lambda: by_models(key, jnp.asarray(now.texts), t, numbers, rules),
         )
         counts = counted(text, rules)
         texts = jax.lax.dynamic_update_index_in_dim(now.texts, text, t % rules.kept, 0)
@@ -305,7 +318,7 @@ def by_humans(key: Any, numbers: WordsNumbers, rules: WordsRules, tokens: int) -
     laws, cells = len(numbers.cumulative), numbers.guide.shape[1]
     law = jnp.arange(rules.models)[:, None] if laws > 1 else jnp.zeros((1, 1), jnp.int32)
     cell = law * cells + (u * (cells - 1)).astype(jnp.int32)
-    guide, cumulative = numbers.guide.ravel(), numbers.cumulative.ravel()
+    guide, cumulative = jnp.ravel(numbers.guide), jnp.ravel(numbers.cumulative)
 
     def halve(_: Any, ends: Any) -> Any:
         """Halve what lies between two words of which the wanted one is none before the first."""
@@ -344,7 +357,14 @@ def read(state: ProcessState) -> WordsMeasures:
         corpora = jnp.maximum(state.generation, 1)
         largest = models * size * state.rules.kept
         pool = _measured(now.pool.sum(axis=1), models * size * corpora, largest)
-    return WordsMeasures(*everything, *own, *pool)
+    return WordsMeasures(
+        richness=everything[0],
+        heterozygosity=everything[1],
+        model_richness=own[0],
+        model_heterozygosity=own[1],
+        pool_richness=pool[0],
+        pool_heterozygosity=pool[1],
+    )
 
 
 def _measured(

@@ -16,7 +16,7 @@ from commensal.theory.words._exchange import (
 )
 from commensal.theory.words._law import zipf
 from commensal.theory.words._network import (
-    diversity_decay,
+    decay_rate,
     effective_tokens,
     fixation_shares,
     network_heterozygosity,
@@ -24,7 +24,7 @@ from commensal.theory.words._network import (
 
 __all__ = [
     "ACCUMULATED",
-    "diversity_decay",
+    "decay_rate",
     "effective_tokens",
     "exchange_rate",
     "expected_heterozygosity",

@@ -39,8 +39,8 @@ def expected_heterozygosity(
     memory : {"replace", "accumulate"}
         Whether each model is fitted to the last corpus, or to all so far.
     of : {"text", "pool"}
-        What is measured: the corpus of generation t, or all that the next model is fitted to. They
-        differ where past corpora are kept.
+        Text that is measured: the corpus of generation t, or all that the next model is fitted to.
+        They differ where past corpora are kept.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def share_variance(count: Any, generations: Any = np.inf) -> AnyArray:
     Parameters
     ----------
     count : Float[ArrayLike, "..."]
-        How often c the word is in the first corpus.
+        Count c of the word in the first corpus.
     generations : Int[ArrayLike, "..."]
         Number t of corpora that are in the pool, or infinity for the limit.
 

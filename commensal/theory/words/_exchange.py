@@ -179,10 +179,10 @@ def survival(
     Parameters
     ----------
     expected : Float[ArrayLike, "..."]
-        How often λ >= 0 the word is expected in one corpus that humans write. For models that are
-        fitted to a corpus of n tokens that is there already, and write n: how often it is in it.
+        Expected count λ >= 0 of the word in one corpus that humans write. For models that are
+        fitted to a corpus of n tokens that is there already, and write n: its count in it.
     generations, human_share, memory
-        As for :func:`exchange_rate`; broadcast against ``expected``.
+        Settings of :func:`exchange_rate`, broadcast against ``expected``.
 
     Returns
     -------
@@ -231,7 +231,7 @@ def expected_richness(
     tokens : Float[ArrayLike, "..."]
         Number of tokens n >= 1 that each model writes in a generation.
     generations, human_share, memory
-        As for :func:`exchange_rate`.
+        Settings of :func:`exchange_rate`.
     models : Float[ArrayLike, "..."]
         Number of models K >= 1 that all read what all write: K models on n tokens each are one on
         n K. All but ``law`` are broadcast against each other.

@@ -84,7 +84,7 @@ def effective_tokens(reads: Any, tokens: float | int) -> float:
 
     Notes
     -----
-    First order in 1/n; :func:`diversity_decay` is the exact rate. New here.
+    First order in 1/n; :func:`decay_rate` is the exact rate. New here.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def effective_tokens(reads: Any, tokens: float | int) -> float:
     return n / float((fixation_shares(reads) ** 2).sum())
 
 
-def diversity_decay(reads: Any, tokens: float | int) -> float:
+def decay_rate(reads: Any, tokens: float | int) -> float:
     r"""Return the rate at which a network of models loses diversity, per generation, exactly.
 
     Parameters
@@ -126,7 +126,7 @@ def diversity_decay(reads: Any, tokens: float | int) -> float:
     --------
     Everybody reads everything, two models: as one on 2 n tokens.
 
-    >>> diversity_decay([[0.5, 0.5], [0.5, 0.5]], 1_000), -np.log1p(-1 / 2_000)
+    >>> decay_rate([[0.5, 0.5], [0.5, 0.5]], 1_000), -np.log1p(-1 / 2_000)
     (0.000500..., ...0.000500...)
     """
     w = _arguments.reads(reads)
