@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special, stats
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, at_most, identity, statistical
+from commensal.claims._evidence import Evidence, Panel, at_most, identity, statistical
 
 known = Register()
 
@@ -74,7 +74,7 @@ def _words_bound(form, trial: Trial) -> Evidence:
     t, worst = np.arange(1, trial.pick(30, 120) + 1), 0.0
     for size in trial.pick((20, 100), (20, 100, 400)):
         for expected in (0.2, 1.0, 5.0, size / 3):
-            alive = 1 - counts_of(size, expected / size, 0.0, t[-1])[:, 0]
+            alive = 1 - counts_of(size, expected / size, 0.0, len(t))[:, 0]
             worst = max(worst, float((form(expected, t) / alive).max()))
     return at_most(worst, 1 + 1e-9, "bound, in what it bounds")
 
@@ -247,7 +247,7 @@ def settling(t: np.ndarray, size: int, h: float) -> np.ndarray:
 def _words_heterozygosity(form, trial: Trial) -> Evidence:
     """Compare with the exact chain of each word of a law."""
     rng, found, expected = trial.rng(), [], []
-    for size in trial.pick((3, 24), (1, 3, 24, 90)):
+    for size in trial.pick((3, 24), (2, 3, 24, 90)):
         for human in (0.0, 0.1, 0.7):
             law = rng.dirichlet(np.ones(4))
             square = (np.arange(size + 1) / size) ** 2
@@ -293,7 +293,16 @@ def _words_accumulate(form, trial: Trial) -> Evidence:
         found.append(alive.mean())
         error.append(alive.std() / np.sqrt(runs))
         expected.append(float(form(mean)))
-    return statistical(found, expected, error, runs, resolution=trial.resolution)
+    picture = Panel(
+        [0.5, 2.0],
+        [("limit", expected)],
+        [("drawn", found, error)],
+        "λ: count expected in the first corpus",
+        "chance to be in a late corpus",
+    )
+    return statistical(
+        found, expected, error, runs, resolution=trial.resolution, pictures=(picture,)
+    )
 
 
 @known.claim(
@@ -325,7 +334,16 @@ def _words_share_variance(form, trial: Trial) -> Evidence:
             error.append(square.std() / np.sqrt(runs))
             expected.append(float(form(t)))
         pool += rng.poisson(pool / t)
-    return statistical(found, expected, error, runs, resolution=trial.resolution)
+    picture = Panel(
+        [2, 10, 40],
+        [("sum of 1/s²", expected)],
+        [("drawn", found, error)],
+        "t: corpora that are kept",
+        "Var W_t / c",
+    )
+    return statistical(
+        found, expected, error, runs, resolution=trial.resolution, pictures=(picture,)
+    )
 
 
 @known.claim(
