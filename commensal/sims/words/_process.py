@@ -129,8 +129,8 @@ def init(
     config = config or WordsConfig()
     check_key(config.seed, key)
     width = batch_width(config)
-    runs = batch * width + np.arange(width)
-    return first(jax.tree.map(jnp.asarray, numbers_of(config, runs)), rules_of(config), batch)
+    rules, numbers = prepared(config, batch * width + np.arange(width))
+    return first(jax.tree.map(jnp.asarray, numbers), rules, batch)
 
 
 @in_64_bit
@@ -194,11 +194,11 @@ def batch_width(config: WordsConfig) -> int:
     return min(config.chunk, config.replicates, fit)
 
 
-def rules_of(config: WordsConfig) -> WordsRules:
-    """Return what shapes the program."""
-    _, guide = _guided(config)
+def prepared(config: WordsConfig, runs: np.ndarray) -> tuple[WordsRules, WordsNumbers]:
+    """Return what shapes the program, and the numbers that it is given for some runs."""
+    cumulative, guide = _guided(config)
     widest = int(np.diff(guide, axis=1).max(initial=0))
-    return WordsRules(
+    rules = WordsRules(
         config.models,
         config.tokens,
         config.words,
@@ -207,6 +207,12 @@ def rules_of(config: WordsConfig) -> WordsRules:
         config.reads is not None,
         widest.bit_length(),
     )
+    reads = np.eye(config.models) if config.reads is None else np.array(config.reads)
+    # the last share ends at infinity: rounding must not lead past it
+    shares = np.cumsum(reads, axis=1)
+    shares[:, -1] = np.inf
+    share, last = np.array(config.human_share), np.array(config.generations)
+    return rules, WordsNumbers(runs, cumulative, guide, shares, share, last)
 
 
 def most_human(config: WordsConfig) -> int:
@@ -215,18 +221,6 @@ def most_human(config: WordsConfig) -> int:
     if h == 0:
         return 0
     return min(n, int(n * h + 10 * np.sqrt(n * h * (1 - h))) + 60)
-
-
-def numbers_of(config: WordsConfig, runs: np.ndarray) -> WordsNumbers:
-    """Return the numbers of a batch of runs."""
-    reads = np.eye(config.models) if config.reads is None else np.array(config.reads)
-    cumulative, guide = _guided(config)
-    # the last share ends at infinity: rounding must not lead past it
-    shares = np.cumsum(reads, axis=1)
-    shares[:, -1] = np.inf
-    return WordsNumbers(
-        runs, cumulative, guide, shares, np.array(config.human_share), np.array(config.generations)
-    )
 
 
 def _guided(config: WordsConfig) -> tuple[np.ndarray, np.ndarray]:

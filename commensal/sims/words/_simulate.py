@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 from commensal.sims._keys import check_key, stream
 from commensal.sims._simulate import Arrays, Plan, Progress, carry_out, origin
 from commensal.sims.words._config import WordsConfig
-from commensal.sims.words._process import batch_width, numbers_of, rules_of, run, run_keys
+from commensal.sims.words._process import batch_width, prepared, run, run_keys
 
 PAPER = "commensal, extends Suresh et al., arXiv 2412.17646"
 _LONG = {
@@ -84,8 +84,8 @@ def simulate(
     """
     config = config or WordsConfig()
     key = check_key(config.seed, key)
-    width, rules = batch_width(config), rules_of(config)
-    numbers = numbers_of(config, np.arange(config.replicates))
+    width = batch_width(config)
+    rules, numbers = prepared(config, np.arange(config.replicates))
     with jax.enable_x64(True):
         keys = np.asarray(run_keys(stream(key, "words"), numbers.run))
 
