@@ -172,8 +172,8 @@ def _words_pace(form, trial: Trial) -> Evidence:
         "c log c": lambda c: c * np.log(c),
     },
     remark="The abstract says proportional; the factor is new here, and is that of the median. In "
-    "a corpus of n tokens the mean time is longer by a logarithm, about 2c (ln(n/c) + 1), as in "
-    "any critical branching: some words are kept for very long.",
+    "a corpus of n tokens the mean time of words that are forgotten has a logarithm more, about "
+    "2c ln(n/c), as in any critical branching: some words are kept for very long.",
 )
 def _words_forgetting_time(form, trial: Trial) -> Evidence:
     """Compare with the generation at which the exact probability crosses one half."""
