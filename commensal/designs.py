@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field, field_validator, model_serializer, model_validator
+from pydantic import Field, model_serializer, model_validator
 
-from commensal import networks
-from commensal._config import MIX, NUMERICS, Config
+from commensal._config import NUMERICS
 from commensal._features import Designs, from_grams, gaussian, misaligned, truth
 from commensal._grams import read_grams
+from commensal._reading import ReadingConfig
 
 __all__ = ["DesignConfig", "Designs", "from_grams", "gaussian", "misaligned", "read_grams", "truth"]
 
@@ -29,7 +29,7 @@ _USED_BY = {
 }
 
 
-class DesignConfig(Config):
+class DesignConfig(ReadingConfig):
     """Data of a system of interactive regression, in the same words for theory and process.
 
     Sweeps and simulations inherit from it. An option that the chosen design does not use is
@@ -74,10 +74,6 @@ class DesignConfig(Config):
     grams: Path | None = None
     """File of Gram matrices in place of a design: .npz with private, public, synthetic and perhaps
     human. It sets K and d."""
-    reads: str | tuple[tuple[float, ...], ...] = Field(default="uniform", json_schema_extra=MIX)
-    """Who reads whom: "uniform", "isolated", "ring:0.5", "star", "self:0.5", "blocs:0.1" or
-    "shares:3,1,1", see :mod:`commensal.networks`; in a file of settings also a matrix, whose row k
-    says how model k weighs what each model published."""
     seed: int = Field(default=0, ge=0, lt=2**32, json_schema_extra=NUMERICS)
     """Seed of everything that is drawn, from 0 to 2³² - 1."""
 
@@ -102,17 +98,6 @@ class DesignConfig(Config):
             if name in given and design in ("gaussian", "misaligned") and owner != design:
                 raise ValueError(f"design {design!r} does not take {name}; design {owner!r} does")
         return values
-
-    @field_validator("reads", mode="before")
-    @classmethod
-    def _network(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return value
-        try:
-            matrix = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
-        return tuple(map(tuple, networks.check_network(matrix).tolist()))
 
     @classmethod
     def _of_models(cls, count: int) -> dict[str, Any]:
@@ -141,21 +126,6 @@ class DesignConfig(Config):
         unused |= {"grams"} if used else {"design"}
         unused |= set() if used == "gaussian" else {"dim"}
         return {name: value for name, value in handler(self).items() if name not in unused}
-
-    def network(self, models: int) -> np.ndarray | None:
-        """Return the reading network of ``models`` models, (K, K); None for the uniform one.
-
-        Raises
-        ------
-        ValueError
-            If there is no such network, or it is for another K.
-        """
-        if isinstance(self.reads, str):
-            found = networks.named(self.reads, models)
-            return None if self.reads == "uniform" else found
-        if len(self.reads) != models:
-            raise ValueError(f"reads is a network of {len(self.reads)} models, not {models}")
-        return np.array(self.reads)
 
     def gram_matrices(self, models: int) -> dict[str, np.ndarray]:
         """Return the Gram matrices of a system of ``models`` models, as ``theory`` takes them.

@@ -14,7 +14,7 @@ _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 def of_processes() -> str:
     """Write the settings of sweeps and simulations."""
-    from commensal.sims import ecosystem, gaussian, mixture, regression
+    from commensal.sims import ecosystem, gaussian, mixture, regression, words
     from commensal.sweep import RegressionSweep
 
     commands: dict[str, tuple[type[BaseModel], ...]] = {
@@ -23,6 +23,7 @@ def of_processes() -> str:
         "simulate gaussian": (gaussian.GaussianConfig, gaussian.PopulationConfig),
         "simulate mixture": (mixture.MixtureConfig,),
         "simulate ecosystem": (ecosystem.EcosystemConfig,),
+        "simulate words": (words.WordsConfig,),
     }
     parts = []
     for command, classes in commands.items():

@@ -229,6 +229,25 @@ def ecosystem_perplexities() -> Figure:
     return plots.ecosystem_perplexities({"M = 4": run(0), "M = 16": run(1)})
 
 
+def vocabulary() -> Figure:
+    law = 1 / np.arange(1.0, 201)
+    expected, t = 400 * law / law.sum(), np.arange(1, 21)
+    rate = 2 / (t + 1)
+    words = np.array([-np.expm1(-expected * c).sum() for c in rate])
+    alive = -np.expm1(-expected * rate[-1])
+    ds = xr.Dataset(
+        {
+            "richness": (("replicate", "generation"), rng().poisson(words, (30, 20))),
+            "survivors": (("replicate", "word"), rng().uniform(size=(30, 200)) < alive),
+            "law": ("word", law / law.sum()),
+            "expected": ("word", expected),
+        },
+        {"generation": t},
+    )
+    theory = {"richness": ("generation", words), "survival": ("word", alive)}
+    return plots.vocabulary(ds, xr.Dataset(theory, {"generation": t}))
+
+
 def web_runs(replicates: int = 20) -> xr.Dataset:
     t = np.arange(60)
     norm = np.abs(1 + 0.3 * rng().standard_normal((replicates, 60))) / np.sqrt(t + 1)
@@ -309,4 +328,5 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "stability_map": lambda: plots.stability_map(sweep()),
     "sudden_falls": sudden_falls,
     "trajectories": trajectories,
+    "vocabulary": vocabulary,
 } | of_language_models

@@ -363,6 +363,48 @@ def test_check_refuses_in_one_line(monkeypatch, capsys, args, said):
     assert said in " ".join(err.split())
 
 
+@pytest.mark.parametrize(
+    "given", [(), ("--human-share", "0.1"), ("--memory", "accumulate", "--human-share", "0.1")]
+)
+def test_words_stand_beside_the_theory(monkeypatch, capsys, tmp_path, given):
+    out, png = tmp_path / "words.nc", tmp_path / "words.png"
+    options = ("--words", "40", "--tokens", "100", "--generations", "4", "--models", "2", *given)
+    code, text, _ = run(
+        monkeypatch, capsys, "simulate", "words", *options, "--out", str(out), "--plot"
+    )
+    assert code == 0
+    assert "theory" in text
+    first = png.read_bytes()
+    png.unlink()
+    assert run(monkeypatch, capsys, "figure", str(out))[0] == 0
+    assert png.read_bytes() == first
+
+
+def test_networks_of_words_are_settings_of_a_file(monkeypatch, capsys, tmp_path):
+    settings, out = tmp_path / "network.yaml", tmp_path / "network.nc"
+    settings.write_text("reads: [[0.5, 0.5], [0.2, 0.8]]\nmodels: 2\ndialects: [[1, 0], [0, 1]]\n")
+    options = ("--config", str(settings), "--tokens", "20", "--replicates", "4")
+    code, text, _ = run(
+        monkeypatch, capsys, "simulate", "words", *options, "--out", str(out), "--plot"
+    )
+    assert code == 0
+    assert "theory" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--counts", "0,0"), "counts must be finite, at least 0, and not all 0"),
+        (("--human-share", "2"), "human_share: Input should be less than or equal to 1"),
+    ],
+)
+def test_bad_input_of_words_is_one_line(monkeypatch, capsys, given, words):
+    code, _, err = run(monkeypatch, capsys, "simulate", "words", *given)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1
+    assert words in err
+
+
 def test_ecosystems_stand_beside_the_theory(monkeypatch, capsys, tmp_path):
     out, png = tmp_path / "eco.nc", tmp_path / "eco.png"
     given = ("--models", "2", "--tokens", "400", "--types", "40", "--generations", "3")

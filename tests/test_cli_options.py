@@ -16,7 +16,7 @@ import typer
 
 from commensal import cli, sweep
 from commensal.cli._options import default_of, form_of
-from commensal.sims import ecosystem, gaussian, mixture, regression
+from commensal.sims import ecosystem, gaussian, mixture, regression, words
 from tests.commands import ROOT, run
 
 CONFIGS = {
@@ -25,9 +25,10 @@ CONFIGS = {
     ("simulate", "gaussian"): (gaussian.GaussianConfig, gaussian.PopulationConfig),
     ("simulate", "mixture"): (mixture.MixtureConfig,),
     ("simulate", "ecosystem"): (ecosystem.EcosystemConfig,),
+    ("simulate", "words"): (words.WordsConfig,),
 }
 FIELDS = [(c, name) for kinds in CONFIGS.values() for c in kinds for name in c.model_fields]
-MATRICES = {"means", "weights", "graph"}  # of a mixture: in files only
+MATRICES = {"means", "weights", "graph", "dialects"}  # in files only
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

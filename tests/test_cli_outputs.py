@@ -215,6 +215,7 @@ CHUNKED = {
     "gaussian": ("--replicates", "300", "--generations", "3", "--chunk", "64"),
     "mixture": ("--replicates", "300", "--generations", "3", "--chunk", "64"),
     "ecosystem": ("--replicates", "6", "--generations", "3", "--chunk", "2"),
+    "words": ("--replicates", "6", "--generations", "3", "--chunk", "2"),
     "regression": ("--replicates", "900", "--generations", "3", "--chunk", "256"),
 }
 

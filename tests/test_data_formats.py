@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 from commensal import claims, sweep
-from commensal.sims import ecosystem, gaussian, mixture, regression
+from commensal.sims import ecosystem, gaussian, mixture, regression, words
 from tests.test_package import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "data-formats.md"
@@ -71,6 +71,8 @@ def made(what: str) -> xr.Dataset:
         case "simulate ecosystem":
             settings = ecosystem.EcosystemConfig(models=2, tokens=40, generations=2, replicates=2)
             return ecosystem.simulate(settings)
+        case "simulate words":
+            return words.simulate(words.WordsConfig(words=5, tokens=40, replicates=2))
     raise AssertionError(what)
 
 

@@ -267,10 +267,10 @@ def test_what_counts_as_citing_a_document_elsewhere() -> None:
 def test_claims_stand_where_the_reader_can_look() -> None:
     """Functions that a claim's place names exist, such as ``gaussian.expected_w2``."""
     from commensal import claims, theory
-    from commensal.theory import ecosystem, gaussian, mixture, regression
+    from commensal.theory import ecosystem, gaussian, mixture, regression, words
 
     parts = {"regression": regression, "gaussian": gaussian, "mixture": mixture}
-    parts |= {"ecosystem": ecosystem, "designs": designs, "theory": theory}
+    parts |= {"ecosystem": ecosystem, "words": words, "designs": designs, "theory": theory}
     seen = 0
     for claim in claims.all_claims():
         for part, name in re.findall(r"\b([a-z]+)\.([a-z]\w+|[A-Z]\w+)", claim.where):

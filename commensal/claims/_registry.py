@@ -46,6 +46,8 @@ MODULES = (
     "ours.diversity_proxy",
     "ours.ecosystem_laws",
     "ours.ecosystem_window",
+    "ours.words",
+    "ours.words_network",
 )
 
 

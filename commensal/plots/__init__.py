@@ -33,6 +33,7 @@ from commensal.plots._regression import (
 )
 from commensal.plots._regression_runs import regression_errors
 from commensal.plots._style import PALETTE
+from commensal.plots._words import vocabulary
 
 __all__ = [
     "FIG2_BETAS",
@@ -65,4 +66,5 @@ __all__ = [
     "stability_map",
     "sudden_falls",
     "trajectories",
+    "vocabulary",
 ]

@@ -40,6 +40,7 @@ def _signature(
     noise: float = 1.0,
     human_share: float = 0.0,
     tasks: bool = True,
+    reads: str | Sequence[Sequence[float]] | np.ndarray = "uniform",
     design: Literal["gaussian", "misaligned"] = "gaussian",
     dim: int = 15,
     rank: int = 5,
@@ -49,7 +50,6 @@ def _signature(
     strength: float = 1e4,
     public: float = 0.0,
     grams: str | Path | None = None,
-    reads: str | Sequence[Sequence[float]] | np.ndarray = "uniform",
     seed: int = 0,
 ) -> xr.Dataset: ...
 

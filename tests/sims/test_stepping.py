@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from commensal._checkpoint import OutputFileError, partial_folder
-from commensal.sims import ecosystem, gaussian, mixture, regression
+from commensal.sims import ecosystem, gaussian, mixture, regression, words
 from commensal.sims.gaussian import GaussianConfig, PopulationConfig
 from commensal.sims.mixture import MixtureConfig
 
@@ -26,6 +26,9 @@ ESTIMATES = regression.RegressionConfig(
 )
 TOKENS = ecosystem.EcosystemConfig(
     types=30, tokens=60, hold=20.0, models=3, generations=4, replicates=REPLICATES, chunk=32
+)
+WORDS = words.WordsConfig(
+    words=30, tokens=60, models=3, generations=4, replicates=REPLICATES, human_share=0.1
 )
 
 
@@ -91,6 +94,17 @@ def ecosystems() -> Process:
     )  # fmt: skip
 
 
+def of_words(**settings: Any) -> Process:
+    config = WORDS.model_copy(update=settings)
+    return Process(
+        config, words.init, words.step, words.observe, words.simulate,
+        lambda seen: {
+            "model_richness": np.moveaxis(seen.model_richness, -2, -1),
+            "pool_heterozygosity": seen.pool_heterozygosity,
+        },
+    )  # fmt: skip
+
+
 # Not to the bit: numba is another program, and sums over the models of a population, or over the
 # types of a law, are rounded according to what XLA computes together with them.
 PROCESSES = {
@@ -108,6 +122,11 @@ PROCESSES = {
     "mixture, moving components": mixtures(update="full"),
     "mixture, numba": mixtures(rounding=1e-12, kernel="auto"),
     "ecosystem": ecosystems(),
+    "words": of_words(),
+    "words, accumulating": of_words(memory="accumulate"),
+    "words, a network": of_words(
+        reads=((0.5, 0.5, 0.0), (0.2, 0.2, 0.6), (0.0, 1.0, 0.0)), memory="accumulate"
+    ),
 }
 
 
@@ -139,9 +158,13 @@ def by_hand(process: Process, key: Any, batch: int = 0) -> dict[str, np.ndarray]
     return {name: np.stack([s[name] for s in seen]) for name in seen[0]}
 
 
+def recorded_later(process: Process) -> bool:
+    """Ecosystems and words are not recorded before the first text."""
+    return isinstance(process.config, (ecosystem.EcosystemConfig, words.WordsConfig))
+
+
 def without_the_start(process: Process, path: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """An ecosystem is not recorded before its first fit."""
-    return {k: v[1:] for k, v in path.items()} if process.config is TOKENS else path
+    return {k: v[1:] for k, v in path.items()} if recorded_later(process) else path
 
 
 @functools.cache
@@ -171,7 +194,7 @@ def test_a_scan_of_steps_is_what_is_simulated(name: str) -> None:
     assert int(last.generation) == process.config.generations
     found = process.of_state(jax.tree.map(np.asarray, seen))
     expected = of_simulate(process, found, simulated(name))
-    recorded = process.config is not TOKENS
+    recorded = not recorded_later(process)
     same(process, found, {k: v[1:] if recorded else v for k, v in expected.items()})
 
 
@@ -249,6 +272,7 @@ SMALL = {
         update={"replicates": 900, "chunk": 256})),
     "mixture": (mixture.simulate, MixtureConfig(**(WEBS | {"replicates": 300}), chunk=128)),
     "ecosystem": (ecosystem.simulate, TOKENS.model_copy(update={"replicates": 7, "chunk": 2})),
+    "words": (words.simulate, WORDS.model_copy(update={"replicates": 7, "chunk": 2})),
 }  # fmt: skip
 
 

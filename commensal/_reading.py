@@ -1,0 +1,58 @@
+"""The setting that says who reads whom, in the same words for every process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from commensal import networks
+from commensal._config import MIX, Config
+
+
+class ReadingConfig(Config):
+    """Settings of a system whose models may read some and not others.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        For a value out of range or a name that does not exist. It is a ValueError.
+
+    Examples
+    --------
+    >>> ReadingConfig(reads="ring:0.5").network(2)
+    array([[0.5, 0.5],
+           [0.5, 0.5]])
+    """
+
+    reads: str | tuple[tuple[float, ...], ...] = Field(default="uniform", json_schema_extra=MIX)
+    """Who reads whom: "uniform", "isolated", "ring:0.5", "star", "self:0.5", "blocs:0.1" or
+    "shares:3,1,1", as in ``commensal.networks``; in a file of settings also a matrix, whose row k
+    says how model k weighs what each model published."""
+
+    @field_validator("reads", mode="before")
+    @classmethod
+    def _as_network(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        try:
+            matrix = np.asarray(value, dtype=float)
+        except (TypeError, ValueError):
+            raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
+        return tuple(map(tuple, networks.check_network(matrix).tolist()))
+
+    def network(self, models: int) -> np.ndarray | None:
+        """Return the reading network of ``models`` models, (K, K); None for the uniform one.
+
+        Raises
+        ------
+        ValueError
+            If there is no such network, or it is for another K.
+        """
+        if isinstance(self.reads, str):
+            found = networks.named(self.reads, models)
+            return None if self.reads == "uniform" else found
+        if len(self.reads) != models:
+            raise ValueError(f"reads is a network of {len(self.reads)} models, not {models}")
+        return np.array(self.reads)
