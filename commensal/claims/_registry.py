@@ -35,6 +35,7 @@ MODULES = (
     "ours.regression",
     "ours.stability",
     "ours.networks",
+    "ours.fresh",
     "ours.training",
     "ours.losses",
     "ours.gaussian",
