@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Programs are compiled once for all workers, and commands that tests start find them too. To be
 # set before JAX is imported.
@@ -44,3 +45,28 @@ def _few_programs() -> Iterator[None]:
     """
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope="module")
+def compiled_at_once() -> Iterator[None]:
+    """Compile without optimisation what a module's tests map, differentiate or jit themselves.
+
+    Half of the time of such tests goes into optimising programs that are called once or twice.
+    Programs of `commensal._compiled` bring options of their own, in tests as elsewhere: what is
+    tested of them, bit for bit too, is what users run. Not for modules that compare the bits of
+    other programs, as tests of simulations do.
+    """
+    from jax._src import compiler
+
+    from commensal._compiled import accepted
+
+    plain = compiler.get_compile_options
+
+    def quick(*args: Any, env_options_overrides: Any = None, **kwargs: Any) -> Any:
+        options = env_options_overrides or accepted(False)
+        return plain(*args, env_options_overrides=options, **kwargs)
+
+    accepted(False)  # compiles a program to see whether it may
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "get_compile_options", quick)
+        yield
