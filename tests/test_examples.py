@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 # The pages that hold an example; notebooks have a test of their own.
@@ -18,6 +22,8 @@ PAGES = [
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     if re.search(r"^```(python|console|bash)\b", page.read_text(encoding="utf-8"), re.MULTILINE)
 ]
+# Whose commands are typed into a shell, which finds `commensal` where it was installed.
+TYPED = ("README.md", "docs/start/install.md")
 SECONDS = 300  # for one command
 
 # A block after an HTML comment "not run: <reason>" is left out: it needs a model, or hours.
@@ -56,7 +62,22 @@ def run_python(example: Example, page: str, namespace: dict[str, Any]) -> None:
     exec(compile(source, str(ROOT / page), "exec", dont_inherit=True), namespace)
 
 
+def told_of_lost_precision(*args: str) -> None:
+    warnings.filterwarnings("error", "Explicitly requested dtype", UserWarning)
+    forked.command(*args)
+
+
 def run_command(example: Example, page: str) -> None:
+    """Run a command without a shell, in a process that has imported what it needs."""
+    args = shlex.split(example.source, comments=True)
+    assert not set("|&;<>$`*~") & set("".join(args)), f"{page}:{example.line} needs a shell"
+    done = forked.run(told_of_lost_precision, *args[1:], seconds=SECONDS)
+    assert done.code == 0, (
+        f"{page}:{example.line}: $ {example.source}\nexit code {done.code}\n{done.out}{done.err}"
+    )
+
+
+def run_in_shell(example: Example, page: str) -> None:
     bin_folder = Path(sys.executable).parent  # where `commensal` was installed, active or not
     environment = os.environ | {
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
@@ -85,6 +106,8 @@ def test_examples_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for example in found:
         if example.language == "python":
             run_python(example, page, namespace)
+        elif page in TYPED:
+            run_in_shell(example, page)
         else:
             run_command(example, page)
 
