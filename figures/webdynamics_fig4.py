@@ -26,7 +26,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
     parser.add_argument("--quick", action="store_true", help="fewer runs and generations")
     args = parser.parse_args()
-    generations, replicates = (40, 128) if args.quick else (500, 4096)
+    generations, replicates = (40, 32) if args.quick else (500, 4096)
 
     record = tuple(range(generations + 1))
     run: dict[str, Any] = {"generations": generations, "replicates": replicates, "record": record}

@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".png"))
     parser.add_argument("--quick", action="store_true", help="fewer runs and generations")
     args = parser.parse_args()
-    generations, replicates = (60, 64) if args.quick else (200, 1024)
+    generations, replicates = (60, 16) if args.quick else (200, 1024)
 
     run = {"generations": generations, "replicates": replicates}
     apart = simulate(*APART, 11, **run)

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 # Programs are compiled once for all workers, and commands that tests start find them too. To be
 # set before JAX is imported.
@@ -15,6 +16,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 import hypothesis
 import jax
 import pytest
+from jax._src import compiler
 from jaxtyping import install_import_hook
 
 if "commensal" in sys.modules:
@@ -43,4 +45,38 @@ def _few_programs() -> Iterator[None]:
     process 65,530 (vm.max_map_count), and XLA's compiler crashes where it gets none.
     """
     yield
+    jax.clear_caches()
+
+
+_OPTIONS = compiler.get_compile_options
+
+
+@pytest.fixture(scope="module")
+def compiled_at_once() -> Iterator[None]:
+    """Compile without optimisation what a module's tests map, differentiate or jit themselves.
+
+    Half of the time of such tests goes into optimising programs that are called once or twice.
+    Programs of `commensal._compiled` bring options of their own, in tests as elsewhere: what is
+    tested of them, bit for bit too, is what users run. Tests that compare the bits of other
+    programs use `compiled_as_for_users`.
+    """
+    from commensal._compiled import accepted
+
+    def quick(*args: Any, env_options_overrides: Any = None, **kwargs: Any) -> Any:
+        options = env_options_overrides or accepted(False)
+        return _OPTIONS(*args, env_options_overrides=options, **kwargs)
+
+    accepted(False)  # compiles a program to see whether it may
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "get_compile_options", quick)
+        yield
+
+
+@pytest.fixture
+def compiled_as_for_users() -> Iterator[None]:
+    """Compile with JAX's own options in a module that uses `compiled_at_once`."""
+    jax.clear_caches()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compiler, "get_compile_options", _OPTIONS)
+        yield
     jax.clear_caches()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import re
 import struct
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from commensal._compiled import accepted
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = sorted((ROOT / "figures").glob("[!_]*.py"))
@@ -34,16 +33,17 @@ BYTES = range(10_000, 400_000)
 FLAGS = " ".join(f"--{name}={value}".lower() for name, value in (accepted(False) or {}).items())
 
 
-def run(script: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(script: Path, folder: Path) -> forked.Done:
     out = folder / f"{script.stem}.png"
     environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"}
-    return subprocess.run(
-        [sys.executable, "-W", "error", str(script), "--quick", "--out", str(out)],
-        cwd=folder,  # from anywhere
-        env=environment | {"XLA_FLAGS": FLAGS},
-        capture_output=True,
-        text=True,
-        timeout=300,
+    return forked.run(
+        forked.script,
+        str(script),
+        "--quick",
+        "--out",
+        str(out),
+        folder=folder,  # from anywhere
+        environment=environment | {"XLA_FLAGS": FLAGS},
     )
 
 
@@ -69,8 +69,8 @@ def test_every_script_draws_and_tells(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(lambda script: run(script, tmp_path), SCRIPTS))
     for script, done in zip(SCRIPTS, runs, strict=True):
-        assert (done.returncode, done.stderr) == (0, ""), f"{script.name}\n{done.stderr}"
-        told = done.stdout.strip().splitlines()[-1]  # a table may go before
+        assert (done.code, done.err) == (0, ""), f"{script.name}\n{done.err}"
+        told = done.out.strip().splitlines()[-1]  # a table may go before
         check_sentence(script.name, told)
         assert (tmp_path / f"{script.stem}.txt").read_text(encoding="utf-8") == f"{told}\n"
         check_picture(tmp_path / f"{script.stem}.png")

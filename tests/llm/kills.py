@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ import yaml
 
 from commensal.cli import app
 from commensal.llm.config import ExperimentConfig
+from tests import forked
 
 
 def _signs_of_life(out: Path) -> tuple[set[str], int]:
@@ -48,32 +47,27 @@ def run_through_kills(
     """
     path = out.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    command = [sys.executable, "-m", "commensal.cli", "llm"]
     first, later = ["run", str(path), "--out", str(out)], ["resume", str(out)]
     chance = random.Random(seed)
     kills = 0
     for _ in range(most):
         begun = later if (out / "run.json").exists() else first
         left, known = _signs_of_life(out)
-        process = subprocess.Popen(
-            [*command, *begun, "--workers", str(workers)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = forked.begin(forked.command, "llm", *begun, "--workers", str(workers))
         try:
-            # the moments are counted from the first sign of life: starting takes seconds by itself
+            # the moments are counted from the first sign of life: reading data takes its time
             began = time.monotonic()
-            while process.poll() is None and time.monotonic() - began < 120:
+            while process.is_alive() and time.monotonic() - began < 120:
                 partial, done = _signs_of_life(out)
                 if partial - left or done > known:
                     break
                 time.sleep(0.002)
             time.sleep(chance.choice(pauses))
-            if process.poll() is not None:
+            if not process.is_alive():
                 break
         finally:
             process.kill()
-            process.wait()
+            process.join()
         kills += 1
         time.sleep(1.2 if workers > 1 else 0)  # its workers notice
     begun = later if (out / "run.json").exists() else first

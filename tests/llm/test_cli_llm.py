@@ -15,32 +15,27 @@ from rich.console import Console
 from commensal.cli._llm import _go
 from commensal.llm.corpora import CorpusWarning
 from commensal.llm.presets import preset_names
+from tests import forked
 from tests.llm.runs import interactive
 
 
-def commensal(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "commensal.cli", *arguments],
-        cwd=cwd,
-        env=os.environ | {"COLUMNS": "60"},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+def commensal(*arguments: str, cwd: Path) -> forked.Done:
+    environment = os.environ | {"COLUMNS": "60"}
+    return forked.run(forked.command, *arguments, environment=environment, folder=cwd)
 
 
 def test_run_report_and_resume(tmp_path: Path):
     settings = interactive(generations=1, alpha=0.5).model_dump(mode="json")
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(settings))
     done = commensal("llm", "run", "small.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "wrote runs/small (" in done.stdout
-    assert done.stderr.splitlines()[-1] == "next: commensal llm report runs/small"
+    assert done.code == 0, done.err
+    assert "wrote runs/small (" in done.out
+    assert done.err.splitlines()[-1] == "next: commensal llm report runs/small"
     again = commensal("llm", "resume", "runs/small", "--workers", "1", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
+    assert again.code == 0, again.err
     report = commensal("llm", "report", "runs/small", cwd=tmp_path)
-    assert report.returncode == 0, report.stderr
-    assert report.stderr.splitlines()[-1] == "next: commensal pair runs/small"
+    assert report.code == 0, report.err
+    assert report.err.splitlines()[-1] == "next: commensal pair runs/small"
     assert (tmp_path / "runs" / "small" / "report.html").stat().st_size > 10_000
 
 
@@ -64,19 +59,21 @@ def test_run_report_and_resume(tmp_path: Path):
 def test_bad_input_is_one_line(arguments: list[str], message: str, tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     done = commensal(*arguments, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    lines = done.stderr.strip().splitlines()
-    assert len(lines) == 1, done.stderr
+    assert done.code == 2, done.err
+    lines = done.err.strip().splitlines()
+    assert len(lines) == 1, done.err
     assert message in lines[0]
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != "cache") == ["file"]
 
 
 def test_settings_are_shown(tmp_path: Path):
-    done = commensal("llm", "run", "demo", "--seed", "7", "--dry-run", cwd=tmp_path)
+    command = ["llm", "run", "demo", "--seed", "7", "--dry-run"]  # with all that it imports
+    command = [sys.executable, "-m", "commensal.cli", *command]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240)
     assert yaml.safe_load(done.stdout)["seed"] == 7
     assert done.stdout.splitlines()[-1] == "# a run can begin"
     assert done.returncode == 0
-    listed = commensal("llm", "presets", cwd=tmp_path).stdout.splitlines()
+    listed = commensal("llm", "presets", cwd=tmp_path).out.splitlines()
     assert {line.split()[0] for line in listed if line[0] != " "} == set(preset_names())
     assert all(len(line) <= 80 for line in listed)
 

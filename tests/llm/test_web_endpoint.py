@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import threading
@@ -26,6 +24,7 @@ from commensal.llm.records.directory import RunDirectoryError
 from commensal.llm.web.cache import AnswerCache
 from commensal.llm.web.endpoint import EndpointError
 from commensal.llm.web.pace import Pace
+from tests import forked
 
 pytest.importorskip("httpx2")
 SERVER = Path(__file__).with_name("chat_server.py")
@@ -294,17 +293,16 @@ def test_a_killed_run_pays_nothing_twice(folder: Path, server: Running, tmp_path
     settings = web(folder, server.url, generations=2, concurrency=1)
     config.write_text(yaml.safe_dump(settings.model_dump(mode="json")))
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "commensal.cli", "llm", "run", str(config), "--out", str(out)]
     kills = 0
     for aim in (2, 7):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = forked.begin(forked.command, "llm", "run", str(config), "--out", str(out))
         server.make(*[{"sleep": 0.15}] * 40)
-        while process.poll() is None and len(server.answers) < aim:
+        while process.is_alive() and len(server.answers) < aim:
             time.sleep(0.01)
-        if process.poll() is None:
-            os.kill(process.pid, signal.SIGKILL)
+        if process.is_alive():
+            process.kill()  # SIGKILL
             kills += 1
-        process.wait()
+        process.join()
     assert kills == 2
     time.sleep(0.5)  # what the server still has in hand
     server.make()

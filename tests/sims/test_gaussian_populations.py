@@ -19,6 +19,8 @@ from commensal.sims.gaussian._population_process import Draws, Points
 from commensal.sims.gaussian._populations import replay_populations, simulate_populations
 from tests.reference import gaussian_population as plain
 
+pytestmark = pytest.mark.usefixtures("compiled_at_once")
+
 FAMILY = 1e-3
 SMALL = {"population": 9, "samples": 6, "generations": 12, "mean": 3.0, "variance": 4.0}
 PLAIN = {"mutation": 0.0, "inheritance": 0.0}
@@ -286,6 +288,7 @@ def test_shift_and_scale(name):
         np.testing.assert_allclose(moved[w2], 4 * standard[w2])
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_same_numbers_whatever_the_chunk_and_the_number_of_populations(monkeypatch):
     settings = {"population": 4, "generations": 30, "replicates": 1100}
     reports = []
