@@ -18,15 +18,8 @@ SCRIPTS = sorted((ROOT / "figures").glob("[!_]*.py"))
 # Drawn before sentences were kept; the next run of the script, which takes minutes, writes one.
 UNTOLD = {
     "cost",
-    "ecosystem_gain",
-    "interactive_fig4",
-    "optimal_mix",
     "pollination_fig11",
-    "pollination_fig8",
     "pollination_oracle",
-    "published_tables",
-    "webdynamics_fig4",
-    "webdynamics_fig6",
 }
 BYTES = range(10_000, 400_000)
 # Compiling takes most of the time, and optimised code does not pay for so few numbers.
