@@ -80,6 +80,29 @@ def human_share() -> Figure:
     return plots.human_share(xr.DataArray((k - 1) / (k + 1), {"models": models}), needed)
 
 
+def reading_networks() -> Figure:
+    share, seeds = np.linspace(0, 1, 5), [0, 1, 2]
+    rho = 0.5 + 0.2 * share[:, None] + 0.05 * rng().random((5, 3))
+    regimes = {"regime": ["private prompts", "fresh prompts, 5 of 15 directions"]}
+    stability = xr.DataArray(
+        [rho, rho + 0.4], {**regimes, "self_share": share, "seed": seeds}, name="rho"
+    )
+    sources = np.array([6.0, 1.0, 2.0, 3.3])
+    noise = 0.05 * rng().random((4, 3))
+    agreement = xr.Dataset(
+        {
+            "consensus_distance": (("network", "seed"), 0.7 - 0.05 * sources[:, None] + noise),
+            "relative_efficiency": (("network", "seed"), 0.15 + 0.05 * sources[:, None] + noise),
+            "sources": ("network", sources),
+        },
+        {"network": ["uniform", "ring", "star", "self:0.5"], "seed": seeds},
+    )
+    prompts = [5, 30, 300]
+    safe = 1 / np.array(prompts)[:, None] + 0.01 * rng().random((3, 3))
+    safety = xr.DataArray(safe, {"prompts": prompts, "seed": seeds})
+    return plots.reading_networks(stability, agreement, safety)
+
+
 def optimal_mix() -> Figure:
     shape = ("family", "models", "seed")
     values = {
@@ -323,6 +346,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "optimal_mix": optimal_mix,
     "populations_by_run": populations_by_run,
     "populations_over_time": populations_over_time,
+    "reading_networks": reading_networks,
     "regression_errors": regression_errors,
     "selection_ablation": selection_ablation,
     "stability_map": lambda: plots.stability_map(sweep()),

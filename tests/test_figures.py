@@ -18,8 +18,6 @@ SCRIPTS = sorted((ROOT / "figures").glob("[!_]*.py"))
 # Drawn before sentences were kept; the next run of the script, which takes minutes, writes one.
 UNTOLD = {
     "cost",
-    "pollination_fig11",
-    "pollination_oracle",
 }
 BYTES = range(10_000, 400_000)
 # Compiling takes most of the time, and optimised code does not pay for so few numbers.

@@ -75,6 +75,7 @@ def reading_networks(
     middle.set(xlabel="n: models that a model effectively reads")
     middle.set_ylabel("distance between models", color=color, fontsize=TEXT_SIZE)
     twin = middle.twinx()
+    twin.tick_params(labelbottom=False)  # the same numbers, in the same place
     _bars(twin, sources, good, 1, other, "relative efficiency (right)")
     twin.set_ylabel("relative efficiency", color=other, fontsize=TEXT_SIZE)
     middle.set_title("Agreement and efficiency", fontsize=TITLE_SIZE)
