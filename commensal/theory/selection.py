@@ -245,6 +245,8 @@ def curated(
 
     # the sum falls from above one, since h is above critical, to below one at σ/(1-h)
     low = 1.0 if critical > 0 else 1 + 1e-15
+    if law(low).sum() <= 1:  # at the critical share itself, but for rounding
+        return Curation(law(low), 0.0, critical)
     root: Any = brentq(lambda scale: law(scale).sum() - 1, low, top / (1 - h) * (1 + 1e-12))
     return Curation(law(float(root)), 0.0, critical)
 

@@ -78,6 +78,8 @@ def test_curation_condenses_below_the_critical_share():
     law = iterate(rewards, reference, share, 4000)
     far = distance > 0.6
     np.testing.assert_allclose(law[far], found.law[far], rtol=1e-3)
+    at = selection.curated(rewards, reference, 0.0, critical)
+    assert (at.condensed, at.law.sum()) == (0.0, pytest.approx(1, rel=1e-12))
     share = (1 + critical) / 2
     above = selection.curated(rewards, reference, 0.0, share)
     assert above.condensed == 0
