@@ -19,7 +19,7 @@ import xarray as xr
 from pydantic import ValidationError
 
 import commensal
-from commensal import designs, sweep
+from commensal import designs, plots, sweep
 from commensal._config import own_fields_first
 from commensal.sweep._regression import _signature
 from commensal.theory import regression
@@ -364,3 +364,24 @@ def test_bad_grams(arrays, message, tmp_path):
         sweep.regression(alpha=(0.5,), beta=(0.5,), models=(1,), grams=path)
     with pytest.raises(ValueError, match="does not exist"):
         sweep.regression(alpha=(0.5,), beta=(0.5,), models=(1,), grams=Path("no.npz"))
+
+
+def test_cells_that_rounding_may_have_spoilt_win_nothing(tmp_path: Path) -> None:
+    """Features of condition 1e10 and ρ within 1e-4 of one: known to a tenth, so not known."""
+    gram = np.diag([1.0, 1e-10])
+    path = tmp_path / "thin.npz"
+    np.savez(path, private=np.stack([gram] * 2), public=gram, synthetic=np.stack([gram] * 2))
+    ds = sweep.regression(grams=path, alpha=(0.2, 0.5, 0.9999), beta=(0.4, 0.6), models=2)
+    trusted = ds.trusted.values[0]
+    assert trusted[:2].all()
+    assert not trusted[2].any()
+    lost = ds.isel(alpha=2)
+    for name in ("spectral_radius", "mse", "relative_efficiency", "consensus_distance"):
+        assert np.isnan(lost[name]).all(), name
+    mean = ds.mse.isel(models=0).mean("model")
+    for objective in ("mean", "worst"):
+        best = ds.sel(objective=objective).isel(models=0)
+        assert float(best.optimal_alpha) in (0.2, 0.5)
+        assert float(best.optimal_mse) <= float(mean.max())
+    words = [text.get_text() for text in plots.stability_map(ds).legends[0].get_texts()]
+    assert "spoilt by rounding: not known" in words
