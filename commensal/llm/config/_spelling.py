@@ -86,7 +86,7 @@ def _meant(path: Path, kind: type[BaseModel], kinds: Mapping[str, type[BaseModel
             return f"; only {tag}: {cls.model_fields[tag].default} has {shown}"
     having = [n for n, other in kinds.items() if other is not kind and place in dict(_names(other))]
     if having:
-        return f"; only workflow: {having[0]} has {shown}"
+        return f"; only workflow: {' or '.join(having)} has {shown}"
     known = dict(_names(kind))
     beside = [n[-1] for n in known if n[:-1] == place[:-1]]
     whole = {".".join(n): dotted for n, dotted in known.items()}
