@@ -34,7 +34,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.sparse.csgraph import connected_components
 
 from commensal._spelling import did_you_mean
 
@@ -272,8 +271,20 @@ _NAMED: dict[str, tuple[Callable[..., np.ndarray], int]] = {
 }
 
 
-def check_network(reads: Any) -> Float[np.ndarray, "*T K K"]:
+def check_network(reads: Any, *, varying: bool = False) -> Float[np.ndarray, "*T K K"]:
     """Return a reading network as float64, if it is one: weights ≥ 0 whose rows sum to one.
+
+    Parameters
+    ----------
+    reads : Float[Array, "K K"] or Float[Array, "T K K"]
+        Candidate, dimensionless: row k weighs what each model published, for model k.
+    varying : bool
+        Whether one network for each generation is taken, too.
+
+    Returns
+    -------
+    Float[np.ndarray, "K K"] or Float[np.ndarray, "T K K"]
+        The same numbers, float64.
 
     Raises
     ------
@@ -288,7 +299,8 @@ def check_network(reads: Any) -> Float[np.ndarray, "*T K K"]:
     ValueError: the rows of reads must sum to 1, but row 1 sums to 0.9
     """
     w = np.asarray(reads, dtype=np.float64)
-    if w.ndim < 2 or w.shape[-1] != w.shape[-2] or w.size == 0:
+    axes = (2, 3) if varying else (2,)
+    if w.ndim not in axes or w.shape[-1] != w.shape[-2] or w.size == 0:
         raise ValueError(f"reads must be a square matrix (K, K), got shape {w.shape}")
     if not np.all(w >= 0):  # NaN too
         raise ValueError("reads has weights that are negative or not a number")
@@ -328,9 +340,9 @@ def dominating_readers(reads: Any) -> tuple[float, Float[np.ndarray, "K"]]:
     >>> print(round(growth, 9), (vector / vector.sum()).round(3))
     2.0 [0.333 0.333 0.333]
     """
+    from scipy.sparse.csgraph import connected_components  # settings are read without it
+
     w = check_network(reads)
-    if w.ndim != 2:
-        raise ValueError(f"reads must be one network (K, K), got shape {w.shape}")
     count, label = connected_components(w > 0, connection="strong")
     best, vector = 0.0, np.zeros(len(w))
     for one in range(count):

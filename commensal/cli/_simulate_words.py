@@ -25,8 +25,8 @@ def simulate_words(
 ) -> None:
     """Fit models to the words of a corpus, let them write the next; count the words that are left.
 
-    Beside the runs: the closed form, where there is one. Reading shares and dialects are settings
-    of --config.
+    Beside the runs: the closed form, where there is one. Dialects, and a reading network as a
+    matrix, are settings of --config.
 
     commensal simulate words --tokens 2000 --words 500 --generations 100 --plot
     commensal simulate words --human-share 0.1 --out words.nc
@@ -94,6 +94,7 @@ def _heterozygosity(config: Any, generations: Any) -> Any:
     """Compute the expected heterozygosity, NaN where there is no closed form."""
     import numpy as np
 
+    from commensal import networks
     from commensal.theory import words
 
     at = np.asarray(generations)
@@ -104,10 +105,9 @@ def _heterozygosity(config: Any, generations: Any) -> Any:
         return words.expected_heterozygosity(config.laws[0], config.tokens, at, *how)
     if config.memory == "accumulate":
         return np.full(at.shape, np.nan)
-    reads = config.network(config.models)
+    network = config.network(config.models)
+    reads = networks.uniform(config.models) if network is None else network
     laws = np.broadcast_to(config.laws, (config.models, config.words))
-    if reads is None:  # models with humans of their own read one pool: its humans, too
-        return np.full(at.shape, np.nan)
     last = int(at.max())
     path = words.network_heterozygosity(laws, config.tokens, last, reads, config.human_share)
     return path.mean(axis=(1, 2))[at - 1]

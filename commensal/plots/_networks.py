@@ -71,12 +71,12 @@ def reading_networks(
         for name in ("consensus_distance", "relative_efficiency")
     )
     color, other = PALETTE[0], PALETTE[1]
-    _bars(middle, sources, apart, 0, color, "distance between models")
+    _bars(middle, sources, apart, 0, color)
     middle.set(xlabel="n: models that a model effectively reads")
     middle.set_ylabel("distance between models", color=color, fontsize=TEXT_SIZE)
     twin = middle.twinx()
     twin.tick_params(labelbottom=False)  # the same numbers, in the same place
-    _bars(twin, sources, good, 1, other, "relative efficiency (right)")
+    _bars(twin, sources, good, 1, other)
     twin.set_ylabel("relative efficiency", color=other, fontsize=TEXT_SIZE)
     middle.set_title("Agreement and efficiency", fontsize=TITLE_SIZE)
 
@@ -89,7 +89,7 @@ def reading_networks(
     right.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
     right.yaxis.set_major_formatter(PercentFormatter(1))
     right.set_title("Safe for any real data", fontsize=TITLE_SIZE)
-    shared_legend(fig, [*left.get_legend_handles_labels()[0]])
+    shared_legend(fig, left.get_legend_handles_labels()[0])
     return fig
 
 
@@ -98,7 +98,7 @@ def _band(ax: Axes, values: xr.DataArray, over: str, color: str) -> None:
     ax.fill_between(values[over].values, low, high, color=color, alpha=0.15, lw=0)
 
 
-def _bars(ax: Axes, x: np.ndarray, y: xr.DataArray, n: int, color: str, label: str) -> None:
+def _bars(ax: Axes, x: np.ndarray, y: xr.DataArray, n: int, color: str) -> None:
     low, middle, high = (y.quantile(q, "seed").values for q in (0, 0.5, 1))
     style = mark(MARKS[n], color, 6.0)
-    ax.errorbar(x, middle, np.array([middle - low, high - middle]), label=label, **style)
+    ax.errorbar(x, middle, np.array([middle - low, high - middle]), **style)

@@ -99,9 +99,7 @@ def stationary_error(
     w = np.asarray(weight, dtype=np.float64)
     if not np.all((w >= 0) & (w <= 1)):
         raise ValueError(f"weight must lie in [0, 1], got {weight}")
-    k = _checked(models, kappa)
-    if human not in ("own", "shared"):
-        raise ValueError(f"human must be 'own' or 'shared', got {human!r}")
+    k = _checked(models, kappa, human)
     kept = w * (2 - w)  # 1 - (1-w)², without cancelling
     safe = np.where(kept > 0, kept, 1)
     if human == "shared":
@@ -150,11 +148,9 @@ def best_weight(models: int, kappa: float | int = 1.0, human: Human = "own") -> 
     >>> round(best_weight(4, human="shared"), 3)
     0.39
     """
-    k = _checked(models, kappa)
+    k = _checked(models, kappa, human)
     if human == "shared":
         return _golden(kappa / k)
-    if human != "own":
-        raise ValueError(f"human must be 'own' or 'shared', got {human!r}")
     return _root(lambda w: (k - 1) * w**3 * (2 - w) ** 2 + w**2 - kappa * (1 - w))
 
 
@@ -220,9 +216,11 @@ def _root(polynomial: Any) -> float:
     return float(found)
 
 
-def _checked(models: int, kappa: float | int) -> float:
+def _checked(models: int, kappa: float | int, human: str = "own") -> float:
     if models < 1:
         raise ValueError(f"models must be at least 1, got {models}")
     if not (kappa > 0 and np.isfinite(kappa)):
         raise ValueError(f"kappa must be a positive number, got {kappa}")
+    if human not in ("own", "shared"):
+        raise ValueError(f"human must be 'own' or 'shared', got {human!r}")
     return float(models)

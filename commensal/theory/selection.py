@@ -186,8 +186,7 @@ def critical_human_share(rewards: Any, reference: Any, highest: float | int) -> 
     >>> round(critical_human_share([0.0], [1.0], highest=np.log(2)), 9)
     0.5
     """
-    sigma, p = _curation(rewards, reference, highest)
-    missing = -np.expm1(np.log(np.maximum(sigma, 1e-300)))
+    missing, p = _curation(rewards, reference, highest)
     if np.any((missing <= 0) & (p > 0)):
         return 0.0
     return float(1 / (p / np.where(missing > 0, missing, 1)).sum())
@@ -231,13 +230,14 @@ def curated(
     """
     if not 0 < human_share <= 1:
         raise ValueError(f"human_share must lie in (0, 1], got {human_share}")
-    sigma, p = _curation(rewards, reference, highest)
+    missing, p = _curation(rewards, reference, highest)
     h, critical = float(human_share), critical_human_share(rewards, reference, highest)
     if h < critical:
-        rest = h * p / -np.expm1(np.log(np.maximum(sigma, 1e-300)))
+        rest = h * p / np.where(p > 0, missing, 1)
         return Curation(rest, 1 - h / critical, critical)
     if h == 1:
         return Curation(p, 0.0, critical)
+    sigma = 1 - missing
     top = sigma[p > 0].max()
 
     def law(scale: float) -> np.ndarray:  # scale = s/(1-h), above the highest σ
@@ -259,7 +259,7 @@ def _curation(rewards: Any, reference: Any, highest: Any) -> tuple[np.ndarray, n
         raise ValueError("reference must be probabilities that sum to one")
     if not np.all(r <= highest):
         raise ValueError(f"highest must be at least the highest reward {r.max():g}, got {highest}")
-    return np.exp(r - highest), p / p.sum()
+    return -np.expm1(r - highest), p / p.sum()  # 1 - σ, without cancelling
 
 
 def filtered_accuracy(

@@ -14,6 +14,7 @@ import pytest
 import xarray as xr
 from scipy import stats
 
+from commensal import networks
 from commensal.sims._keys import stream
 from commensal.sims.words import WordsConfig, init, observe, simulate, step
 from commensal.sims.words._process import most_human
@@ -277,3 +278,16 @@ def test_no_room_for_one_more_corpus():
 def test_bad_settings_are_named(given, said):
     with pytest.raises(pydantic.ValidationError, match=said):
         WordsConfig(**given)
+
+
+def test_dialects_that_all_read_alike_are_the_uniform_network():
+    """|z| < 4.5 in seven generations: a true formula fails once in 20,000 times."""
+    dialects = np.eye(3)
+    config = WordsConfig(
+        models=3, tokens=40, dialects=dialects, human_share=0.2, generations=8, replicates=2000
+    )
+    found = simulate(config).heterozygosity.values[:, 1:]
+    path = theory.network_heterozygosity(dialects, 40, 8, networks.uniform(3), 0.2)
+    expected = path.mean(axis=(1, 2))[1:]
+    z = (found.mean(axis=0) - expected) / (found.std(axis=0, ddof=1) / np.sqrt(len(found)))
+    assert np.abs(z).max() < 4.5

@@ -18,10 +18,9 @@ def settled(w: float | int, k: int, kappa: float, shared: bool) -> float:
     """Iterate the covariance of K estimates until it settles; return its mean diagonal."""
     human = np.ones((k, k)) if shared else np.eye(k)
     reads = (1 - w) * np.full((k, k), 1 / k)
-    covariance, step = np.zeros((k, k)), w**2 * human + kappa * reads @ reads.T
+    covariance = w**2 * human + kappa * reads @ reads.T
     for _ in range(60):  # squarings: 2^60 generations
-        covariance = step
-        step = step + reads @ step @ reads.T
+        covariance = covariance + reads @ covariance @ reads.T
         reads = reads @ reads
     return float(np.trace(covariance) / k)
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from commensal import networks
 from commensal.designs import Designs
 from commensal.sims.regression._config import RegressionConfig
 
@@ -59,7 +60,7 @@ def build_system(
     real = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
     weights = np.stack([*real, alpha * (1 - share), alpha * share], axis=1)
     network = config.network(k)
-    reads = np.full((k, k), 1 / k) if network is None else network
+    reads = networks.uniform(k) if network is None else network
     prompts_at, human_at = position(synthetic), position(human)
 
     # one set of operators per distinct generation, not per generation

@@ -290,7 +290,7 @@ def _read_block(
     told = own_weight * along(shares.private, answers)  # (A K r rs), transposed: c per e_k
     told = per_alpha(told, resolvent.mT)
     # in all channels; a model reads one of them
-    wide = _over_channels(system.channels, heard)
+    wide = system.channels.widened(heard)
     back = wide @ told.mT  # what comes back of e_k
     shared_public = resolvent @ (public_weight[..., 0] * from_public)
     public = public_weight * along(inverse, shares.public) + per_alpha(wide, shared_public)
@@ -325,12 +325,3 @@ def _read_block(
     apart += total(system.public_sizes * apart_public**2)
     distance = jnp.sqrt(jnp.maximum(apart, 0) / jnp.where(size > 0, size, 1))
     return traces.reshape(alpha.size, k, -1), distance
-
-
-def _over_channels(channels: Channels, heard: Float[Array, "A K d s"]) -> Float[Array, "A K d rs"]:
-    """Return what each model has heard in all channels, zero in those that it does not read."""
-    if channels.count == 1:
-        return heard
-    mask = np.eye(channels.count)[list(channels.of)]  # (K r)
-    wide = heard[..., None, :] * mask[:, None, :, None]
-    return wide.reshape(*heard.shape[:-1], -1)

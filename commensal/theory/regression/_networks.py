@@ -9,7 +9,7 @@ from jaxtyping import Float
 from scipy.optimize import brentq, minimize
 
 from commensal._grams import checked_grams
-from commensal.networks import check_network, dominating_readers
+from commensal.networks import check_network
 from commensal.theory.regression import _linalg
 
 _NORMAL = 1e-9  # of a network's commutator
@@ -77,7 +77,7 @@ def effective_sources(reads: Any) -> float:
     >>> [effective_sources(networks.named(name, 4)) for name in ("uniform", "ring", "ring:0.5")]
     [4.0, 1.0, 2.0]
     """
-    w = _constant(reads)
+    w = check_network(reads)
     return float(len(w) / (w**2).sum())
 
 
@@ -120,7 +120,7 @@ def one_step_bound(reads: Any, norms: Any) -> Float[np.ndarray, "K"]:
     >>> one_step_bound(networks.uniform(4), np.ones(4))
     array([1.5, 1.5, 1.5, 1.5])
     """
-    w = _constant(reads)
+    w = check_network(reads)
     r = np.asarray(norms, dtype=np.float64)
     if r.shape != (len(w),) or not np.all(r >= 0):
         raise ValueError(f"norms must be {len(w)} numbers >= 0, got {norms}")
@@ -128,11 +128,6 @@ def one_step_bound(reads: Any, norms: Any) -> Float[np.ndarray, "K"]:
     if not np.all(own > 0):
         raise ValueError(f"model {own.argmin()} does not read itself: one step has no bound")
     return (r + np.sqrt(w @ r**2 / own)) / 2
-
-
-def network_bound(reads: Any) -> float:
-    """Return (1 + √Λ)/2, see :func:`stability_bound`; infinite where there is no bound."""
-    return (1 + np.sqrt(dominating_readers(reads)[0])) / 2
 
 
 def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
@@ -190,7 +185,7 @@ def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
     if s.ndim != 3:
         raise ValueError(f"synthetic must have shape (K, d, d), got {s.shape}")
     if reads is not None:
-        w = _constant(reads)
+        w = check_network(reads)
         if len(w) != len(s):
             raise ValueError(f"reads is for {len(w)} models, synthetic for {len(s)}")
         return DesignBound(float("nan"), max(1.0, _network_radius(s, w)))
@@ -318,7 +313,7 @@ def aligned_bound(reads: Any, anchor: Any) -> float:
     >>> round(aligned_bound(networks.ring(3, 0.5), 0.125), 9)
     1.0
     """
-    w = _constant(reads)
+    w = check_network(reads)
     c = np.broadcast_to(np.asarray(anchor, dtype=np.float64), len(w))
     if not np.all(c > 0):
         raise ValueError(f"anchor must be positive, got {anchor}")
@@ -435,7 +430,7 @@ def isotropic_network(
     >>> ring.disagreement > found.disagreement
     True
     """
-    w = _constant(reads)
+    w = check_network(reads)
     if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
         raise ValueError("reads must be a normal matrix (W Wᵀ = Wᵀ W): use limit() for others")
     if not 0 <= alpha < 1 or not 0 <= beta <= 1:
@@ -456,10 +451,3 @@ def isotropic_network(
     apart = np.delete(terms, shared).sum() / len(w)
     mse = terms.sum() / len(w) + b**2 / public / (1 - r) ** 2
     return IsotropicErrors(float(unit * mse), float(unit * apart))
-
-
-def _constant(reads: Any) -> np.ndarray:
-    w = check_network(reads)
-    if w.ndim != 2:
-        raise ValueError(f"reads must be one network (K, K), got shape {w.shape}")
-    return w

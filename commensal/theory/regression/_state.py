@@ -225,16 +225,6 @@ def _of_models(fit: Refit, told: Float[Array, "*b D e"]) -> Float[Array, "*b #K 
     return fit.channels.to_models(blocks, axis=-3)
 
 
-def _over_channels(fit: Refit, heard: Float[Array, "K d d"]) -> Float[Array, "K d D"]:
-    """Return each model's derivative in all channels, zero in those that it does not read."""
-    k, d, _ = heard.shape
-    r = fit.channels.count
-    if r == 1:
-        return heard
-    wide = jnp.zeros((k, d, r, d)).at[jnp.arange(k), :, jnp.array(fit.channels.of)].set(heard)
-    return wide.reshape(k, d, -1)
-
-
 def _published(fit: Refit) -> Float[Array, "D D"]:
     """Covariance of the responses' own noise in c_t; 1/K in all directions of a uniform web."""
     synthetic, reads = fit.generation.synthetic, fit.generation.reads
@@ -378,7 +368,7 @@ def row_distance(s: FactoredWorkflow, state: RegressionState) -> Float[Array, ""
     fit = state.fit
     k = fit.own.shape[0]
     own = fit.own @ s.private.root
-    heard = _over_channels(fit, fit.heard)
+    heard = fit.channels.widened(fit.heard)
     public = (fit.public + heard @ state.from_public) @ s.public.root
     # M_kj = δ_kj own_k + heard_k shared_j for the private data of j; public_k for the public data
     shared = state.from_private @ s.private.root

@@ -60,6 +60,14 @@ class Channels:
             return heard
         return heard.take(np.array(self.of), axis=axis)
 
+    def widened(self, heard: Float[Array, "*b K d s"]) -> Float[Array, "*b K d rs"]:
+        """Return derivatives in all channels, zero in those that a model does not read."""
+        if self.count == 1:
+            return heard
+        mask = np.eye(self.count)[list(self.of)]  # (K r)
+        wide = heard[..., None, :] * mask[:, None, :, None]
+        return wide.reshape(*heard.shape[:-1], -1)
+
 
 def _channels(w: RegressionWorkflow) -> Channels:
     if w.reads is None:
@@ -111,10 +119,12 @@ class RegressionWorkflow:
         Fraction φ of the newly collected data that is human, in [0, 1].
     human : Float[Array, "d d"], Float[Array, "T d d"] or None
         Gram matrix F of the fresh human data; ``None`` means the mean synthetic Gram matrix.
-    reads : Float[Array, "K K"], Float[Array, "T K K"] or None
+    reads : Float[Array, "K K"], Float[Array, "T K K"], Float[Array, "K"] or None
         Reading network W: row k says how model k weighs what each model published, and sums to
         one (see :mod:`commensal.networks`). One vector of K weights stands for readers who all
         read alike. ``None`` means that everybody reads everybody alike, 1/K.
+    channels : Channels
+        Models that read alike, which follows from ``reads``: it shapes compiled programs.
 
     Raises
     ------
@@ -360,7 +370,7 @@ def _check_values(w: RegressionWorkflow, single: set[str]) -> None:
         if not np.all((value >= 0) & (value <= 1)):
             raise ValueError(f"{name} must lie in [0, 1], got {value}")
     if w.reads is not None:
-        check_network(w.reads)
+        check_network(w.reads, varying=True)
     if not float(w.noise) >= 0:
         raise ValueError(f"noise must be a standard deviation >= 0, got {float(w.noise)}")
     grams = {name: np.asarray(x) for name in GRAMS if (x := getattr(w, name)) is not None}

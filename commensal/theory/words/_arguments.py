@@ -79,6 +79,4 @@ def frequencies(values: Any, name: str = "law", axes: int = 1) -> AnyArray:
 def reads(values: Any) -> np.ndarray:
     """Return who reads whom, (K, K) float64; raise unless its rows are shares that sum to one."""
     known = check_network(values)
-    if known.ndim != 2:
-        raise ValueError(f"reads must have shape (K, K), got {known.shape}")
     return known / known.sum(axis=1, keepdims=True)
