@@ -76,6 +76,7 @@ def _beside_theory(config: Any, features: Any, out: Path | None, **options: Any)
         noise=config.noise,
         initial_beta=config.initial_beta,
         human_share=config.human_share,
+        human_data=config.human_data,
         reads=config.network(config.models),
     )
     theta = designs.truth(w.dim, config.seed)

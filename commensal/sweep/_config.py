@@ -141,5 +141,6 @@ class RegressionSweep(DesignConfig):
             beta=0.5,
             noise=self.noise,
             human_share=self.human_share,
+            human_data=self.human_data,
             reads=self.network(models, which),
         )

@@ -49,6 +49,7 @@ def _signature(
     rank: int = 5,
     public_rank: int | None = None,
     human_rank: int | None = None,
+    human_data: Literal["shared", "own"] = "shared",
     prompts: Literal["private", "fresh"] = "private",
     strength: float = 1e4,
     public: float = 0.0,

@@ -157,18 +157,23 @@ def before_first(
 
 
 def advance(
-    state: ProcessState, published_noise: Float[Array, "K s R"], human_noise: Float[Array, "h R"]
+    state: ProcessState, published_noise: Float[Array, "K s R"], human_noise: Float[Array, "*K h R"]
 ) -> ProcessState:
     """Take a batch one generation further on this noise."""
     system, private, public = state.given
     t, before = state.generation + 1, state.now
     k, _, replicates = private.shape
     published = system.prompts[system.prompts_at[t]] @ before + system.noise * published_noise
-    human = system.human_signal[system.human_at[t]][:, None] + system.noise * human_noise
-    shared = jnp.concatenate([public, published.reshape(-1, replicates), human])
+    human = system.human_signal[system.human_at[t]][..., None] + system.noise * human_noise
+    shared, own = [public, published.reshape(-1, replicates)], private
+    if human.ndim == private.ndim:  # of each model's own humans
+        own = jnp.concatenate([private, human], axis=1)
+    else:
+        shared.append(human)
     at = system.operator_at[t]
-    from_shared = (system.shared_operator[at] @ shared).reshape(k, -1, replicates)
-    return state._replace(generation=t, now=system.own_operator[at] @ private + from_shared)
+    from_shared = system.shared_operator[at] @ jnp.concatenate(shared)
+    from_shared = from_shared.reshape(k, -1, replicates)
+    return state._replace(generation=t, now=system.own_operator[at] @ own + from_shared)
 
 
 def drawn_first(system: RegressionSystem, keys: Any, batch: Any = 0) -> ProcessState:

@@ -19,12 +19,13 @@ from commensal.sims.regression._config import RegressionConfig
 class RegressionSystem(NamedTuple):
     """Arrays that all replicates share; ``at[t]`` is the G, S or H set that generation t uses."""
 
-    own_operator: Float[Array, "G K d n"]  # estimate of k per response in its private data
-    shared_operator: Float[Array, "G Kd N"]  # ... per public, published, human response
+    # estimate of k per response in its private data, and in its own human data
+    own_operator: Float[Array, "G K d n"]
+    shared_operator: Float[Array, "G Kd N"]  # ... per public, published, shared human response
     operator_at: Int[Array, "t"]
     prompts: Float[Array, "S K s d"]
     prompts_at: Int[Array, "t"]
-    human_signal: Float[Array, "H h"]  # X^h θ
+    human_signal: Float[Array, "H *K h"]  # X^h θ, of each model where it has its own
     human_at: Int[Array, "t"]
     private_signal: Float[Array, "K n"]
     public_signal: Float[Array, "m"]
@@ -74,15 +75,20 @@ def build_system(
             parts = (public, asked, human[human_at[t]])
             operators.append(_operators(private, parts, weights[t], reads))
         operator_at.append(found[signature])
-    n = private.shape[1]
+    signal = human @ theta
     every = np.stack(operators)
+    own, shared = np.split(every, [private.shape[1]], axis=-1)
+    if config.human_data == "own":
+        shared, told = np.split(shared, [shared.shape[-1] - signal.shape[-1]], axis=-1)
+        own = np.concatenate([own, told], axis=-1)
+        signal = np.repeat(signal[:, None], k, axis=1)
     system = {
-        "own_operator": every[..., :n],
-        "shared_operator": every[..., n:].reshape(len(every), k * d, -1),
+        "own_operator": own,
+        "shared_operator": shared.reshape(len(every), k * d, -1),
         "operator_at": np.array(operator_at),
         "prompts": synthetic,
         "prompts_at": prompts_at,
-        "human_signal": human @ theta,
+        "human_signal": signal,
         "human_at": human_at,
         "private_signal": private @ theta,
         "public_signal": public @ theta,

@@ -38,7 +38,7 @@ from commensal.theory.regression import _linalg, _state
 from commensal.theory.regression._grid_cells import Cells, GridSystem, settle_one, solve_rows
 from commensal.theory.regression._moments import as_vector, cell
 from commensal.theory.regression._pencil import GRADED, Data, Pencil, Shares, data_of
-from commensal.theory.regression._workflow import RegressionWorkflow, generations_of
+from commensal.theory.regression._workflow import HumanData, RegressionWorkflow, generations_of
 
 # β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
@@ -184,7 +184,12 @@ def grid(
             note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
 
     starts = range(0, beta.size, ROWS)
-    compiled = (*(jnp.shape(x) for x in jax.tree.leaves(system)), inner.size, w.channels)
+    compiled = (
+        *(jnp.shape(x) for x in jax.tree.leaves(system)),
+        inner.size,
+        w.channels,
+        w.human_data,
+    )
     if compiled not in _COMPILED:
         solve(0)  # threads that start together would each compile
         _COMPILED.add(compiled)
@@ -261,6 +266,7 @@ def _prepare(w: RegressionWorkflow, tasks: bool) -> tuple[Data, GridSystem, floa
         public_sizes=(data.roots[1][0] ** 2).sum(axis=-1),
         tasks=np.concatenate([eye, private]) if tasks else eye,
         human_share=np.asarray(data.human_share),
+        human_data=HumanData(own=w.human_data == "own"),
     )
     return data, system, float(root)
 
@@ -292,8 +298,12 @@ def _nobody_remembers(system: GridSystem, shares: Shares) -> Cells:
     source = system.published
     estimates = [shares.inverse[0, 0] * inverse @ web.T]
     if human is not None:
-        told = np.sqrt(system.human_share) * answers @ human.T
-        source = source + told @ told.T
+        if system.human_data.own:
+            told = np.sqrt(system.human_share) * (system.answers @ web * inverse) @ human.T
+            source = source + (told @ told.mT).sum(axis=0)
+        else:
+            told = np.sqrt(system.human_share) * answers @ human.T
+            source = source + told @ told.T
         estimates.append(np.sqrt(system.human_share) * shares.inverse[0, 0] * inverse @ human.T)
     radius, noise = settle_one(source, answers @ web.T)
     covariance = estimates[0] @ noise @ estimates[0].T
