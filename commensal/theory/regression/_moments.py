@@ -323,7 +323,7 @@ def consensus_distance(
         distances, rounding = _consensus_distance(w, _check_generations(w, generations))
         _raise_if_untrusted(rounding)
         return distances
-    _require_constant(w)
+    require_constant(w)
     distance, radius, rounding = _consensus_limit(w)
     _raise_if_no_limit(radius, rounding)
     return distance
@@ -393,7 +393,7 @@ def spectral_radius(w: RegressionWorkflow) -> Float[AnyArray, ""]:
     >>> print(round(float(spectral_radius(w)), 9))
     0.25
     """
-    _require_constant(w)
+    require_constant(w)
     radius, rounding = _spectral_radius(w)
     _raise_if_untrusted(rounding)
     return radius
@@ -448,7 +448,7 @@ def limit(w: RegressionWorkflow) -> Limit:
     >>> limit(w).covariance          # 1 from the real data + (1/4) / (1 - 1/4)
     array([[[1.33333333]]])
     """
-    _require_constant(w)
+    require_constant(w)
     result, rounding = _limit(w)
     _raise_if_no_limit(result.spectral_radius, rounding)
     return result
@@ -635,7 +635,7 @@ def relative_efficiency(w: RegressionWorkflow) -> Float[AnyArray, "K"]:
     >>> relative_efficiency(w)       # (1/2) / (1/2 + 1/3)
     array([0.6])
     """
-    _require_constant(w)
+    require_constant(w)
     efficiency, radius, rounding = _relative_efficiency(w)
     _raise_if_no_limit(radius, rounding)
     return efficiency
@@ -680,7 +680,8 @@ def _raise_if_no_limit(radius: AnyArray, rounding: AnyArray) -> None:
     _raise_if_untrusted(rounding)
 
 
-def _require_constant(w: RegressionWorkflow) -> None:
+def require_constant(w: RegressionWorkflow) -> None:
+    """Raise a ValueError if the workflow varies in time."""
     if w.schedule_length is not None:
         raise ValueError(
             "this needs a workflow that is constant in time; use trajectory() for a schedule"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -379,6 +379,9 @@ def isotropic_network(
     private: float = 1.0,
     public: float = 1.0,
     synthetic: float = 1.0,
+    human_share: float = 0.0,
+    human: float | None = None,
+    human_data: Literal["shared", "own"] = "shared",
     dim: int = 1,
     noise: float = 1.0,
 ) -> IsotropicErrors:
@@ -386,10 +389,12 @@ def isotropic_network(
 
     .. math::
         \frac{\mathrm{MSE}}{σ^2 d} = \frac1K \sum_l \Big[ \frac{a^2}{\tilde s|1 - rλ_l|^2}
-        + \frac{r^2|λ_l|^2}{s(1 - r^2|λ_l|^2)} \Big] + \frac{b^2}{s_*(1-r)^2}
+        + \frac{r^2|λ_l|^2/s + [q^2/f]_{own}}{1 - r^2|λ_l|^2} \Big] + \frac{b^2}{s_*(1-r)^2}
+        + \Big[ \frac{q^2}{f(1-r^2)} \Big]_{shared}
 
-    with λ_l the eigenvalues of W, :math:`g = \barαβ\tilde s + \barα\barβ s_* + αs` and a, b, r its
-    three terms over g. Disagreement is the sum without the eigenvalue 1 and without b.
+    with λ_l the eigenvalues of W, :math:`g = \barαβ\tilde s + \barα\barβ s_* + α(1-φ)s + αφf`, and
+    a, b, r, q its four terms over g; of the two terms with q there is one, by ``human_data``.
+    Disagreement is the sum without the eigenvalue 1, without b and without the last term.
 
     Parameters
     ----------
@@ -399,6 +404,12 @@ def isotropic_network(
         Weights α in [0, 1) of new data and β in [0, 1] of private data.
     private, public, synthetic : float
         Sizes s̃, s_* and s of the Gram matrices, positive.
+    human_share : float
+        Share φ of fresh human data in what is newly collected, in [0, 1].
+    human : float or None
+        Size f of the human Gram matrix, positive; None for ``synthetic``.
+    human_data : {"shared", "own"}
+        Whether all share one draw of human data in each generation, or each collects its own.
     dim : int
         Dimension d of the parameter.
     noise : float
@@ -412,12 +423,13 @@ def isotropic_network(
     Raises
     ------
     ValueError
-        If ``reads`` is no network or not normal, a weight is out of range, or a size not positive.
+        If ``reads`` is no network or not normal, a weight is out of range, a size not positive, or
+        nothing but the web is learnt from (α = 1, φ = 0).
 
     Notes
     -----
-    New here; claim ``commensal.isotropic_network``. With W uniform and all sizes 1 it is
-    :func:`isotropic_mse`.
+    New here; claims ``commensal.isotropic_network`` and ``commensal.isotropic_own_humans``. With W
+    uniform, all sizes 1 and no human data it is :func:`isotropic_mse`.
 
     Examples
     --------
@@ -433,21 +445,28 @@ def isotropic_network(
     w = check_network(reads)
     if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
         raise ValueError("reads must be a normal matrix (W Wᵀ = Wᵀ W): use limit() for others")
-    if not 0 <= alpha < 1 or not 0 <= beta <= 1:
+    human = synthetic if human is None else human
+    if not 0 <= human_share <= 1 or human_data not in ("shared", "own"):
+        raise ValueError(
+            "human_share must lie in [0, 1] and human_data be 'shared' or 'own', "
+            f"got {human_share} and {human_data!r}"
+        )
+    if not (0 <= alpha < 1 or (alpha == 1 and human_share > 0)) or not 0 <= beta <= 1:
         raise ValueError(f"alpha must lie in [0, 1) and beta in [0, 1], got {alpha} and {beta}")
-    if min(private, public, synthetic) <= 0:
-        raise ValueError("private, public and synthetic must be positive")
-    parts = np.array(
-        [(1 - alpha) * beta * private, (1 - alpha) * (1 - beta) * public, alpha * synthetic]
-    )
-    a, b, r = parts / parts.sum()
+    if min(private, public, synthetic, human) <= 0:
+        raise ValueError("private, public, synthetic and human must be positive")
+    real, web = (1 - alpha) * np.array([beta * private, (1 - beta) * public]), alpha * synthetic
+    parts = np.array([*real, (1 - human_share) * web, human_share * alpha * human])
+    a, b, r, q = parts / parts.sum()
     values = np.linalg.eigvals(w)
     # the eigenvector of ones belongs to one eigenvalue 1: what all models share
     shared = np.abs(values - 1).argmin()
     size = np.abs(values) ** 2
     terms = a**2 / private / np.abs(1 - r * values) ** 2
-    terms += r**2 * size / synthetic / (1 - r**2 * size)
+    told = q**2 / human if human_data == "own" else 0.0
+    terms += (r**2 * size / synthetic + told) / (1 - r**2 * size)
     unit = noise**2 * dim
     apart = np.delete(terms, shared).sum() / len(w)
     mse = terms.sum() / len(w) + b**2 / public / (1 - r) ** 2
+    mse += (q**2 / human - told) / (1 - r**2)
     return IsotropicErrors(float(unit * mse), float(unit * apart))
