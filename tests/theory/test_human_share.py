@@ -216,6 +216,12 @@ def test_nonsense_is_refused():
     w = regression.RegressionWorkflow(**g, alpha=np.array([0.5, 0.6]), beta=0.5)
     with pytest.raises(ValueError, match="constant in time"):
         regression.optimal_human_share(w)
+    # of the second axis nobody but the models says anything: their errors drift for ever
+    one = np.diag([1.0, 0.0])
+    both = np.stack([np.eye(2)] * 2)
+    w = regression.RegressionWorkflow(np.stack([one] * 2), one, both, 0.5, 0.5, human=one)
+    with pytest.raises(ValueError, match="no share of human data"):
+        regression.optimal_human_share(w)
     for call, message in (
         (lambda: regression.isotropic_human_share(0, 0.5, 0.5), "models must be at least 1"),
         (lambda: regression.isotropic_human_share(2, 0.0, 0.5), r"alpha must lie in \(0, 1\]"),

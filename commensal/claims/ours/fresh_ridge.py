@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from commensal.claims._claim import Register, Trial
-from commensal.claims._evidence import Evidence, at_most, identity, statistical
+from commensal.claims._evidence import Evidence, Panel, at_most, identity, statistical
 
 known = Register()
 PREMISES = (
@@ -218,13 +218,14 @@ def new_features(w: float, rows: int, dim: int, signal: float, kappa: float) -> 
     },
 )
 def _minimum_norm(form: Any, trial: Trial) -> Evidence:
-    """Fit models to labels of new features."""
-    rng, runs = trial.rng(), trial.pick(10_000, 40_000)
-    found, errors, expected = [], [], []
-    for rows, dim, w, kappa in ((5, 12, 0.5, 1.0), (4, 20, 0.3, 2.0)):
-        theta = 0.2 * rng.standard_normal(dim)
+    """Fit models to labels of new features, for several weights."""
+    rng, runs = trial.rng(), trial.pick(30_000, 240_000)
+    rows, dim, kappa, weights = 5, 12, 1.0, (0.3, 0.5, 0.7, 0.9)
+    theta = 0.2 * rng.standard_normal(dim)
+    found, errors = [], []
+    for w in weights:
         model = np.zeros((runs, dim))
-        for _ in range(20):
+        for _ in range(12):  # what is left of the start is below 1e-8
             x = rng.standard_normal((runs, rows, dim))
             there = np.einsum("rnd,rd->rn", x, w * theta + (1 - w) * model)
             noise = np.sqrt(w**2 + kappa * (1 - w) ** 2)  # of both labels together
@@ -233,5 +234,9 @@ def _minimum_norm(form: Any, trial: Trial) -> Evidence:
         squares = ((model - theta) ** 2).sum(axis=1)
         found.append(squares.mean())
         errors.append(squares.std(ddof=1) / np.sqrt(runs))
-        expected.append(form(w, rows, dim, theta @ theta, kappa))
-    return statistical(found, expected, errors, runs, resolution=trial.pick(0.05, 0.02))
+    expected = [form(w, rows, dim, theta @ theta, kappa) for w in weights]
+    points = [("simulated", found, errors)]
+    picture = Panel(weights, [("formula", expected)], points, "weight w of human labels", "MSE")
+    return statistical(
+        found, expected, errors, runs, resolution=trial.resolution, pictures=(picture,)
+    )

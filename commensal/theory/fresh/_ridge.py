@@ -154,7 +154,8 @@ def best_ridge_weight(
     Parameters
     ----------
     gram, theta, ridge, noise, kappa
-        As for :func:`ridge_error`; ``noise`` and some direction of ``gram`` must be positive.
+        Features, truth and noise, as for :func:`ridge_error`. Neither ``noise`` nor ``gram`` may be
+        zero.
 
     Returns
     -------
@@ -195,7 +196,7 @@ def best_ridge_weight(
     elif ridge == 0:
         weight = golden(kappa)
     else:
-        found: Any = brentq(slope, 0.0, 1.0, xtol=1e-15, rtol=1e-15)
+        found: Any = brentq(slope, 0.0, 1.0, xtol=1e-15)
         weight = float(1 - found)
     error = ridge_error(weight, gram, theta, ridge, noise=noise, kappa=kappa)
     return Effort(weight, error.mse)
@@ -251,7 +252,7 @@ def tuned_ridge(signal: float | int, kappa: float | int = 1.0) -> TunedRidge:
     # for 1 - B, which is the smaller one where there is little signal
     found: Any = brentq(
         lambda kept: kappa * kept / size(kept) - signal * (1 - kept),
-        0.0, 1.0, xtol=1e-300, rtol=1e-15, maxiter=5000,
+        0.0, 1.0, xtol=1e-300, maxiter=5000,
     )  # fmt: skip
     kept = float(found)
     human = golden(kappa / kept**2)  # 1 - x
@@ -322,11 +323,13 @@ def minimum_norm(
     missed, heard = (1 - seen) * signal, noise**2 * rows / (dim - rows - 1)
     if weight is None:
         q = 1 + kappa + seen * (1 + missed / heard)
-        weight = 1 - 2 / (q + np.sqrt(q**2 - 4 * seen))
-    elif not 0 <= weight <= 1:
+        w = float(1 - 2 / (q + np.sqrt(q**2 - 4 * seen)))
+    else:
+        w = float(weight)
+    if not 0 <= w <= 1:
         raise ValueError(f"weight must lie in [0, 1], got {weight}")
-    told = weight**2 + kappa * (1 - weight) ** 2
-    return Effort(float(weight), float((missed + heard * told) / (1 - seen * (1 - weight) ** 2)))
+    told = w**2 + kappa * (1 - w) ** 2
+    return Effort(w, float((missed + heard * told) / (1 - seen * (1 - w) ** 2)))
 
 
 def _modes(gram: Any, theta: Any, ridge: Any, noise: Any, kappa: Any) -> _Modes:

@@ -159,7 +159,7 @@ def isotropic_human_share(
     >>> [round(isotropic_human_share(k, 1.0, 0.5, human_data="own"), 3) for k in (1, 4, 64)]
     [0.618, 0.389, 0.156]
     >>> round(isotropic_human_share(4, 0.5, 0.5), 3), isotropic_human_share(4, 0.1, 0.5)
-    (0.587, 1.0)
+    (0.508, 1.0)
     """
     if models < 1:
         raise ValueError(f"models must be at least 1, got {models}")
@@ -188,5 +188,5 @@ def isotropic_human_share(
         return 1.0
     # at α = 1 the slope is 0 at r_0 = 1 too, where the web drifts for ever
     end = whole if whole < 1 else 1 - 1e-9 / k
-    found: Any = brentq(slope, 0.0, end, xtol=1e-15, rtol=1e-15)
+    found: Any = brentq(slope, 0.0, end, xtol=1e-15)
     return float(1 - found / whole)

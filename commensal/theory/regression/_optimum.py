@@ -115,9 +115,9 @@ class HumanShare(NamedTuple):
     mse : Float[np.ndarray, "K"]
         Total variance of each model with it, in squared units of θ.
     mse_without : Float[np.ndarray, "K"]
-        The same without human data, φ = 0; NaN if that is unstable.
+        Total variance without human data, φ = 0; NaN if that is unstable.
     mse_alone : Float[np.ndarray, "K"]
-        The same if all new data are human, φ = 1.
+        Total variance if all new data are human, φ = 1.
     """
 
     human_share: float
@@ -143,7 +143,8 @@ def optimal_human_share(w: RegressionWorkflow) -> HumanShare:
     Raises
     ------
     ValueError
-        If the workflow varies in time, or no share is stable.
+        If the workflow varies in time, or no share inside (0, 1) has a limit, as when models write
+        about what no real data cover.
 
     Notes
     -----
@@ -173,7 +174,10 @@ def optimal_human_share(w: RegressionWorkflow) -> HumanShare:
             share = _turn(w, left, right, bool(np.isfinite(falling)))
             candidates.append((_slope(w, share)[0], share))
     if not candidates:
-        raise ValueError("no share of human data makes this system stable")
+        raise ValueError(
+            "no share of human data in (0, 1) gives this system a limit: does only the web cover "
+            "some direction?"
+        )
     middle = _limit_at(w, min(candidates)[1])
     edges = {share: _limit_at(w, share) for share in (0.0, 1.0)}
     for share, edge in edges.items():
@@ -192,7 +196,7 @@ def _turn(w: RegressionWorkflow, left: float, right: float, from_left: bool) -> 
         found = _slope(w, share)[1]
         return found if np.isfinite(found) else sign
 
-    found: Any = brentq(slope, left, right, xtol=1e-15, rtol=1e-13, disp=False)
+    found: Any = brentq(slope, left, right, xtol=1e-15, disp=False)
     return float(found)
 
 
