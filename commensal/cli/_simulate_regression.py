@@ -79,7 +79,8 @@ def _beside_theory(config: Any, features: Any, out: Path | None, **options: Any)
         reads=config.network(config.models),
     )
     theta = designs.truth(w.dim, config.seed)
-    expected = theory.mse(theory.trajectory(w, theta, config.generations), theta)
+    past = {"memory": config.memory, "window": config.window}
+    expected = theory.mse(theory.trajectory(w, theta, config.generations, **past), theta)
     pooled = np.asarray(w.private).sum(axis=0) + np.asarray(w.public)
     known = np.linalg.matrix_rank(pooled, hermitian=True) == w.dim
     best = config.noise**2 * np.trace(np.linalg.inv(pooled)) if known else np.nan
