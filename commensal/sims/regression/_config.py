@@ -107,7 +107,9 @@ class RegressionConfig(DesignConfig):
                     f"generations = {self.generations}"
                 )
         if self.window is not None and self.memory != "window":
-            raise ValueError(f"window needs memory 'window', got {self.window} with {self.memory}")
+            raise ValueError(
+                f"window needs memory 'window', got {self.window} with {self.memory!r}"
+            )
         self.network(self.models)  # which raises a ValueError where it does not fit
         if self.design == "misaligned" and self.dim != self.models:
             raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from commensal.designs import Designs
 from commensal.sims._keys import check_key, stream
@@ -168,7 +168,7 @@ def before_first(
     k, _, replicates = private.shape
     # what nobody has published yet has weight zero at t = 0, and so has its noise
     nothing = jnp.zeros((k, system.theta.size, replicates))
-    kept, slots = None, system.renewal.shape[1]
+    kept, slots = None, system.renewed.shape[1]
     if slots:
         shapes = system.prompts.shape[1:3], system.human_signal.shape[1:]
         kept = Kept(*(jnp.zeros((slots, *shape, replicates)) for shape in shapes))
@@ -187,8 +187,8 @@ def advance(
     human = system.human_signal[system.human_at[t]][:, None] + system.noise * human_noise
     if kept is not None:
         kept = published, human = Kept(
-            _renewed(kept.published, published, system.renewal[t]),
-            _renewed(kept.human, human, system.renewal[t]),
+            _remembered(kept.published, published, system.renewed[t]),
+            _remembered(kept.human, human, system.renewed[t]),
         )
         human = human.reshape(-1, replicates)
     shared = jnp.concatenate([public, published.reshape(-1, replicates), human])
@@ -198,11 +198,12 @@ def advance(
     return state._replace(generation=t, now=RegressionNow(estimate, kept))
 
 
-def _renewed(
-    kept: Float[Array, "slots *s"], new: Float[Array, "*s"], part: Float[Array, "slots"]
+def _remembered(
+    kept: Float[Array, "slots *s"], new: Float[Array, "*s"], renewed: Bool[Array, "slots"]
 ) -> Float[Array, "slots *s"]:
-    part = part.reshape(-1, *[1] * new.ndim)
-    return (1 - part) * kept + part * new
+    """Put new responses into their slot, or add them where there is but one."""
+    put = kept + new if len(kept) == 1 else new
+    return jnp.where(renewed.reshape(-1, *[1] * new.ndim), put, kept)
 
 
 def drawn_first(system: RegressionSystem, keys: Any, batch: Any = 0) -> ProcessState:

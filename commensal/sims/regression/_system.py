@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from commensal import networks
 from commensal.designs import Designs
@@ -21,13 +21,13 @@ class RegressionSystem(NamedTuple):
 
     Of what was published, and of human data, there are the responses of some generations, one slot
     behind the other: generation t is in slot (t - 1) mod slots. If everything is kept and all
-    generations are alike, there is one slot, which has the mean of all responses.
+    generations are alike, there is one slot, which has the sum of all responses.
     """
 
     own_operator: Float[Array, "G K d n"]  # estimate of k per response in its private data
     shared_operator: Float[Array, "G Kd N"]  # ... per public, published, human response
     operator_at: Int[Array, "t"]
-    renewal: Float[Array, "t slots"]  # part of a slot that is new; no slots if nothing is kept
+    renewed: Bool[Array, "t slots"]  # slots in which something new is put; none if nothing is kept
     prompts: Float[Array, "S K s d"]
     prompts_at: Int[Array, "t"]
     human_signal: Float[Array, "H h"]  # X^h θ
@@ -78,13 +78,16 @@ def build_system(
         real = (1 - alpha[t]) * beta[t], (1 - alpha[t]) * (1 - beta[t])
         many = max(min(t, config.kept), 1)
         web = alpha[t] * (many if config.memory == "accumulate" else 1)
-        web = web / (1 if slots == 1 else many) * there
+        added = many if slots == 1 else 1  # responses to a prompt whose sum is kept
+        web = web * added / many * there
         weights = np.concatenate([real, web * (1 - share[of]), web * share[of]])
-        signature = (*weights, *prompts_at[of], *human_at[of])
+        signature = (*weights, added, *prompts_at[of], *human_at[of])
         if signature not in found:
             found[signature] = len(operators)
             parts = (public, synthetic[prompts_at[of]], human[human_at[of]])
-            operators.append(_operators(private, parts, weights, reads))
+            operator = _operators(private, parts, weights, reads)
+            operator[..., private.shape[1] + len(public) :] /= added  # the mean of a sum
+            operators.append(operator)
         operator_at.append(found[signature])
     n = private.shape[1]
     every = np.stack(operators)
@@ -92,7 +95,7 @@ def build_system(
         "own_operator": every[..., :n],
         "shared_operator": every[..., n:].reshape(len(every), k * d, -1),
         "operator_at": np.array(operator_at),
-        "renewal": _renewal(generations, slots if config.kept > 1 else 0),
+        "renewed": _renewed(generations, slots if config.kept > 1 else 0),
         "prompts": synthetic,
         "prompts_at": prompts_at,
         "human_signal": human @ theta,
@@ -105,11 +108,9 @@ def build_system(
     return RegressionSystem(**{name: jnp.asarray(value) for name, value in system.items()})
 
 
-def _renewal(generations: int, slots: int) -> Float[np.ndarray, "t slots"]:
-    """Part of each slot's responses that a generation renews: all, or its part of a mean."""
+def _renewed(generations: int, slots: int) -> Bool[np.ndarray, "t slots"]:
     t = np.arange(generations + 1)[:, None]
-    part = 1 / np.maximum(t, 1) if slots == 1 else (t - 1) % max(slots, 1) == np.arange(slots)
-    return np.where(t > 0, part, 0.0) * np.ones(slots)
+    return (t > 0) & ((t - 1) % max(slots, 1) == np.arange(slots))
 
 
 def _slots(config: RegressionConfig, prompts: int, human: int) -> int:
