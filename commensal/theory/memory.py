@@ -207,7 +207,8 @@ def isotropic_errors(
     beta : float
         Weight β in [0, 1] of private data within the real data.
     memory : {"accumulate", "replace", "window"}
-        What is read of the web.
+        Part of the web that is read: everything so far, what was published last, or the last
+        generations.
     window : int or None
         Generations m that memory "window" keeps, at least 1; None for all of them.
     reads : Float[Array, "K K"] or None
@@ -524,10 +525,10 @@ Shares = tuple[float, float, float]  # of private data, public data and the web
 def _path(
     values: np.ndarray, shares: Callable[[int], Shares], last: int, kept: float
 ) -> np.ndarray:
-    """By generation and eigenvalue λ of W: what private and public data, and noise, leave.
+    """Return coefficients of private and public data, and variances of the web's noise, (t, 3, L).
 
-    (t, 3, L): the coefficients of both in the estimates, and the variance of the web's noise. What
-    is published in generation t is λ (θ_{t-1} + ε_t).
+    Those of the estimates, by generation and eigenvalue λ of W: what is published in generation t
+    is λ (θ_{t-1} + ε_t).
     """
     found = np.zeros((last + 1, 3, values.size), dtype=complex)
     found[0, 0], found[0, 1], before = shares(0)

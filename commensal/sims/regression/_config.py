@@ -44,9 +44,9 @@ class RegressionConfig(DesignConfig):
     memory: Literal["replace", "accumulate", "window"] = Field(
         default="replace", json_schema_extra=MIX
     )
-    """What is read of the web: "replace", what was published last; "accumulate", everything so far,
-    each generation with weight α, so that real data become a smaller part; "window", the mean of
-    the last generations, with weight α together."""
+    """Part of the web that is read: "replace", what was published last; "accumulate", everything so
+    far, each generation with weight α, so that the share of real data falls; "window", the last
+    generations, which have weight α together."""
     window: int | None = Field(default=None, ge=1, json_schema_extra=MIX)
     """Number of generations m ≥ 1 that memory "window" keeps. Not given: all of them."""
     noise: Amount = 1.0

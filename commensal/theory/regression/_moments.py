@@ -141,9 +141,9 @@ def trajectory(
         Gradient steps of a generation; None for as many as it takes: every generation then ends at
         the (minimum-norm) minimiser, as the paper has it.
     memory : {"replace", "accumulate", "window"}
-        What is read of the web: what was published last, as the paper has it; everything so far,
-        every generation with weight α, so that real data become a smaller part of it; or the mean
-        of the last ``window`` generations, with weight α together.
+        Part of the web that is read: what was published last, as the paper has it; everything so
+        far, each generation with weight α, so that the share of real data falls; or the last
+        ``window`` generations, which have weight α together.
     window : int or None
         Generations that memory "window" keeps, at least 1; None for all of them.
 
