@@ -101,13 +101,14 @@ def main() -> None:
     w = regression.RegressionWorkflow(**grams, alpha=0.5, beta=1.0)
     rate, theta = float(regression.spectral_radius(w)), np.ones(MODELS)
     theory = {}
-    for name, past in (
-        ("replace", {}),
-        ("window", {"memory": "window", "window": WINDOW}),
-        (0.5, {"memory": "window"}),
-        ("accumulate", {"memory": "accumulate"}),
+    for name, kind, window in (
+        ("replace", "replace", None),
+        ("window", "window", WINDOW),
+        (0.5, "window", None),
+        ("accumulate", "accumulate", None),
     ):
-        found = regression.mse(regression.trajectory(w, theta, last, **past), theta).mean(axis=1)
+        path = regression.trajectory(w, theta, last, memory=kind, window=window)
+        found = regression.mse(path, theta).mean(axis=1)
         theory[name] = found[1:] / found[1]
     growth = dataset(n, theory, {})
     plots.memories(errors, noise, growth).savefig(args.out)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -74,7 +76,7 @@ def memories(errors: xr.Dataset, noise: xr.Dataset, growth: xr.Dataset) -> Figur
     return fig
 
 
-def _look(n: int) -> dict[str, str]:
+def _look(n: int) -> dict[str, Any]:
     color, line = PALETTE[n % len(PALETTE)], LINES[n // len(PALETTE) % len(LINES)]
     return {"color": color, "marker": MARKS[n % len(MARKS)], "ls": line}
 

@@ -286,7 +286,7 @@ def isotropic_errors(
         path = _path(values, shares, int(flat[~ends].max()), kept)
         found[~ends] = path[flat[~ends].astype(int)]
     real, common, variance = np.moveaxis(found, 1, 0)
-    each = np.abs(real) ** 2 / private + variance.real / synthetic
+    each = np.abs(real) ** 2 / private + np.real(variance) / synthetic
     # the eigenvector of ones belongs to one eigenvalue 1: what all models share
     shared = np.abs(values - 1).argmin()
     unit = noise**2 * dim

@@ -143,7 +143,8 @@ def _limit(form: Any, trial: Trial) -> Evidence:
 
     i, n = sympy.symbols("i n", positive=True, integer=True)
     k = sympy.Symbol("k", positive=True)
-    limit = sympy.sympify(form("k"), locals={"k": k})
+    parsed: Any = sympy.parse_expr
+    limit = parsed(form("k"), local_dict={"k": k})
     added = sympy.summation(1 / i**2, (i, 1, sympy.oo)) / k
     apart = sympy.limit((1 - 1 / k) / (1 + n) ** 2, n, sympy.oo)
     path = errors(coefficients(uniform(3), lambda n: (1.0, np.ones(n)), trial.pick(60, 300)))[0]
@@ -359,7 +360,7 @@ def _drift(form: Any, trial: Trial) -> Evidence:
 
 def exponent(values: np.ndarray) -> float:
     """Return p of the other eigenvalues of W: min(1, twice the gap), and 2 if all are 0."""
-    return 2.0 if np.abs(values).max() < 1e-9 else float(min(1, 2 - 2 * values.real.max()))
+    return 2.0 if np.abs(values).max() < 1e-9 else float(min(1, 2 - 2 * np.real(values).max()))
 
 
 @known.claim(
@@ -537,7 +538,7 @@ def _bounded(form: Any, trial: Trial) -> Evidence:
         new = np.einsum("ij,lj,jab->ialb", w, w, prompts).reshape(k * d, k * d)
         asked = np.einsum("kj,jab->kajb", w, prompts)
         # a disturbance along what grows most, beside which all other noise is small
-        first = np.einsum("kab,kb->ka", read, vectors[:, -1].real.reshape(k, d)).ravel()
+        first = np.einsum("kab,kb->ka", read, np.real(vectors[:, -1]).reshape(k, d)).ravel()
         noise, size = 1e8 * np.outer(first, first), {}
         for n in range(1, last + 1):
             if n > 1:
@@ -565,5 +566,5 @@ def rates(w: np.ndarray, real: np.ndarray, prompts: np.ndarray) -> tuple[np.ndar
     gram = real + np.einsum("kj,jab->kab", w, prompts)
     q = np.einsum("kab,kj,jbc->kajc", np.linalg.inv(gram), w, prompts)
     values, vectors = np.linalg.eig(q.reshape(k * d, k * d))
-    order = values.real.argsort()
+    order = np.real(values).argsort()
     return values[order], vectors[:, order]

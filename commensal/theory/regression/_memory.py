@@ -70,9 +70,8 @@ def trajectory(
     """Return means and covariances at t = 0..T, and an estimate of their rounding."""
     if not is_concrete((w, theta)):
         raise ValueError(f"memory {memory!r} is for known values: take no gradient or trace of it")
-    with jax.enable_x64(True):
-        first, later = jax.tree.map(np.asarray, (initial_generation(w), generations_of(w)))
-    private, public, noise = (np.asarray(x) for x in (w.private, w.public, w.noise))
+    first, later = jax.tree.map(np.asarray, (initial_generation(w), generations_of(w)))
+    private, public, noise, theta = map(np.asarray, (w.private, w.public, w.noise, theta))
     channel = np.array(w.channels.of)
     k, d, r = w.models, w.dim, w.channels.count
     limit = generations if memory == "accumulate" or window is None else window
@@ -86,10 +85,10 @@ def trajectory(
     )
     # one below the other: how a model's moment follows from all that are kept
     reads = np.tile(np.eye(r)[channel], slots)
-    means, covariances, condition = [], [], 1.0
+    means, covariances, condition, told = [], [], 1.0, None
     for t in range(generations + 1):
         g = first if t == 0 else _at(later, t - 1)
-        if t:
+        if told is not None:
             slot = (t - 1) % slots
             fresh = _web_gram(g, r, k)
             grams[slot] = grams[slot] + fresh if added else fresh
@@ -107,13 +106,14 @@ def trajectory(
 
 
 def _at(g: GenerationData, t: int) -> GenerationData:
+    """Return what generation t + 1 is refitted to, of one or of all of them."""
     return jax.tree.map(lambda x: x[min(t, len(x) - 1)], g)
 
 
 def _shares(g: GenerationData, r: int, k: int) -> Float[np.ndarray, "r K"]:
     """Weights of what each model published, by channel."""
     reads = np.full((1, k), 1 / k) if g.reads is None else g.reads
-    return (1 - g.human_share) * reads
+    return np.asarray(1 - g.human_share) * reads
 
 
 def _web_gram(g: GenerationData, r: int, k: int) -> Float[np.ndarray, "r d d"]:

@@ -192,15 +192,23 @@ def trajectory(
     if memory != "replace":
         if training is not None:
             raise ValueError(f"training needs memory 'replace', got {memory!r}")
-        *found, rounding = _memory.trajectory(w, theta, generations, memory, window)
-        _raise_if_untrusted(np.asarray(rounding))
-        return RegressionMoments(*found)
+        moments, rounding = _remembered(w, theta, generations, memory, window)
+        _raise_if_untrusted(rounding)
+        return moments
     if training is None:
         moments, rounding = _trajectory(w, theta, generations)
         _raise_if_untrusted(rounding)
         return moments
     _training.check(training, w)
     return _trained(w, training, theta, generations)
+
+
+@float64
+def _remembered(
+    w: RegressionWorkflow, theta: AnyArray, generations: int, memory: str, window: int | None
+) -> tuple[RegressionMoments, AnyArray]:
+    *found, rounding = _memory.trajectory(w, theta, generations, memory, window)
+    return RegressionMoments(*map(jnp.asarray, found)), jnp.asarray(rounding)
 
 
 @float64
