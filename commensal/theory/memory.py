@@ -235,14 +235,14 @@ def isotropic_errors(
     Notes
     -----
     New here; claims ``commensal.memory_accumulate``, ``commensal.memory_window`` and
-    ``commensal.memory_kept_share``. A step for each generation, so that n up to 10⁶ takes seconds;
-    with K eigenvalues λ of W, each of which moves by itself. For "replace" the limit is
+    ``commensal.memory_kept_share``. A step for each generation, so that n = 10⁵ takes seconds. Each
+    eigenvector of W moves by itself. For "replace" the limit is
     :func:`commensal.theory.regression.isotropic_network`.
 
     Examples
     --------
-    Real data worth one generation, and everything is kept: π²/6 of the error of the first fit, for
-    any number of models.
+    Real data worth one generation, and everything is kept: π²/6 of the error of all real data
+    together, for any number of models.
 
     >>> found = isotropic_errors([0, 1, 100, np.inf], models=4, alpha=0.5)
     >>> (4 * found.mse).round(3)
