@@ -10,6 +10,41 @@ from pydantic import Field, field_validator
 from commensal import networks
 from commensal._config import MIX, Config
 
+Network = str | tuple[tuple[float, ...], ...]
+
+
+def as_network(value: Any) -> Network:
+    """Return a network's name as it is, and a matrix checked and as tuples.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or no network.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        matrix = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
+    return tuple(map(tuple, networks.check_network(matrix).tolist()))
+
+
+def network_of(reads: Network, models: int) -> np.ndarray | None:
+    """Return the network of ``models`` models, (K, K); None for the uniform one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or it is for another K.
+    """
+    if isinstance(reads, str):
+        found = networks.named(reads, models)
+        return None if reads == "uniform" else found
+    if len(reads) != models:
+        raise ValueError(f"reads is a network of {len(reads)} models, not {models}")
+    return np.array(reads)
+
 
 class ReadingConfig(Config):
     """Settings of a system whose models may read some and not others.
@@ -26,7 +61,7 @@ class ReadingConfig(Config):
            [0.5, 0.5]])
     """
 
-    reads: str | tuple[tuple[float, ...], ...] = Field(default="uniform", json_schema_extra=MIX)
+    reads: Network = Field(default="uniform", json_schema_extra=MIX)
     """Who reads whom: "uniform", "isolated", "ring:0.5", "star", "self:0.5", "blocs:0.1" or
     "shares:3,1,1", as in ``commensal.networks``; in a file of settings also a matrix, whose row k
     says how model k weighs what each model published."""
@@ -34,13 +69,7 @@ class ReadingConfig(Config):
     @field_validator("reads", mode="before")
     @classmethod
     def _as_network(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return value
-        try:
-            matrix = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
-        return tuple(map(tuple, networks.check_network(matrix).tolist()))
+        return as_network(value)
 
     def network(self, models: int) -> np.ndarray | None:
         """Return the reading network of ``models`` models, (K, K); None for the uniform one.
@@ -50,9 +79,4 @@ class ReadingConfig(Config):
         ValueError
             If there is no such network, or it is for another K.
         """
-        if isinstance(self.reads, str):
-            found = networks.named(self.reads, models)
-            return None if self.reads == "uniform" else found
-        if len(self.reads) != models:
-            raise ValueError(f"reads is a network of {len(self.reads)} models, not {models}")
-        return np.array(self.reads)
+        return network_of(self.reads, models)

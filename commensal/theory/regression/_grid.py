@@ -14,7 +14,8 @@ the spectral radius, from the same repeated squarings.
 The compiled part is made of matrix products alone, too small to keep more than one core busy,
 so the β rows are spread over cores by threads. The decompositions are NumPy's: batched
 LAPACK calls inside XLA:CPU can wait for each other for ever (see _linalg), and here they are one
-part in ten of the work.
+part in ten of the work. Where :func:`limit`'s route is taken, :func:`compiled` sees to it that one
+thread takes it at a time.
 
 Where weights differ by many orders of magnitude (β within 1e-4 of an edge) a pencil would lose
 digits, and :func:`limit`'s own route is taken, cell by cell.
@@ -24,7 +25,6 @@ At α = 0 and α = 1 the system is trivial: nobody listens, or nobody remembers.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -42,7 +42,6 @@ from commensal.theory.regression._workflow import RegressionWorkflow, generation
 
 # β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
-_ONE_AT_A_TIME = threading.Lock()  # LAPACK calls of XLA:CPU may wait for each other for ever
 _COMPILED: set[Any] = set()  # shapes that the device call has been compiled for
 
 
@@ -176,8 +175,7 @@ def grid(
             cut = Cells(*(own(x)[:, : rows.size] for x in cells))
             for i in np.flatnonzero(extreme[: rows.size]):
                 for j, a in enumerate(alpha[inner]):
-                    with _ONE_AT_A_TIME:
-                        one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
+                    one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
                     for whole, part in zip(cut, one, strict=True):
                         whole[j, i] = part
             note(np.ix_(inner, rows), cut, pencil.rows(rows.size))
