@@ -36,6 +36,7 @@ MODULES = (
     "ours.stability",
     "ours.networks",
     "ours.fresh",
+    "ours.memory",
     "ours.selection",
     "ours.training",
     "ours.losses",
