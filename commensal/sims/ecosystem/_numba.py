@@ -39,9 +39,9 @@ def run(keys: np.ndarray, numbers: EcosystemNumbers, prior: np.ndarray, generati
     texts, tables, counts = room(models, types, int(numbers.sizes.sum(axis=1).max()))
     work = laws, powers, np.empty(types), counts, texts, tables
     out = np.empty((runs, generations, models + 1, 4))
-    # copies, which are of one layout: one program does
-    given = (numbers.sizes, numbers.hold, numbers.sharpening)
-    kernel.run(np.array(keys), tuple(map(np.array, given)), numbers.law, prior, work, out)
+    # copies of one layout: one program does
+    given = tuple(np.array(x, order="C") for x in (numbers.sizes, numbers.hold, numbers.sharpening))
+    kernel.run(np.array(keys), given, numbers.law, prior, work, out)
     out[..., 3] = 1 / out[..., 3]
     of_models, of_pool = np.moveaxis(out[..., :-1, :], -1, 0), np.moveaxis(out[..., -1, :], -1, 0)
     return Measures(*of_models, *of_pool)._asdict()
@@ -53,12 +53,11 @@ def room(
     """Make the arrays that a generation is written in: texts, tables, and counts."""
     from commensal.sims.ecosystem._numba_kernel import SPAN
 
-    cells = 2 ** max(0, (types - 1).bit_length() - 2)  # of the guide: few types in each
+    cells = SPAN * 2 ** max(0, (types - 1).bit_length() - 6)  # of the guide: few types in each
     # of second words: few tokens are in one that several readers share
     bins = 2 ** min(16, (models - 1).bit_length() + 7) if models > 1 else 1
     # the last numbers are above all words
     table = np.full(types + SPAN, 2**32 - 1, np.uint32)
-    guide, starts, rows = (np.empty(size, np.uint32) for size in (cells + 1, bins, bins))
+    guide, starts, rows = (np.empty(size, np.uint32) for size in (cells + SPAN, bins, bins))
     texts = tuple(np.empty(tokens, np.uint32) for _ in range(3))
-    tables = np.empty(types, np.int64), table, guide, starts, rows
-    return texts, tables, np.zeros((models + 1, types), np.uint32)
+    return texts, (table, guide, starts, rows), np.zeros((models + 1, types), np.uint32)

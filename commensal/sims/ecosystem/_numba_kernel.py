@@ -18,16 +18,40 @@ from numba.extending import intrinsic
 from commensal.sims._numba import block, compiled
 
 _u32, _u64, _i64 = np.uint32, np.uint64, np.int64
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 
-SPAN = 16  # numbers that are compared at once
+SPAN = 16  # numbers that are compared, or added up, at once
 _STEP = 4  # every so many types the guide has an entry
-_LAST = _u32(2**32 - 1)
 _WHOLE = 2.0**62 * (1 - 2.0**-40)  # what a law adds up to: by rounding to no more than 2^62
-_TILE = 512  # types whose laws are fitted at once: what all models share stays in the first cache
 _LEAST = 1e-300  # of laws whose logarithms are taken in vector instructions
 
 # sums in any order, so that they are made in vector registers
 _FAST: Any = {"fastmath": {"reassoc", "contract", "nsz", "nnan"}}
+
+
+def _at(context, builder, kind, array, place, vector):
+    """Point to the numbers of an array from ``place`` on, as a vector."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [place]), vector.as_pointer())
+
+
+def _everywhere(builder, number, vector):
+    nothing = ir.Constant(vector, ir.Undefined)
+    one = builder.insert_element(nothing, number, ir.Constant(_I32, 0))
+    lanes = ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, nothing, lanes)
+
+
+def _running(builder, numbers, combine):
+    """Combine each number of a vector with all that are before it, of which none is below zero."""
+    count, step = numbers.type.count, 1
+    zeros = ir.Constant(numbers.type, [0] * count)
+    while step < count:
+        lanes = [max(count + lane - step, count - 1) for lane in range(count)]
+        mask = ir.Constant(ir.VectorType(_I32, count), lanes)
+        numbers = combine(numbers, builder.shuffle_vector(zeros, numbers, mask))
+        step *= 2
+    return numbers
 
 
 @no_type_check
@@ -36,17 +60,13 @@ def _compare(typingctx, table, place, word):
     """Count which of ``SPAN`` numbers from ``place`` on are below ``word``, and flag its equals."""
 
     def generate(context, builder, signature, arguments):
-        i32, i64 = ir.IntType(32), ir.IntType(64)
-        vector, mask = ir.VectorType(i32, SPAN), ir.IntType(SPAN)
-        nothing = ir.Constant(vector, ir.Undefined)
-        data = context.make_array(table)(context, builder, arguments[0]).data
-        first = builder.bitcast(builder.gep(data, [arguments[1]]), vector.as_pointer())
-        numbers = builder.load(first, align=4)
-        word = builder.insert_element(nothing, arguments[2], ir.Constant(i32, 0))
-        words = builder.shuffle_vector(word, nothing, ir.Constant(vector, [0] * SPAN))
+        table_, place_, word_ = arguments
+        vector, mask = ir.VectorType(_I32, SPAN), ir.IntType(SPAN)
+        numbers = builder.load(_at(context, builder, table, table_, place_, vector), align=4)
+        words = _everywhere(builder, word_, vector)
         lower = builder.bitcast(builder.icmp_unsigned("<", numbers, words), mask)
         equal = builder.bitcast(builder.icmp_unsigned("==", numbers, words), mask)
-        found = [builder.zext(x, i64) for x in (builder.ctpop(lower), equal)]
+        found = [builder.zext(x, _I64) for x in (builder.ctpop(lower), equal)]
         return context.make_tuple(builder, signature.return_type, found)
 
     return kinds.UniTuple(kinds.uint64, 2)(table, kinds.uint64, kinds.uint32), generate
@@ -54,9 +74,49 @@ def _compare(typingctx, table, place, word):
 
 @no_type_check
 @intrinsic
+def _add_up(typingctx, law, place, scale, total, table):
+    """Cumulate the next ``SPAN`` weights, scaled; their first 32 of 62 bits go into a table."""
+
+    def generate(context, builder, signature, arguments):
+        law_, place_, scale_, total_, table_ = arguments
+        real, whole = ir.VectorType(ir.DoubleType(), SPAN), ir.VectorType(_I64, SPAN)
+        weights = builder.load(_at(context, builder, law, law_, place_, real), align=8)
+        weights = builder.fptosi(builder.fmul(weights, _everywhere(builder, scale_, real)), whole)
+        sums = _running(builder, weights, builder.add)
+        words = builder.add(sums, _everywhere(builder, total_, whole))
+        words = builder.lshr(words, ir.Constant(whole, [30] * SPAN))
+        words = builder.trunc(words, ir.VectorType(_I32, SPAN))
+        builder.store(words, _at(context, builder, table, table_, place_, words.type), align=4)
+        # the next weights wait for this one addition only
+        return builder.add(total_, builder.extract_element(sums, ir.Constant(_I32, SPAN - 1)))
+
+    return kinds.uint64(law, kinds.uint64, kinds.float64, kinds.uint64, table), generate
+
+
+@no_type_check
+@intrinsic
+def _rise(typingctx, guide, place, most):
+    """Replace the next ``SPAN`` numbers by the largest so far."""
+
+    def generate(context, builder, signature, arguments):
+        def larger(x, y):
+            return builder.select(builder.icmp_unsigned("<", x, y), y, x)
+
+        guide_, place_, most_ = arguments
+        vector = ir.VectorType(_I32, SPAN)
+        pointer = _at(context, builder, guide, guide_, place_, vector)
+        numbers = _running(builder, builder.load(pointer, align=4), larger)
+        builder.store(larger(numbers, _everywhere(builder, most_, vector)), pointer, align=4)
+        return larger(most_, builder.extract_element(numbers, ir.Constant(_I32, SPAN - 1)))
+
+    return kinds.uint32(guide, kinds.uint64, kinds.uint32), generate
+
+
+@no_type_check
+@intrinsic
 def _bits(typingctx, number):
     def generate(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], ir.IntType(64))
+        return builder.bitcast(arguments[0], _I64)
 
     return kinds.uint64(kinds.float64), generate
 
@@ -127,28 +187,21 @@ _power, _scale = compiled(_power, **_FAST), compiled(_scale, **_FAST)
 
 @compiled
 @no_type_check
-def _cumulate(law, weights, table, guide, shift):
+def _cumulate(law, table, guide, shift):
     """Cumulate a law in 2^-32, and note for cells of words how many types are surely below."""
-    size, half, one, two = _u64(law.size), _u64(law.size // 2), _u64(0), _u64(0)
-    scale = _scale(law)
-    for v in range(size):
-        weights[v] = _i64(law[v] * scale)
-    for v in range(half):
-        two += _u64(weights[v])
-    for v in range(half):  # two sums, neither of which waits for the other
-        one += _u64(weights[v])
-        two += _u64(weights[v + half])
-        table[v], table[v + half] = _u32(one >> _u64(30)), _u32(two >> _u64(30))
-    if size > _u64(2) * half:
-        two += _u64(weights[size - _u64(1)])
-        table[size - _u64(1)] = _u32(two >> _u64(30))
+    scale, total, v = _scale(law), _u64(0), _u64(0)
+    while v + _u64(SPAN) <= _u64(law.size):
+        total = _add_up(law, v, scale, total, table)
+        v += _u64(SPAN)
+    for rest in range(v, _u64(law.size)):
+        total += _u64(_i64(law[rest] * scale))
+        table[rest] = _u32(total >> _u64(30))
     guide[:] = 0
-    for v in range(_u64(_STEP - 1), size, _u64(_STEP)):
+    for v in range(_u64(_STEP - 1), _u64(law.size), _u64(_STEP)):
         guide[(_u64(table[v]) >> shift) + _u64(1)] = v + _u64(1)
     most = _u32(0)
-    for cell in range(_u64(guide.size)):
-        most = max(most, guide[cell])
-        guide[cell] = most
+    for cell in range(_u64(0), _u64(guide.size), _u64(SPAN)):
+        most = _rise(guide, cell, most)
 
 
 @compiled
@@ -257,9 +310,9 @@ def write(key, sizes, laws, texts, tables, counts):
     The reader of a token follows from the rank of its second word among all: a shuffle.
     """
     first, second, found = texts
-    weights, table, guide, starts, rows = tables
+    table, guide, starts, rows = tables
     types, models, ends = laws.shape[1], sizes.size, np.cumsum(sizes)
-    shifts = _shift(guide.size - 1), _shift(starts.size)
+    shifts = _shift(guide.size - SPAN), _shift(starts.size)
     key, more = block(key[0], key[1], _u32(0), _u32(0)), block(key[0], key[1], _u32(0), _u32(1))
     for i in range(_u64(first.size)):
         first[i], second[i] = block(key[0], key[1], _u32(0), _u32(i))
@@ -267,7 +320,7 @@ def write(key, sizes, laws, texts, tables, counts):
     for m in range(models):
         law, mine = laws[min(m, len(laws) - 1)], slice(ends[m] - sizes[m], ends[m])
         if m < len(laws):
-            _cumulate(law, weights, table, guide, shifts[0])
+            _cumulate(law, table, guide, shifts[0])
         if not _find(first[mine], second[mine], (table, guide, rows), shifts, found[mine]):
             for i in range(mine.start, mine.stop):
                 v = found[i] % types
@@ -276,20 +329,6 @@ def write(key, sizes, laws, texts, tables, counts):
                     found[i] += _search(law, first[i], rest) - v
     _count(found, counts.reshape(-1), models * types, late)
     _settle(more, second, found, late[:-1], starts, shifts[1], ends, counts)
-
-
-@no_type_check
-def _sums(law, truth, inverse):
-    """Sum up -p ln q, (q - p)²/p, (q - p)² and q²."""
-    nats, chi_square, squares, square = 0.0, 0.0, 0.0, 0.0
-    for v in range(_u64(law.size)):
-        q = law[v]
-        off = (q - truth[v]) * (q - truth[v])
-        nats -= log(q) * truth[v]
-        chi_square += off * inverse[v]
-        squares += off
-        square += q * q
-    return nats, chi_square, squares, square
 
 
 @no_type_check
@@ -302,7 +341,21 @@ def _learn(law, counts, size, hold, share, pool):
         pool[v] += share * law[v]
 
 
-_sums, _learn = compiled(_sums, **_FAST), compiled(_learn, **_FAST)
+@no_type_check
+def _measure(law, truth, inverse, sums):
+    """Sum up -p ln q, (q - p)²/p, (q - p)² and q²."""
+    nats, chi_square, squares, square = 0.0, 0.0, 0.0, 0.0
+    for v in range(_u64(law.size)):
+        q = law[v]
+        off = (q - truth[v]) * (q - truth[v])
+        nats -= log(q) * truth[v]
+        chi_square += off * inverse[v]
+        squares += off
+        square += q * q
+    sums[0], sums[1], sums[2], sums[3] = nats, chi_square, squares, square
+
+
+_learn, _measure = compiled(_learn, **_FAST), compiled(_measure, **_FAST)
 
 
 @compiled
@@ -313,29 +366,6 @@ def _nats(law, truth):
     for v in range(law.size):
         found -= np.log(law[v]) * truth[v]
     return found
-
-
-@compiled
-@no_type_check
-def _add(sums, more):
-    for i in range(4):
-        sums[i] += more[i]
-
-
-@compiled
-@no_type_check
-def _fit(laws, counts, sizes, hold, truth, inverse, pool, sums):
-    """Fit and measure all models, and the pooled law, which is the last one that is measured."""
-    pool[:] = 0.0
-    sums[:] = 0.0
-    total, models = sizes.sum(), sizes.size
-    for start in range(0, truth.size, _TILE):
-        part = slice(start, min(start + _TILE, truth.size))
-        for m in range(models):
-            share = sizes[m] / total
-            _learn(laws[m, part], counts[m, part], sizes[m], hold, share, pool[part])
-            _add(sums[m], _sums(laws[m, part], truth[part], inverse[part]))
-        _add(sums[models], _sums(pool[part], truth[part], inverse[part]))
 
 
 @compiled
@@ -363,9 +393,13 @@ def run(keys, numbers, truth, prior, work, out):
                     _power(power[m], laws[m], sharpening[r])
                 source = power
             write(key, sizes[r], source, texts, tables, counts)
-            _fit(laws, counts, sizes[r], hold[r], truth, inverse, pool, out[r, t])
             least *= hold[r] / (hold[r] + sizes[r].max())
-            if least < _LEAST:
-                for m in range(models):
-                    out[r, t, m, 0] = _nats(laws[m], truth)
-                out[r, t, models, 0] = _nats(pool, truth)
+            pool[:] = 0.0
+            for m in range(models + 1):
+                law = pool
+                if m < models:
+                    law = laws[m]
+                    _learn(law, counts[m], sizes[r, m], hold[r], sizes[r, m] / some, pool)
+                _measure(law, truth, inverse, out[r, t, m])
+                if least < _LEAST:
+                    out[r, t, m, 0] = _nats(law, truth)
