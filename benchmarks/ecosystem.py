@@ -41,7 +41,7 @@ def timed(function: Callable[[], object]) -> Times:
         function()
         walls.append(time.perf_counter() - start[0])
         cores.append(time.process_time() - start[1])
-    return Times(walls[0] - min(walls[1:]), min(walls[1:]), min(cores[1:]))
+    return Times(max(0.0, walls[0] - min(walls[1:])), min(walls[1:]), min(cores[1:]))
 
 
 def row(what: str, models: object, cells: int, found: Times, theirs: str = "-") -> str:
