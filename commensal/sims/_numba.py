@@ -16,7 +16,8 @@ _u32 = np.uint32
 
 def compiled(function: Any, **options: Any) -> Any:
     """Compile to machine code, kept on disk if there is a place for it, else made per process."""
-    options = {"error_model": "numpy", "nogil": True} | options
+    # said of each: it would be taken over from the first function that calls this one
+    options = {"error_model": "numpy", "nogil": True, "fastmath": False} | options
     try:
         return njit(cache=True, **options)(function)
     except RuntimeError:  # "cannot cache function: no locator available"

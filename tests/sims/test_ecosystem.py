@@ -218,6 +218,16 @@ def test_numba_deals_out_as_numpy_does():
     assert (ours.reshape(-1, 3, 4).sum(axis=2) == sizes).all()
 
 
+def test_logarithms_and_exponentials_are_rounded_well():
+    """Relative to NumPy's: also where sums were compiled first, which may be rounded otherwise."""
+    program = pytest.importorskip("commensal.sims.ecosystem._numba_kernel")
+    x = np.random.default_rng(3).uniform(-690, 690, 5_000)
+    x[:2_000] /= 1_000
+    close = {"rtol": 4 * np.finfo(float).eps, "atol": 0}
+    np.testing.assert_allclose([program.exp(v) for v in x], np.exp(x), **close)
+    np.testing.assert_allclose([program.log(v) for v in np.exp(x)], np.log(np.exp(x)), **close)
+
+
 ALIKE = {
     "readers beyond a bin": {"models": 500, "tokens": 1_000, "types": 20},
     "one word, several types": {"models": 2, "types": 300_000, "tokens": 100_000, "generations": 2},

@@ -78,7 +78,8 @@ def simulate(
 
     Replicate r has a key of its own, number r of those that follow from ``key``: no number depends
     on ``chunk``, on the cores, or on how many replicates follow, and the first generations of a
-    longer run are those of a shorter one.
+    longer run are those of a shorter one. On a CPU that has numba (``commensal[fast]``) its machine
+    code draws the same tokens.
 
     Examples
     --------
