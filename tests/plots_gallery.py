@@ -103,6 +103,21 @@ def reading_networks() -> Figure:
     return plots.reading_networks(stability, agreement, safety)
 
 
+def memories() -> Figure:
+    n = np.array([1, 2, 5, 10, 30, 100])
+
+    def of(**exponents: float) -> xr.Dataset:
+        theory = np.stack([n ** float(p) for p in exponents.values()])
+        few = np.where(n < 50, theory, np.nan)
+        theory[0, -1] = np.nan
+        values = {"theory": theory, "simulated": few, "standard_error": 0.05 * few}
+        names = [f"everything, real share {name}" for name in exponents]
+        coords = {"memory": names, "generation": n}
+        return xr.Dataset({k: (("memory", "generation"), v) for k, v in values.items()}, coords)
+
+    return plots.memories(of(a=1.0, b=0.1), of(c=-0.5, d=-1.0, e=-0.9), of(a=4.0, c=1.0, f=0.2))
+
+
 def optimal_mix() -> Figure:
     shape = ("family", "models", "seed")
     values = {
@@ -342,6 +357,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "human_share": human_share,
     "lineages": lineages,
     "lineages (several dimensions)": lambda: lineages(2),
+    "memories": memories,
     "mixture_histograms": mixture_histograms,
     "optimal_mix": optimal_mix,
     "populations_by_run": populations_by_run,

@@ -79,9 +79,11 @@ def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path)
         np.testing.assert_array_equal(dataset.alpha, [0, 0.5, 1])
 
 
-def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("memory", ["replace", "accumulate", "window"])
+def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path, memory):
     out = tmp_path / "r.nc"
     args = ("--models", "2", "--dim", "4", "--rank", "2", "--generations", "3", "--alpha", "0.4")
+    args += ("--memory", memory, *(("--window", "2") if memory == "window" else ()))
     code, text, _ = run(
         monkeypatch,
         capsys,

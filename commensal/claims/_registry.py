@@ -37,6 +37,7 @@ MODULES = (
     "ours.networks",
     "ours.fresh",
     "ours.fresh_ridge",
+    "ours.memory",
     "ours.selection",
     "ours.training",
     "ours.losses",

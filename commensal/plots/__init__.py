@@ -20,6 +20,7 @@ from commensal.plots._gaussian_populations import (
 )
 from commensal.plots._gaussian_tails import gaussian_tail_bounds
 from commensal.plots._maps import consensus_map, efficiency_map, stability_map
+from commensal.plots._memory import memories
 from commensal.plots._mixture import disagreements, mixture_histograms, sudden_falls
 from commensal.plots._networks import reading_networks
 from commensal.plots._pairing import pairing_beside, published_pairing
@@ -50,6 +51,7 @@ __all__ = [
     "gaussian_tail_bounds",
     "human_share",
     "lineages",
+    "memories",
     "mixture_histograms",
     "optimal_mix",
     "pairing_beside",

@@ -1,8 +1,9 @@
 """Fresh human data of each model's own in the simulated process: theory, and a plain loop.
 
 Monte-Carlo comparisons allow 4.5 standard errors in every entry, 6.8e-6 of a normal law's mass. The
-cases below hold 1 008 distinct entries together, so right code would fail with a chance of at most
-1 008 x 6.8e-6 = 0.7 % over all of them if the seeds were not fixed.
+cases below hold 1 008 distinct entries together, and those of models that remember as many, so
+right code would fail with a chance of at most 2 016 x 6.8e-6 = 1.4 % over all of them if the seeds
+were not fixed.
 """
 
 from __future__ import annotations
@@ -134,3 +135,27 @@ def test_noise_of_another_shape_is_refused():
     )
     with pytest.raises(ValueError, match=r"noise\.human must have shape \(1, 5, 3, 2\)"):
         sims.replay(config, shared)
+
+
+@pytest.mark.parametrize("memory", [{"memory": "accumulate"}, {"memory": "window", "window": 2}])
+@pytest.mark.parametrize("reads", ["uniform", "ring:0.3"])
+def test_what_is_remembered_of_own_human_data(memory, reads):
+    """Models keep what their own humans said; |z| < 4.5 in 252 entries of each of four cases."""
+    settings = BASE | {"human_rank": 3, "human_share": 0.5, "reads": reads, "replicates": 20_000}
+    config = sims.RegressionConfig(**settings, **memory, seed=4)
+    w = theory.RegressionWorkflow(
+        **sims.draw_designs(config).grams(), alpha=config.alpha, beta=config.beta,
+        human_share=0.5, human_data="own", reads=config.network(3),
+    )  # fmt: skip
+    truth = designs.truth(4, config.seed)
+    exact = theory.trajectory(w, truth, 5, **memory)
+    runs = sims.moments(config)
+    parts = (runs["covariance"].values, runs["covariance_standard_error"].values, exact.covariance)
+    z = deviations(*(distinct(np.asarray(x)) for x in parts))
+    assert np.abs(z).max() < STANDARD_ERRORS
+    z = deviations(runs["mean"].values, runs["mean_standard_error"].values, exact.mean)
+    assert np.abs(z).max() < STANDARD_ERRORS
+    # a window of one generation is what is known without memory
+    one = theory.trajectory(w, truth, 5, memory="window", window=1)
+    plain = theory.trajectory(w, truth, 5)
+    np.testing.assert_allclose(one.covariance, plain.covariance, rtol=1e-8, atol=1e-10)

@@ -9,7 +9,8 @@ are pooled, and every model refits by weighted least squares (of minimum norm wh
     \sqrt{\alpha(1-\varphi)W_{k1}}\,X_{t1};\dots;\sqrt{\alpha(1-\varphi)W_{kK}}\,X_{tK};\
     \sqrt{\alpha\varphi}\,X^h\big].
 
-W says who reads whom (:mod:`commensal.networks`; the paper has 1/K).
+W says who reads whom (:mod:`commensal.networks`; the paper has 1/K). With another ``memory`` than
+"replace" the rows of earlier generations, and their responses, stand below.
 
 Features are the same for all replicates and responses differ, so the pseudo-inverse of that
 matrix is taken once, on the host, and refitting all replicates is one product with it. No Gram
