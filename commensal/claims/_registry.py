@@ -35,6 +35,8 @@ MODULES = (
     "ours.regression",
     "ours.stability",
     "ours.networks",
+    "ours.networks_spectrum",
+    "ours.networks_redrawn",
     "ours.fresh",
     "ours.selection",
     "ours.training",
