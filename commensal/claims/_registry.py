@@ -46,12 +46,14 @@ MODULES = (
     "ours.mixture",
     "ours.mixture_course",
     "ours.mixture_overlap",
+    "ours.mixture_network",
     "ours.diversity",
     "ours.diversity_proxy",
     "ours.ecosystem_laws",
     "ours.ecosystem_window",
     "ours.words",
     "ours.words_network",
+    "ours.conserved",
 )
 
 
