@@ -22,7 +22,7 @@ from commensal import networks
 from commensal._compiled import compiled
 from commensal._precision import float64
 from commensal.designs import Designs
-from commensal.sims._keys import check_key
+from commensal.sims._keys import check_key, stream
 from commensal.sims.regression._config import RegressionConfig
 from commensal.sims.regression._designs import given_or_drawn
 
@@ -134,7 +134,7 @@ def growth_exponent(
             "directions: give more"
         )
     logs = _logs(
-        jax.random.key(config.seed) if key is None else check_key(key),
+        stream(check_key(config.seed, key), "growth"),
         real,
         reads,
         np.float64(config.alpha),
