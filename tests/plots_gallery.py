@@ -103,6 +103,16 @@ def reading_networks() -> Figure:
     return plots.reading_networks(stability, agreement, safety)
 
 
+def redrawn_prompts() -> Figure:
+    names = {"network": ["all read all alike", "all read all others"]}
+    names["drawn"] = ["asked again", "drawn anew"]
+    values = np.array([[0.9, 0.05, -0.06], [0.5, -0.08, -0.07]])[None, :, :, None]
+    values = values + 0.02 * rng().random((2, 2, 3, 2))
+    return plots.redrawn_prompts(
+        xr.DataArray(values, {**names, "prompts": [1, 5, 60], "seed": [0, 1]})
+    )
+
+
 def optimal_mix() -> Figure:
     shape = ("family", "models", "seed")
     values = {
@@ -347,6 +357,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "populations_by_run": populations_by_run,
     "populations_over_time": populations_over_time,
     "reading_networks": reading_networks,
+    "redrawn_prompts": redrawn_prompts,
     "regression_errors": regression_errors,
     "selection_ablation": selection_ablation,
     "stability_map": lambda: plots.stability_map(sweep()),

@@ -85,6 +85,21 @@ def test_with_many_prompts_it_is_that_of_their_mean():
     assert human.exponent == pytest.approx(found.exponent + np.log(0.6), abs=2e-3)
 
 
+@pytest.mark.parametrize("reads", ["uniform", "ring:0.2", "self:0"])
+@pytest.mark.parametrize("models", [3, 6])
+@pytest.mark.parametrize("prompts", [1, 2])
+def test_one_open_direction_of_each_model_does_not_grow(models, prompts, reads):
+    """A search, of which docs/explanation/networks.md has the outcome: no theorem."""
+    rng = np.random.default_rng([models, prompts])
+    across = rng.standard_normal((models, 2))
+    across /= np.linalg.norm(across, axis=1, keepdims=True)
+    private = 1e3 * across[:, None]  # all directions of the plane but one
+    designs = Designs(private, np.zeros((1, 2)), across[:, None], None)
+    config = RegressionConfig(models=models, dim=2, rank=1, beta=1.0, reads=reads)
+    found = growth_exponent(config, prompts, designs=designs, replicates=16, generations=300)
+    assert found.low <= 0
+
+
 def test_a_key_decides_all():
     config = RegressionConfig(models=2, dim=4, rank=2)
     first, again, other = (

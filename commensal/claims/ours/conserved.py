@@ -68,7 +68,8 @@ def _regression_conserved(form: Any, trial: Trial) -> Evidence:
     statement="Mixtures that read a network and began with archives of their own posts keep the "
     "expected weights Σ_k π_k E π_k in every generation, with π W = π: what survives of model j is "
     "π_j. Premises: no prior (c = 0); well-separated components; draws with replacement.",
-    latex=r"\sum_k \pi_k\, E\, x_k(t) = \text{const}, \qquad \lim_t E\, x_i(t) = \sum_j \pi_j x_j(0)",
+    latex=r"\sum_k \pi_k\, E\, x_k(t) = \text{const}, \qquad "
+    r"\lim_t E\, x_i(t) = \sum_j \pi_j x_j(0)",
     printed=perron,
     remark="Archives and weights have the same π-average at first; each becomes a mix of the two.",
     mutations={

@@ -36,7 +36,7 @@ def moduli(values: np.ndarray, posts: int, share: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="On a network late in a run mixtures disagree as 1/t: by the noise of what each draws, "
+    statement="On a network mixtures late in a run disagree as 1/t: by noise of what each drew, "
     "and by that of all that was ever posted, which fades the more slowly the less the groups read "
     "each other, and no longer as 1/t where an eigenvalue of W beside 1 has a real part of ½ or "
     "more. Premises: W normal; draws with replacement, each of a post of model j with probability "
@@ -73,9 +73,7 @@ def _mixture_network(form: Any, trial: Trial) -> Evidence:
                 kept, old = (1 - 1 / k) ** k, points / (points + posts)
                 step = np.kron([[kept, 0], [1 - old, old]], np.eye(n))
                 step[:n, n:] = (1 - kept) * w
-                noise = np.repeat(
-                    [(1 - kept**2) / (2 * k - 1), (1 - old) ** 2 / posts], n
-                )
+                noise = np.repeat([(1 - kept**2) / (2 * k - 1), (1 - old) ** 2 / posts], n)
                 state = step @ state @ step.T + np.diag(p * noise)
                 ends[t] = 2 * n * np.trace(apart @ state[:n, :n]) * t / p
             last = max(ends)

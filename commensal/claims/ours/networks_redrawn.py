@@ -67,12 +67,12 @@ def _prompts_change(form: Any, trial: Trial) -> Evidence:
     statement="Where all models have the same real data and read the same, no prompts make errors "
     "grow, however they change: after one generation all models err alike, and from then on the "
     "error, measured on the real data, shrinks by at least λ/(1 + λ), with λ the most that the web "
-    "says in any direction relative to the real data. Public data alone (β = 0) are such a case, and "
-    "so is a single model.",
+    "says in any direction relative to the real data. Public data alone (β = 0) are such a case, "
+    "and so is a single model.",
     latex=r"\lVert R^{1/2} \delta_{t+1} \rVert \leq \frac{\lambda}{1+\lambda} "
     r"\lVert R^{1/2} \delta_t \rVert, \quad \lambda = \lambda_{\max}(R^{-1/2} \alpha M_t R^{-1/2})",
     printed=lambda size: size / (1 + size),
-    remark="δ_{t+1} = (R + αM)⁻¹ αM δ_t is symmetric and between 0 and I in coordinates with R = I.",
+    remark="δ_{t+1} = (R + αM)⁻¹ αM δ_t: a symmetric matrix between 0 and I where R = I.",
     mutations={
         "λ/(2 + λ)": lambda size: size / (2 + size),
         "root of λ/(1 + λ)": lambda size: (size / (1 + size)) ** 0.5,
@@ -113,8 +113,8 @@ def _same_real_data(form: Any, trial: Trial) -> Evidence:
     latex=r"E Q_{kj} = \frac1K \big(I - E[G_k^{-1}] R_k\big), \quad 0 \preceq E Q_{kj} \preceq "
     r"\frac1K I, \quad \rho(E Q) \leq 1",
     printed=lambda k: 1.0,
-    remark="E[G⁻¹] shares the eigenvectors of R, since turning the prompts changes no law, and is at "
-    "most R⁻¹, since R ⪯ G.",
+    remark="E[G⁻¹] shares the eigenvectors of R, since turning the prompts changes no law, and is "
+    "at most R⁻¹, since R ⪯ G.",
     mutations={
         "the bound of fixed prompts": lambda k: (1 + k**0.5) / 2,
         "0.8": lambda k: 0.8,

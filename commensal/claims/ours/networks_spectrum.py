@@ -32,8 +32,9 @@ def from_foci(mu: Any) -> Any:
     latex=r"|\mu| + |1 - \mu| \leq \sqrt\Lambda, \quad "
     r"\Lambda = \rho\big(\mathrm{diag}(W)^{-1} W\big)",
     printed=lambda mu, w: from_foci(mu) / np.sqrt(growth(w)),
-    remark="The proof of commensal.network_bound with one thing more: z_k* G_k z_k is real, so that "
-    "μ z_k* G_k z_k/α may be turned by any factor (1 + iτ)/e^{iφ} before its real part is taken.",
+    remark="The proof of commensal.network_bound with one thing more: z_k* G_k z_k is real, so "
+    "that μ z_k* G_k z_k/α may be turned by any factor (1 + iτ)/e^{iφ} before its real part "
+    "is taken.",
     mutations={
         "the disc about ½": lambda mu, w: np.abs(2 * mu - 1) / np.sqrt(growth(w)),
         "0.97 √Λ": lambda mu, w: from_foci(mu) / (0.97 * np.sqrt(growth(w))),
@@ -80,8 +81,8 @@ def _network_ellipse(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
-    statement="More models than directions add nothing to the growth that is possible: if everybody "
-    "reads everybody alike, errors grow by at most (1 + √min(K, d))/2 per generation, with d the "
+    statement="More models than directions add nothing to the growth that is possible: if all "
+    "read all alike, errors grow by at most (1 + √min(K, d))/2 per generation, with d the "
     "number of directions that are published. No smaller bound will do if d ≥ K, or d divides K. "
     "Premise: fixed prompts.",
     latex=r"\rho(Q) \leq \frac{1 + M}{2}, \quad M^2 \leq \frac1K \sum_k \lVert T_k \rVert "
@@ -128,13 +129,14 @@ def growths(p: np.ndarray, z: np.ndarray) -> np.ndarray:
     proof="proved here",
     verdict="holds",
     statement="On a network with given prompts, estimates z can be made to grow as μz by some real "
-    "data if and only if μ is at most the least of z_k'(Pz)_k/‖z_k‖² over the models; so the largest "
-    "real growth is the maximum of that over z. Premise: fixed prompts.",
-    latex=r"\max_{\text{real data}} \mu = \max_z \min_k \frac{z_k^\top (Pz)_k}{\lVert z_k\rVert^2}, "
+    "data if and only if μ is at most the least of z_k'(Pz)_k/‖z_k‖² over the models; so the "
+    "largest real growth is the maximum of that over z. Premise: fixed prompts.",
+    latex=r"\max_{\text{real data}} \mu = "
+    r"\max_z \min_k \frac{z_k^\top (Pz)_k}{\lVert z_k\rVert^2}, "
     r"\quad P_{kj} = W_{kj} M_k^{-1/2} S_j M_j^{-1/2}",
     printed=lambda each: each.min(),
-    remark="{Dh : 0 ⪯ D ⪯ I} is the ball whose diameter runs from 0 to h. The numerical radius of P, "
-    "scaled block by block, bounds it from above: exactly for two models (Dines), not in general "
+    remark="{Dh : 0 ⪯ D ⪯ I} is the ball whose diameter runs from 0 to h. The numerical radius of "
+    "P, scaled block by block, bounds it: exactly for two models (Dines), not in general "
     "for three: three models that write along axes 120° apart and read all alike reach 7/6 and are "
     "bounded by (1 + √2)/2.",
     mutations={

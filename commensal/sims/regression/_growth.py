@@ -10,7 +10,7 @@ brought back to unit length in each generation; the logarithms of what it grew b
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +80,7 @@ def growth_exponent(
     Returns
     -------
     GrowthExponent
-        Exponent γ with its interval; errors die out if γ < 0. e^γ is what ρ(Q) is for fixed prompts.
+        Exponent γ with its interval; errors die out if γ < 0. For fixed prompts e^γ is ρ(Q).
 
     Raises
     ------

@@ -1,9 +1,10 @@
 r"""Largest real growth that some real data produce on a reading network, for given prompts.
 
 In coordinates :math:`z_k = M_k^{1/2} θ_k` the matrix Q is D P, with
-:math:`P_{kj} = W_{kj} M_k^{-1/2} S_j M_j^{-1/2}` and :math:`0 \preceq D_k \preceq I` arbitrary. Some
-such D_k has :math:`D_k h = μ z_k` if and only if :math:`μ \lVert z_k\rVert^2 \le z_k^\top h`: the set
-of all :math:`D h` is the ball whose diameter runs from 0 to h. So the largest real eigenvalue is
+:math:`P_{kj} = W_{kj} M_k^{-1/2} S_j M_j^{-1/2}` and :math:`0 \preceq D_k \preceq I` arbitrary.
+Some such D_k has :math:`D_k h = μ z_k` if and only if
+:math:`μ \lVert z_k\rVert^2 \le z_k^\top h`: the set of all :math:`D h` is the ball whose diameter
+runs from 0 to h. So the largest real eigenvalue is
 
 .. math:: \max_z \min_k \frac{z_k^\top (P z)_k}{\lVert z_k \rVert^2} .
 
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 
-_STARTS = 24
+_STARTS = 6
 _SHARPNESS = (10.0, 100.0, 1e3, 1e4)  # of the smooth minimum over models
 
 

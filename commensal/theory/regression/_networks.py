@@ -273,7 +273,7 @@ def _network_bound(s: np.ndarray, w: np.ndarray) -> DesignBound:
     few = angles[:: _ANGLES // 9]
     found: Any = minimize(lambda x: radius(x, few), np.zeros(k), method="Nelder-Mead")
     # P is real, so half a circle is enough; between neighbours a support line rises by 1/cos
-    bound = radius(found.x, angles) / np.cos(np.pi / (_ANGLES - 1) / 2)
+    bound = float(radius(found.x, angles) / np.cos(np.pi / (_ANGLES - 1) / 2))
     attained = largest_attained(p, np.exp(found.x - found.x.mean()))
     return DesignBound(max(attained, 1.0), max(bound, 1.0))
 
