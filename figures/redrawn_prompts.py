@@ -33,10 +33,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer designs, prompts, generations")
     args = parser.parse_args()
     seeds = list(range(2 if args.quick else 12))
-    prompts = [2, 5] if args.quick else [1, 2, 3, 4, 5, 7, 10, 15, 30, 60]
-    length = {"replicates": 4, "generations": 30, "burn_in": 20}
-    if not args.quick:
-        length = {"replicates": 8, "generations": 300, "burn_in": 100}
+    prompts = [2, 5] if args.quick else [2, 3, 4, 5, 7, 10, 15, 30, 60]
+    replicates, generations, burn_in = (4, 30, 20) if args.quick else (8, 300, 100)
 
     growth = xr.DataArray(
         np.zeros((len(NETWORKS), 2, len(prompts), len(seeds))),
@@ -47,7 +45,13 @@ def main() -> None:
         for label, reads in NETWORKS.items():
             for seed in seeds:
                 config = RegressionConfig(models=MODELS, rank=RANK, reads=reads, seed=seed)
-                found = growth_exponent(config, count, **length)
+                found = growth_exponent(
+                    config,
+                    count,
+                    replicates=replicates,
+                    generations=generations,
+                    burn_in=burn_in,
+                )
                 widest = max(widest, (found.high - found.low) / 2 * (count > 2))
                 growth.loc[label, :, count, seed] = [asked_again(config, count), found.exponent]
     plots.redrawn_prompts(growth).savefig(args.out)

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, PercentFormatter
 
 from commensal.plots._style import (
     MARKS,
@@ -143,9 +143,11 @@ def redrawn_prompts(growth: xr.DataArray) -> Figure:
         ax.set(xscale="log", xlabel="prompts of a model in each generation")
         ax.set_yscale("symlog", linthresh=0.1)
         ax.set_ylim(growth.min(), growth.max() * 1.1)
-        ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(FixedLocator([-1, -0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5, 1]))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         ax.set_title(str(network), fontsize=TITLE_SIZE)
     panels[0].set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
     shared_legend(fig, panels[0].get_legend_handles_labels()[0])

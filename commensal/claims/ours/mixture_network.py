@@ -15,7 +15,7 @@ known = Register()
 def law(values: np.ndarray, posts: int, share: float) -> float:
     """Return lim t E‖D‖² over Σ_b π_b(1-π_b), for the eigenvalues of W without the 1 of ones."""
     n = len(values) + 1
-    archived = np.abs(values) ** 2 / (posts * (1 - 2 * values.real))
+    archived = np.abs(values) ** 2 / (posts * (1 - 2 * np.real(values)))
     return float(2 * n * (archived + 1 / (2 * share * n * posts)).sum())
 
 
@@ -61,7 +61,7 @@ def _mixture_network(form: Any, trial: Trial) -> Evidence:
             row = np.append(rng.uniform(0, 0.3), rng.dirichlet(np.ones(n - 1)))
             row[1:] *= 1 - row[0]
             w = np.stack([np.roll(row, i) for i in range(n)])
-            values = np.linalg.eigvals(w)
+            values = np.asarray(np.linalg.eigvals(w), dtype=np.complex128)
             values = np.delete(values, np.abs(values - 1).argmin())
             if values.real.max() > 0.2:
                 continue

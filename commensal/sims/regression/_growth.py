@@ -112,9 +112,7 @@ def growth_exponent(
     (True, True)
     """
     config = RegressionConfig() if config is None else config
-    for name in ("alpha", "beta", "human_share"):
-        if not isinstance(getattr(config, name), float):
-            raise ValueError(f"{name} must not vary in time, got {getattr(config, name)}")
+    alpha, beta, share = (_constant(config, x) for x in ("alpha", "beta", "human_share"))
     rows = config.rank if prompts is None else prompts
     counts = {"prompts": (rows, 1), "replicates": (replicates, 2), "generations": (generations, 1)}
     for name, (value, least) in (counts | {"burn_in": (burn_in, 0)}).items():
@@ -122,12 +120,12 @@ def growth_exponent(
             raise ValueError(f"{name} must be at least {least}, got {value}")
     features, _ = given_or_drawn(config, designs, None)
     private, public = (np.swapaxes(x, -1, -2) @ x for x in features[:2])
-    real = (1 - config.alpha) * (config.beta * private + (1 - config.beta) * public)
+    real = (1 - alpha) * (beta * private + (1 - beta) * public)
     k, d = real.shape[:2]
     network = config.network(k)
     reads = networks.uniform(k) if network is None else network
     rank = np.linalg.matrix_rank(real, hermitian=True).min()
-    heard = (reads > 0).sum(axis=1).min() * rows * (config.alpha > 0)
+    heard = (reads > 0).sum(axis=1).min() * rows * (alpha > 0)
     if rank + heard < d:
         raise ValueError(
             f"some model has {rank} directions of real data and {heard} prompts for {d} "
@@ -137,8 +135,8 @@ def growth_exponent(
         stream(check_key(config.seed, key), "growth"),
         real,
         reads,
-        np.float64(config.alpha),
-        np.float64(config.human_share),
+        alpha,
+        share,
         np.float64(np.sqrt(config.rank / rows)),
         rows=rows,
         replicates=replicates,
@@ -148,6 +146,13 @@ def growth_exponent(
     half = stats.t.ppf(0.975, replicates - 1) * each.std(ddof=1) / np.sqrt(replicates)
     middle = float(each.mean())
     return GrowthExponent(middle, middle - float(half), middle + float(half), each)
+
+
+def _constant(config: RegressionConfig, name: str) -> np.float64:
+    value = getattr(config, name)
+    if not isinstance(value, float):
+        raise ValueError(f"{name} must not vary in time, got {value}")
+    return np.float64(value)
 
 
 def _grams(key: PRNGKeyArray, rows: int, shape: tuple[int, ...], d: int) -> Float[Array, "R K d d"]:

@@ -215,7 +215,7 @@ def network_disagreement(
         raise ValueError(f"generation must be positive, got {generation}")
     if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
         raise ValueError("reads must be a normal matrix: use network_moments for others")
-    values = np.linalg.eigvals(w)
+    values = np.asarray(np.linalg.eigvals(w), dtype=np.complex128)
     if (np.abs(values - 1) < 1e-9).sum() > 1:
         raise ValueError("reads must not fall into parts that read only themselves")
     others = np.delete(values, np.abs(values - 1).argmin())
