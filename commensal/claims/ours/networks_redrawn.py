@@ -66,9 +66,9 @@ def _prompts_change(form: Any, trial: Trial) -> Evidence:
     verdict="holds",
     statement="Where all models have the same real data and read the same, no prompts make errors "
     "grow, however they change: after one generation all models err alike, and from then on the "
-    "error, measured on the real data, shrinks by at least λ/(1 + λ), with λ the most that the web "
-    "says in any direction relative to the real data. Public data alone (β = 0) are such a case, "
-    "and so is a single model.",
+    "error, measured on the real data, is multiplied by at most λ/(1 + λ), with λ the most that "
+    "the web says in any direction relative to the real data. Public data alone (β = 0) are such a "
+    "case, and so is a single model.",
     latex=r"\lVert R^{1/2} \delta_{t+1} \rVert \leq \frac{\lambda}{1+\lambda} "
     r"\lVert R^{1/2} \delta_t \rVert, \quad \lambda = \lambda_{\max}(R^{-1/2} \alpha M_t R^{-1/2})",
     printed=lambda size: size / (1 + size),
