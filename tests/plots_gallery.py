@@ -118,6 +118,16 @@ def memories() -> Figure:
     return plots.memories(of(a=1.0, b=0.1), of(c=-0.5, d=-1.0, e=-0.9), of(a=4.0, c=1.0, f=0.2))
 
 
+def redrawn_prompts() -> Figure:
+    names = {"network": ["all read all alike", "all read all others"]}
+    names["drawn"] = ["asked again", "drawn anew"]
+    values = np.array([[0.9, 0.05, -0.06], [0.5, -0.08, -0.07]])[None, :, :, None]
+    values = values + 0.02 * rng().random((2, 2, 3, 2))
+    return plots.redrawn_prompts(
+        xr.DataArray(values, {**names, "prompts": [1, 5, 60], "seed": [0, 1]})
+    )
+
+
 def optimal_mix() -> Figure:
     shape = ("family", "models", "seed")
     values = {
@@ -363,6 +373,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "populations_by_run": populations_by_run,
     "populations_over_time": populations_over_time,
     "reading_networks": reading_networks,
+    "redrawn_prompts": redrawn_prompts,
     "regression_errors": regression_errors,
     "selection_ablation": selection_ablation,
     "stability_map": lambda: plots.stability_map(sweep()),

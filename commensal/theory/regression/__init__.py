@@ -42,6 +42,7 @@ from commensal.theory.regression._optimum import (
     optimal_human_share,
     optimal_mix,
 )
+from commensal.theory.regression._redrawn import mean_square_radius
 from commensal.theory.regression._stability import safe_human_share, stability_bound
 from commensal.theory.regression._training import (
     Dependence,
@@ -80,6 +81,7 @@ __all__ = [
     "isotropic_mse",
     "isotropic_network",
     "limit",
+    "mean_square_radius",
     "mse",
     "mspe",
     "one_step_bound",
