@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from pydantic import Field, field_validator
 
 from commensal import networks
 from commensal._config import MIX, Config
+
+Reads: TypeAlias = str | tuple[tuple[float, ...], ...]
+"""A network's name, or its matrix."""
+
+
+def as_reads(value: Any) -> Reads:
+    """Return a network's name as it is, and a matrix with its rows checked.
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
+    """
+    if isinstance(value, str):
+        return value
+    try:
+        matrix = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
+    return tuple(map(tuple, networks.check_network(matrix).tolist()))
+
+
+def network_of(reads: Reads, models: int) -> np.ndarray:
+    """Return the reading network of ``models`` models, (K, K).
+
+    Raises
+    ------
+    ValueError
+        If there is no such network, or it is for another K.
+    """
+    if isinstance(reads, str):
+        return networks.named(reads, models)
+    if len(reads) != models:
+        raise ValueError(f"reads is a network of {len(reads)} models, not {models}")
+    return np.array(reads)
 
 
 class ReadingConfig(Config):
@@ -26,7 +61,7 @@ class ReadingConfig(Config):
            [0.5, 0.5]])
     """
 
-    reads: str | tuple[tuple[float, ...], ...] = Field(default="uniform", json_schema_extra=MIX)
+    reads: Reads = Field(default="uniform", json_schema_extra=MIX)
     """Who reads whom: "uniform", "isolated", "ring:0.5", "star", "self:0.5", "blocs:0.1" or
     "shares:3,1,1", as in ``commensal.networks``; in a file of settings also a matrix, whose row k
     says how model k weighs what each model published."""
@@ -34,13 +69,7 @@ class ReadingConfig(Config):
     @field_validator("reads", mode="before")
     @classmethod
     def _as_network(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return value
-        try:
-            matrix = np.asarray(value, dtype=float)
-        except (TypeError, ValueError):
-            raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
-        return tuple(map(tuple, networks.check_network(matrix).tolist()))
+        return as_reads(value)
 
     def network(self, models: int) -> np.ndarray | None:
         """Return the reading network of ``models`` models, (K, K); None for the uniform one.
@@ -50,9 +79,5 @@ class ReadingConfig(Config):
         ValueError
             If there is no such network, or it is for another K.
         """
-        if isinstance(self.reads, str):
-            found = networks.named(self.reads, models)
-            return None if self.reads == "uniform" else found
-        if len(self.reads) != models:
-            raise ValueError(f"reads is a network of {len(self.reads)} models, not {models}")
-        return np.array(self.reads)
+        found = network_of(self.reads, models)
+        return None if self.reads == "uniform" else found
