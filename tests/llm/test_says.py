@@ -225,7 +225,7 @@ def test_whether_a_web_comes_closer(lasts: tuple[float, ...], says: str):
 
 def contents(run: Reading, patch: pytest.MonkeyPatch) -> Contents:
     """Return what the page of a run says, without its figures and texts."""
-    from commensal.llm.reports import contents_of, interactive
+    from commensal.llm.reports import _own_tasks, contents_of
 
     for module in (
         interactive, report_evolution, report_remedies, report_segmented, report_web,
