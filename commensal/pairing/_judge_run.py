@@ -257,6 +257,9 @@ def compared(system: RunSystem, losses: Losses, found: Predictions) -> pd.DataFr
         for scope, points in scopes.items()
         if points.any()
     ]
+    if found.left_out == "networks":  # baselines know none: held out, they rank in reverse
+        known = parts[0]["baseline"] == "minimiser"
+        parts = [parts[0].loc[known | (parts[0]["measure"] != "rank")]]
     if found.later:
         start = losses[:, found.half]
         parts.append(_beside(losses[:, -1] - start, found.later, scope="later"))

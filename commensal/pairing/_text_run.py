@@ -103,10 +103,10 @@ def _scores(scores: Sequence[RunScores], left_out: str | None) -> Iterator[str]:
     yield f"  a change of at most {CONSTANT:g} nats is none; R2 of changes: against no change"
     yield "  table of means: by own, another's, public; rule: of tasks alone, with three mean sizes"
     if left_out is not None:
+        so_do = " (so do table and rule, which know no network)" * (left_out == "networks")
         yield (
-            "  held out, the mean is that of the other grid points, which ranks in reverse; all "
-            "fits "
-            "see t = 0"
+            "  held out, the mean is that of the other grid points, which ranks in reverse"
+            f"{so_do}; all fits see t = 0"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -59,12 +60,11 @@ class InteractiveConfig(TrainedConfig):
 
     @model_validator(mode="after")
     def _networks_differ(self) -> InteractiveConfig:
-        known: dict[str, np.ndarray] = {}
-        for name, network in self.networks.items():
-            same = [other for other, w in known.items() if np.allclose(w, network)]
-            if same:
-                raise ValueError(f"reads has one network twice: {same[0]} and {name}")
-            known[name] = network
+        found = [(reads, network_of(reads, len(self.tasks))) for reads in self.reads]
+        for (one, first), (other, second) in itertools.combinations(found, 2):
+            if np.allclose(first, second):
+                both = " and ".join(map(_written, (one, other)))
+                raise ValueError(f"reads has one network twice: {both}")
         return self
 
     @property
