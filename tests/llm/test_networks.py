@@ -18,7 +18,7 @@ from commensal.llm import metrics, run
 from commensal.llm.config import InteractiveConfig
 from commensal.llm.presets import read_config
 from commensal.llm.reports._verdicts import ONE
-from commensal.llm.reports.findings_networks import Mix, find, mixes
+from commensal.llm.reports.findings_networks import NetworkMix, find, mixes
 from commensal.llm.reports.networks import _says
 from commensal.llm.workflows import workflow_of
 from commensal.llm.workflows.interactive import mixture
@@ -227,7 +227,9 @@ def test_networks_through_kills(ran: Path, tmp_path: Path, monkeypatch):
 # findings
 
 
-def made(ends: dict[str, tuple[float, float, float, float]], scatter: float = 0.003) -> list[Mix]:
+def made(
+    ends: dict[str, tuple[float, float, float, float]], scatter: float = 0.003
+) -> list[NetworkMix]:
     """Courses of four models in five replicates: own, others', public losses and likeness."""
     rows = []
     for at, (name, (own, others, public, likeness)) in enumerate(ends.items()):

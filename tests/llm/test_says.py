@@ -236,7 +236,7 @@ def contents(run: Reading, patch: pytest.MonkeyPatch) -> Contents:
     return contents_of(run)
 
 
-@pytest.mark.parametrize("name", ["demo", "evolution", "remedies", "segmented", "web"])
+@pytest.mark.parametrize("name", ["demo", "evolution", "networks", "remedies", "segmented", "web"])
 def test_committed_reports_say_what_their_runs_say(name: str, monkeypatch):
     shown = contents(reading(name), monkeypatch)
     page = (ROOT / "runs" / name / "report.html").read_text(encoding="utf-8")

@@ -23,12 +23,12 @@ QUANTITIES = {
     "public": "loss on the public data (nats per token)",
     "likeness": "likeness of texts on tasks (mean cosine)",
 }
-"""What is compared between networks, means over the models, and its unit."""
+"""Quantities that are compared between networks, with their units; each is a mean over models."""
 
 _SAME = 1e-9
 
 
-class Mix(NamedTuple):
+class NetworkMix(NamedTuple):
     """The networks of a run at one α and β, in the replicates that have finished all of them."""
 
     alpha: float
@@ -70,7 +70,7 @@ def mixes(
     datasets: Sequence[str],
     networks: Mapping[str, Float[np.ndarray, "K K"]],
     generations: int,
-) -> list[Mix]:
+) -> list[NetworkMix]:
     """Arrange the measurements of a run with several networks.
 
     Parameters
@@ -87,7 +87,7 @@ def mixes(
 
     Returns
     -------
-    list of Mix
+    list of NetworkMix
         Of every α > 0 and β with a web to read, and two networks or more.
     """
     if metrics.empty or "reads" not in metrics:
@@ -108,7 +108,9 @@ def mixes(
             for name in QUANTITIES
             if table[name].notna().any()
         }
-        found.append(Mix(float(alpha), float(beta), f"α = {alpha:g}, β = {beta:g}", known, courses))
+        found.append(
+            NetworkMix(float(alpha), float(beta), f"α = {alpha:g}, β = {beta:g}", known, courses)
+        )
     return found if len(found) > 1 else [mix._replace(where="") for mix in found]
 
 
@@ -132,12 +134,12 @@ def _quantities(metrics: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(means).reset_index()
 
 
-def find(found: Sequence[Mix]) -> list[Found]:
+def find(found: Sequence[NetworkMix]) -> list[Found]:
     """Return the theory's predictions, each with this run's verdict.
 
     Parameters
     ----------
-    found : sequence of Mix
+    found : sequence of NetworkMix
 
     Returns
     -------
@@ -149,7 +151,7 @@ def find(found: Sequence[Mix]) -> list[Found]:
             "own-self",
             "The more of itself a model reads, the lower the loss on its own task ends.",
             "self share",
-            judged(list(_steps(found, "own", Mix.self_share)), high=0),
+            judged(list(_steps(found, "own", NetworkMix.self_share)), high=0),
             "no two finished networks whose models read different shares of themselves",
             "difference",
         ),
@@ -166,7 +168,7 @@ def find(found: Sequence[Mix]) -> list[Found]:
             "likeness-sources",
             "The more models a model effectively reads (n = K/‖W‖²), the more alike they write.",
             "effective sources",
-            judged(list(_steps(found, "likeness", Mix.sources)), low=0),
+            judged(list(_steps(found, "likeness", NetworkMix.sources)), low=0),
             _without_likeness(found, "no two finished networks with different n"),
             "difference",
         ),
@@ -207,7 +209,7 @@ def find(found: Sequence[Mix]) -> list[Found]:
 
 
 def _steps(
-    found: Sequence[Mix], quantity: str, order: Callable[[Mix, str], float]
+    found: Sequence[NetworkMix], quantity: str, order: Callable[[NetworkMix, str], float]
 ) -> Iterator[Measured]:
     """Compare networks whose place in an order is next to each other, the higher first."""
     for mix in found:
@@ -226,14 +228,14 @@ def _steps(
             )
 
 
-def _against_isolated(found: Sequence[Mix]) -> Iterator[Measured]:
+def _against_isolated(found: Sequence[NetworkMix]) -> Iterator[Measured]:
     for mix in found:
         alone = [name for name in mix.networks if mix.self_share(name) > 1 - _SAME]
         others = [name for name in mix.networks if name not in alone]
         yield from (mix.difference("others", *pair) for pair in itertools.product(others, alone))
 
 
-def _same_sources(found: Sequence[Mix]) -> Iterator[Measured]:
+def _same_sources(found: Sequence[NetworkMix]) -> Iterator[Measured]:
     for mix in found:
         if "likeness" not in mix.courses:
             continue
@@ -243,7 +245,7 @@ def _same_sources(found: Sequence[Mix]) -> Iterator[Measured]:
                 yield mix.difference("likeness", one, other)
 
 
-def _last_steps(found: Sequence[Mix]) -> Iterator[Measured]:
+def _last_steps(found: Sequence[NetworkMix]) -> Iterator[Measured]:
     for mix in found:
         if mix.courses["own"].shape[-1] < 2:
             continue
@@ -253,7 +255,7 @@ def _last_steps(found: Sequence[Mix]) -> Iterator[Measured]:
             yield Measured(mix.place(name), last - before, text)
 
 
-def _without_likeness(found: Sequence[Mix], otherwise: str) -> str:
+def _without_likeness(found: Sequence[NetworkMix], otherwise: str) -> str:
     if found and not any("likeness" in mix.courses for mix in found):
         return "the run has no fixed prompts (measurement.prompts: 0)"
     return otherwise

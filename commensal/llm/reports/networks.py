@@ -15,7 +15,7 @@ from commensal.llm.reports._own_tasks import losses_first
 from commensal.llm.reports._reading import Reading
 from commensal.llm.reports._says import amount, one_replicate
 from commensal.llm.reports._tables import changes
-from commensal.llm.reports.findings_networks import QUANTITIES, Mix, find, mixes
+from commensal.llm.reports.findings_networks import QUANTITIES, NetworkMix, find, mixes
 from commensal.page import Table, picture
 
 _SHOWN = {
@@ -51,7 +51,7 @@ def contents(run: Reading[InteractiveConfig]) -> Contents:
     return page._replace(source=source, tables=[*_tables(found), *page.tables])
 
 
-def _says(found: Sequence[Mix]) -> Iterator[str]:
+def _says(found: Sequence[NetworkMix]) -> Iterator[str]:
     """Say with which network models end best and most alike, and which can be told apart."""
     for mix in found:
         names = list(mix.networks)
@@ -85,7 +85,7 @@ def _says(found: Sequence[Mix]) -> Iterator[str]:
             )
 
 
-def _told(mix: Mix, quantity: str, ranked: Sequence[str]) -> str:
+def _told(mix: NetworkMix, quantity: str, ranked: Sequence[str]) -> str:
     """Say which pairs of networks cannot be told apart."""
     pairs = list(itertools.combinations(ranked, 2))
     comparisons = len(mix.courses) * len(pairs)
@@ -102,7 +102,7 @@ def _told(mix: Mix, quantity: str, ranked: Sequence[str]) -> str:
     return f" (in order: {', '.join(ranked)}; cannot be told apart: {names})"
 
 
-def _tables(found: Sequence[Mix]) -> list[Table]:
+def _tables(found: Sequence[NetworkMix]) -> list[Table]:
     """List what is known of each network and where it ends."""
     tables = []
     for mix in found:
@@ -123,7 +123,7 @@ def _tables(found: Sequence[Mix]) -> list[Table]:
     return tables
 
 
-def _chapters(found: Sequence[Mix]) -> Iterator[Chapter]:
+def _chapters(found: Sequence[NetworkMix]) -> Iterator[Chapter]:
     from commensal.llm.reports.plots_networks import llm_networks
 
     if not found:
