@@ -94,7 +94,8 @@ def mixes(
         return []
     found = []
     for (alpha, beta), part in _quantities(metrics, datasets).groupby(["alpha", "beta"]):  # pyright: ignore[reportGeneralTypeIssues]
-        table = part.set_index(["reads", "replicate", "generation"])[list(QUANTITIES)]
+        table = part.set_index(["reads", "replicate", "generation"])
+        measured = [name for name in QUANTITIES if np.isfinite(part[name].to_numpy(float)).any()]
         ended = part.loc[part["generation"] == generations]
         known = {name: w for name, w in networks.items() if (ended["reads"] == name).any()}
         each = [set(ended.loc[ended["reads"] == name, "replicate"]) for name in known]
@@ -104,9 +105,7 @@ def mixes(
         shape = len(known), len(replicates), generations + 1
         at = pd.MultiIndex.from_product([list(known), replicates, range(generations + 1)])
         courses = {
-            name: table[name].reindex(at).to_numpy(float).reshape(shape)
-            for name in QUANTITIES
-            if table[name].notna().any()
+            name: table.reindex(at)[name].to_numpy(float).reshape(shape) for name in measured
         }
         found.append(
             NetworkMix(float(alpha), float(beta), f"α = {alpha:g}, β = {beta:g}", known, courses)
@@ -117,7 +116,8 @@ def mixes(
 def _quantities(metrics: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     """Average over models, tasks and pairs; a number that is not finite makes its mean NaN."""
     *tasks, public = datasets
-    own = metrics["dataset"] == metrics["model"].map(dict(enumerate(tasks)))
+    pairs = zip(metrics["dataset"], metrics["model"], strict=True)
+    own = np.array([name == tasks[model] for name, model in pairs])
     about = metrics["dataset"].isin(tasks)
     loss = metrics["metric"] == "loss"
     parts = {
@@ -145,7 +145,7 @@ def find(found: Sequence[NetworkMix]) -> list[Found]:
     -------
     list of Found
     """
-    stays = {"low": -CONSTANT, "high": CONSTANT}
+    low, high = -CONSTANT, CONSTANT
     judged_all = [
         Found(
             "own-self",
@@ -191,7 +191,8 @@ def find(found: Sequence[NetworkMix]) -> list[Found]:
                     for mix in found
                     for pair in itertools.combinations(mix.networks, 2)
                 ],
-                **stays,
+                low,
+                high,
             ),
             "no two finished networks",
             "difference",
@@ -200,7 +201,7 @@ def find(found: Sequence[NetworkMix]) -> list[Found]:
             "settled",
             "In the last generation losses on own tasks change by no more than 0.1 nats.",
             "stability",
-            judged(list(_last_steps(found)), **stays),
+            judged(list(_last_steps(found)), low, high),
             "no finished network",
             "change",
         ),

@@ -289,9 +289,9 @@ class _Look:
 
     def __init__(self, metrics: pd.DataFrame) -> None:
         known = [c for c in ("alpha", "memory", "beta") if c in metrics]
-        if "reads" in metrics and metrics["reads"].nunique() > 1:
+        if "reads" in metrics and len(set(metrics["reads"])) > 1:
             known = ["reads", *known]
-        several = [c for c in known[1:] if metrics[c].nunique() > 1]
+        several = [c for c in known[1:] if len(set(metrics[c])) > 1]
         self.columns = [*known[:1], *several[:1]]
         self.colors = alpha_colors(self._values(metrics, self.columns[0]))
         second = self._values(metrics, self.columns[1]) if len(self.columns) > 1 else []
