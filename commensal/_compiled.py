@@ -1,8 +1,9 @@
-"""Compile functions of JAX with options under which their programs are ready sooner."""
+"""Compile functions of JAX so that programs are ready sooner, and do not wait for each other."""
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,9 @@ _QUICK: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False}
 # Without LLVM's optimisation in a sixth of the time. Calls then take 1.3 to 1.5 times as long, and
 # grids twice: LAPACK and matrix products come compiled, loops over elements do not.
 _AT_ONCE = _QUICK | {"xla_backend_optimization_level": 0}
+# On a CPU the LAPACK calls of two programs that run at the same time may wait for each other for
+# ever (jaxlib 0.10.2): both hold threads of XLA's pool, and want more.
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def compiled(
@@ -33,7 +37,9 @@ def compiled(
     function : callable
         Of arrays, pure.
     heavy : bool
-        Whether calls take longer than compiling does, so that fast code is worth its time.
+        Whether calls take longer than compiling does, so that fast code is worth its time. Threads
+        may call such programs at the same time, so they must not call LAPACK; all others are run
+        one at a time.
     **options
         As for ``jax.jit``.
 
@@ -52,8 +58,12 @@ def compiled(
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         # what is made within a traced function is traced, whatever its arguments are
-        alone = is_concrete((args, kwargs)) and not isinstance(jnp.zeros(()), Tracer)
-        return (quick() if alone else plain)(*args, **kwargs)
+        if not is_concrete((args, kwargs)) or isinstance(jnp.zeros(()), Tracer):
+            return plain(*args, **kwargs)
+        if heavy:
+            return quick()(*args, **kwargs)
+        with _ONE_AT_A_TIME:
+            return jax.block_until_ready(quick()(*args, **kwargs))
 
     return call
 

@@ -41,8 +41,8 @@ class Config(BaseModel):
 
 def own_fields_first(config: type[BaseModel]) -> list[str]:
     """List the names of all fields: those of the class itself, then the inherited ones."""
-    own = inspect.get_annotations(config)
-    return sorted(config.model_fields, key=lambda name: name not in own)
+    own = [name for name in inspect.get_annotations(config) if name in config.model_fields]
+    return [*own, *(name for name in config.model_fields if name not in own)]
 
 
 def _with_attributes(config: type[BaseModel], text: str) -> str:

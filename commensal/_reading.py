@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -10,17 +10,16 @@ from pydantic import Field, field_validator
 from commensal import networks
 from commensal._config import MIX, Config
 
-Reads: TypeAlias = str | tuple[tuple[float, ...], ...]
-"""A network's name, or its matrix."""
+Network = str | tuple[tuple[float, ...], ...]
 
 
-def as_reads(value: Any) -> Reads:
-    """Return a network's name as it is, and a matrix with its rows checked.
+def as_network(value: Any) -> Network:
+    """Return a network's name as it is, and a matrix checked and as tuples.
 
     Raises
     ------
     ValueError
-        If it is neither.
+        If it is neither, or no network.
     """
     if isinstance(value, str):
         return value
@@ -31,8 +30,8 @@ def as_reads(value: Any) -> Reads:
     return tuple(map(tuple, networks.check_network(matrix).tolist()))
 
 
-def network_of(reads: Reads, models: int) -> np.ndarray:
-    """Return the reading network of ``models`` models, (K, K).
+def network_of(reads: Network, models: int) -> np.ndarray | None:
+    """Return the network of ``models`` models, (K, K); None for the uniform one.
 
     Raises
     ------
@@ -40,7 +39,8 @@ def network_of(reads: Reads, models: int) -> np.ndarray:
         If there is no such network, or it is for another K.
     """
     if isinstance(reads, str):
-        return networks.named(reads, models)
+        found = networks.named(reads, models)
+        return None if reads == "uniform" else found
     if len(reads) != models:
         raise ValueError(f"reads is a network of {len(reads)} models, not {models}")
     return np.array(reads)
@@ -61,7 +61,7 @@ class ReadingConfig(Config):
            [0.5, 0.5]])
     """
 
-    reads: Reads = Field(default="uniform", json_schema_extra=MIX)
+    reads: Network = Field(default="uniform", json_schema_extra=MIX)
     """Who reads whom: "uniform", "isolated", "ring:0.5", "star", "self:0.5", "blocs:0.1" or
     "shares:3,1,1", as in ``commensal.networks``; in a file of settings also a matrix, whose row k
     says how model k weighs what each model published."""
@@ -69,7 +69,7 @@ class ReadingConfig(Config):
     @field_validator("reads", mode="before")
     @classmethod
     def _as_network(cls, value: Any) -> Any:
-        return as_reads(value)
+        return as_network(value)
 
     def network(self, models: int) -> np.ndarray | None:
         """Return the reading network of ``models`` models, (K, K); None for the uniform one.
@@ -79,5 +79,4 @@ class ReadingConfig(Config):
         ValueError
             If there is no such network, or it is for another K.
         """
-        found = network_of(self.reads, models)
-        return None if self.reads == "uniform" else found
+        return network_of(self.reads, models)

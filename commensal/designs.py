@@ -63,6 +63,9 @@ class DesignConfig(ReadingConfig):
     human_rank: int | None = Field(default=None, ge=0)
     """Rows of the design of fresh human data, from 0 to d; for Gaussian designs. Not given: humans
     answer the same prompts as all models."""
+    human_data: Literal["shared", "own"] = "shared"
+    """Who collects the fresh human data: "shared" by all models, or each its "own" answers to the
+    same questions."""
     prompts: Literal["private", "fresh"] = "private"
     """Features that models are asked to label: "private", their own private features, or "fresh"
     ones; for Gaussian designs."""
@@ -112,12 +115,17 @@ class DesignConfig(ReadingConfig):
                     raise ValueError(
                         f"{name} must be at most dim = {self.dim}, got {getattr(self, name)}"
                     )
-        if self.human_rank is not None and not np.any(np.greater(self._share_of_humans(), 0)):
+        if self.human_rank is not None and not self._has_humans():
             raise ValueError("human_rank does nothing without a human_share above 0")
+        if self.human_data == "own" and not self._has_humans():
+            raise ValueError("human_data 'own' does nothing without a human_share above 0")
         return self
 
     def _share_of_humans(self) -> Any:
         return 1.0
+
+    def _has_humans(self) -> bool:
+        return bool(np.any(np.greater(self._share_of_humans(), 0)))
 
     @model_serializer(mode="wrap")
     def _without_what_is_unused(self, handler: Any) -> dict[str, Any]:
@@ -125,6 +133,7 @@ class DesignConfig(ReadingConfig):
         unused = {name for name, owner in _USED_BY.items() if owner != used}
         unused |= {"grams"} if used else {"design"}
         unused |= set() if used == "gaussian" else {"dim"}
+        unused |= set() if self._has_humans() else {"human_data"}
         return {name: value for name, value in handler(self).items() if name not in unused}
 
     def gram_matrices(self, models: int) -> dict[str, np.ndarray]:

@@ -103,6 +103,31 @@ def reading_networks() -> Figure:
     return plots.reading_networks(stability, agreement, safety)
 
 
+def memories() -> Figure:
+    n = np.array([1, 2, 5, 10, 30, 100])
+
+    def of(**exponents: float) -> xr.Dataset:
+        theory = np.stack([n ** float(p) for p in exponents.values()])
+        few = np.where(n < 50, theory, np.nan)
+        theory[0, -1] = np.nan
+        values = {"theory": theory, "simulated": few, "standard_error": 0.05 * few}
+        names = [f"everything, real share {name}" for name in exponents]
+        coords = {"memory": names, "generation": n}
+        return xr.Dataset({k: (("memory", "generation"), v) for k, v in values.items()}, coords)
+
+    return plots.memories(of(a=1.0, b=0.1), of(c=-0.5, d=-1.0, e=-0.9), of(a=4.0, c=1.0, f=0.2))
+
+
+def redrawn_prompts() -> Figure:
+    names = {"network": ["all read all alike", "all read all others"]}
+    names["drawn"] = ["asked again", "drawn anew"]
+    values = np.array([[0.9, 0.05, -0.06], [0.5, -0.08, -0.07]])[None, :, :, None]
+    values = values + 0.02 * rng().random((2, 2, 3, 2))
+    return plots.redrawn_prompts(
+        xr.DataArray(values, {**names, "prompts": [1, 5, 60], "seed": [0, 1]})
+    )
+
+
 def optimal_mix() -> Figure:
     shape = ("family", "models", "seed")
     values = {
@@ -342,11 +367,13 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "human_share": human_share,
     "lineages": lineages,
     "lineages (several dimensions)": lambda: lineages(2),
+    "memories": memories,
     "mixture_histograms": mixture_histograms,
     "optimal_mix": optimal_mix,
     "populations_by_run": populations_by_run,
     "populations_over_time": populations_over_time,
     "reading_networks": reading_networks,
+    "redrawn_prompts": redrawn_prompts,
     "regression_errors": regression_errors,
     "selection_ablation": selection_ablation,
     "stability_map": lambda: plots.stability_map(sweep()),

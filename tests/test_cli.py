@@ -43,6 +43,30 @@ def test_sweep_writes_what_it_says(monkeypatch, capsys, tmp_path):
     assert len(list(tmp_path.glob("*.png"))) == 3
 
 
+def test_a_sweep_compares_networks(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "n.nc"
+    grid = ("--alpha", "0.3,0.6", "--beta", "0.5", "--models", "2,4", "--dim", "8")
+    given = (*grid, "--reads", "isolated ring:0.5", "--out", str(out), "--plot")
+    code, text, err = run(monkeypatch, capsys, "sweep", "regression", *given)
+    assert code == 0
+    assert [text.count(name) for name in ("isolated", "ring:0.5", "n_stability_K")] == [2, 2, 2]
+    with sweep.load(out) as ds:
+        best = ds.sel(models=4, objective="mean")
+        assert int(best.optimal_relative_efficiency.fillna(-1).argmax("reads")) == 1
+        mix = float(best.optimal_alpha[1]), float(best.optimal_beta[1])
+    line = "simulate regression --models 4 --alpha {} --beta {} --dim 8 --reads ring:0.5"
+    assert f"next: commensal {line.format(*mix)}" in err
+    drawn = sorted(p.name for p in tmp_path.glob("*.png"))
+    assert len(drawn) == 6
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    assert run(monkeypatch, capsys, "figure", str(out))[0] == 0
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == drawn
+    code, _, err = run(monkeypatch, capsys, "sweep", "regression", *grid, "--reads", "shares:3,1")
+    assert code == 2
+    assert err == "commensal: 'shares:3,1' has 2 shares for 4 models\n"
+
+
 def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("alpha: 0:1:3\nbeta: [0.5]\nmodels: [2]\ndim: 4\nrank: 2\nseed: 7\n")
@@ -55,9 +79,11 @@ def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path)
         np.testing.assert_array_equal(dataset.alpha, [0, 0.5, 1])
 
 
-def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path):
+@pytest.mark.parametrize("memory", ["replace", "accumulate", "window"])
+def test_simulation_stands_beside_the_theory(monkeypatch, capsys, tmp_path, memory):
     out = tmp_path / "r.nc"
     args = ("--models", "2", "--dim", "4", "--rank", "2", "--generations", "3", "--alpha", "0.4")
+    args += ("--memory", memory, *(("--window", "2") if memory == "window" else ()))
     code, text, _ = run(
         monkeypatch,
         capsys,

@@ -31,6 +31,7 @@ def radius(config, models):
         {},
         {"dim": 6, "rank": 2, "public_rank": 4, "prompts": "fresh", "seed": 3},
         {"human_share": 0.3, "human_rank": 4},
+        {"human_share": 0.3, "human_data": "own"},
     ],
 )
 def test_the_same_words_are_the_same_system(given):
@@ -41,6 +42,9 @@ def test_the_same_words_are_the_same_system(given):
         if kept is None:  # the theory's default, which the process draws
             kept = np.asarray(w.synthetic).mean(axis=0)
         np.testing.assert_allclose(kept, gram, rtol=1e-12, atol=1e-12)
+    assert w.human_data == process.human_data == given.get("human_data", "shared")
+    # settings that do nothing are not written down
+    assert ("human_data" in process.model_dump()) == ("human_share" in given)
 
 
 def test_misaligned_comes_close_to_the_bound_by_default():
@@ -62,6 +66,7 @@ def test_misaligned_comes_close_to_the_bound_by_default():
         ({"design": "misaligned", "prompts": "private"}, "does not take prompts"),
         ({"design": "misaligned", "dim": 7}, "has dim = models = 4, got dim = 7"),
         ({"human_rank": 3}, "human_rank does nothing without a human_share above 0"),
+        ({"human_data": "own"}, "human_data 'own' does nothing without a human_share above 0"),
         ({"grams": "x.npz", "rank": 2}, "grams takes the place of a design: leave out rank"),
         ({"grams": "x.npz"}, "'x.npz' does not exist"),
     ],

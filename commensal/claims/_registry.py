@@ -35,7 +35,11 @@ MODULES = (
     "ours.regression",
     "ours.stability",
     "ours.networks",
+    "ours.networks_spectrum",
+    "ours.networks_redrawn",
     "ours.fresh",
+    "ours.fresh_ridge",
+    "ours.memory",
     "ours.selection",
     "ours.training",
     "ours.losses",
@@ -44,12 +48,14 @@ MODULES = (
     "ours.mixture",
     "ours.mixture_course",
     "ours.mixture_overlap",
+    "ours.mixture_network",
     "ours.diversity",
     "ours.diversity_proxy",
     "ours.ecosystem_laws",
     "ours.ecosystem_window",
     "ours.words",
     "ours.words_network",
+    "ours.conserved",
 )
 
 

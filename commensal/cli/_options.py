@@ -68,6 +68,8 @@ def form_of(annotation: Any, option: str) -> Form | None:
         return Form(str, "NAME")
     if origin is tuple:
         of = form_of(parts[0], option)
+        if of is not None and of.shown == "NAME":
+            return Form(str, "NAME …", lambda text: tuple(text.split()))
         if of is None or of.kind not in (int, float):
             return None
         if of.kind is int:
@@ -85,9 +87,11 @@ def default_of(config: type[BaseModel], name: str) -> str:
     if value is None or value is False:
         return ""
     if isinstance(value, tuple):
-        grid = f"{value[0]:g}:{value[-1]:g}:{len(value)}"
         text = ",".join(map(str, value))
-        return grid if len(value) > 3 and parse_grid(grid) == value else text
+        if len(value) <= 3:
+            return text
+        grid = f"{value[0]:g}:{value[-1]:g}:{len(value)}"
+        return grid if parse_grid(grid) == value else text
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

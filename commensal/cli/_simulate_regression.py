@@ -24,6 +24,7 @@ def simulate_regression(
 
     commensal simulate regression --models 4 --alpha 0.4 --beta 0.7 --plot
     commensal simulate regression --alpha 0.5,0.6,0.7 --generations 3 --out regression.nc
+    commensal simulate regression --memory window --window 5
     commensal simulate regression --grams grams.npz
     """
     from commensal.sims import regression as sims
@@ -32,13 +33,16 @@ def simulate_regression(
     k, d = float(wanted.models), wanted.dim
     rows = wanted.rank if wanted.design == "gaussian" and wanted.grams is None else d
     features = cache(lambda: sims.draw_designs(wanted))
+    # generations whose responses are held apart, and operators on them
+    apart = wanted.kept if wanted.window or isinstance(wanted.human_share, tuple) else 1
+    operators = 1 if wanted.memory == "replace" else wanted.generations + 1
     simulate(
         "regression",
         "interactive",
         wanted.replicates,
         "replicates",
         # moments of each generation, and what turns a model's responses into its estimate
-        k * d * (4 * d * (wanted.generations + 1) + rows * (2 + k)),
+        k * d * (4 * d * (wanted.generations + 1) + operators * rows * (2 + k * apart)),
         prepare=features,
         run=partial(_beside_theory, wanted, features),
         table=_comparison,
@@ -76,10 +80,12 @@ def _beside_theory(config: Any, features: Any, out: Path | None, **options: Any)
         noise=config.noise,
         initial_beta=config.initial_beta,
         human_share=config.human_share,
+        human_data=config.human_data,
         reads=config.network(config.models),
     )
     theta = designs.truth(w.dim, config.seed)
-    expected = theory.mse(theory.trajectory(w, theta, config.generations), theta)
+    past = {"memory": config.memory, "window": config.window}
+    expected = theory.mse(theory.trajectory(w, theta, config.generations, **past), theta)
     pooled = np.asarray(w.private).sum(axis=0) + np.asarray(w.public)
     known = np.linalg.matrix_rank(pooled, hermitian=True) == w.dim
     best = config.noise**2 * np.trace(np.linalg.inv(pooled)) if known else np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +41,7 @@ def sweep_regression(
 
     commensal sweep regression --alpha 0:1:101 --beta 0:1:101 --models 2,4,8 --plot
     commensal sweep regression --alpha 0.5 --human-share 0.1 --out half.nc
+    commensal sweep regression --models 4 --reads "isolated ring:0.5 uniform" --out reads.nc
     commensal sweep regression --grams grams.npz --out grams.nc
     """
     from commensal import sweep
@@ -48,7 +50,7 @@ def sweep_regression(
     wanted = sweep.RegressionSweep(**settings)
     check_target(out)
     if plot:
-        for picture in pictures(out):
+        for picture in pictures(out, wanted.models if len(wanted.reads) > 1 else ()):
             check_target(picture, (".png",))
     size = _size(wanted, out, plot, yes)
     try:
@@ -79,7 +81,8 @@ def _size(wanted: Any, out: Path, plot: bool, yes: bool) -> str:
     """Describe a sweep's size in words; raise ValueError where the machine is too small for it."""
     from commensal._cores import available_cores
 
-    cores, each = available_cores(), len(wanted.alpha) * len(wanted.beta)
+    cores, networks = available_cores(), len(wanted.reads)
+    each = len(wanted.alpha) * len(wanted.beta) * networks
     numbers, in_flight, seconds = 0.0, 0.0, 0.0
     for k in wanted.models:
         d = k if wanted.design == "misaligned" else wanted.dim
@@ -93,7 +96,7 @@ def _size(wanted: Any, out: Path, plot: bool, yes: bool) -> str:
     if plot:
         memory += 8 * each * len(wanted.models) * (3 + 2 * largest)
     disk = 2 * 8 * numbers  # finished chunks, and the file that they become
-    time = seconds + 10 * -(-len(wanted.models) // cores)  # to compile, for each K
+    time = seconds + 10 * -(-len(wanted.models) * networks // cores)  # to compile, for each
     return size_of(
         _cells(wanted), memory=memory, seconds=time, disk=disk, folder=out.parent, yes=yes
     )
@@ -107,16 +110,21 @@ def _best_cell(wanted: Any, dataset: Any) -> list[Any]:
     """Return the command that simulates the best mix of the most models, or else the first cell."""
     k = max(wanted.models)
     best = dataset.sel(models=k, objective="mean")
+    reads = wanted.reads[0]
+    if "reads" in dataset.dims:
+        which = int(best["optimal_relative_efficiency"].fillna(-1).values.argmax())
+        best, reads = best.isel(reads=which), wanted.reads[which]
     found = float(best["optimal_alpha"]), float(best["optimal_beta"])
     alpha, beta = found if found[0] == found[0] else (wanted.alpha[0], wanted.beta[0])
-    grid = {"alpha", "beta", "models", "tasks"}
+    grid = {"alpha", "beta", "models", "tasks", "reads"}
     given = wanted.model_dump(mode="json", exclude_unset=True, exclude=grid)
     options = {"models": k, "alpha": alpha, "beta": beta} | given
+    if reads != "uniform" and isinstance(reads, str):  # a matrix stands in a file of settings
+        options["reads"] = reads
     flags = [(f"--{n.replace('_', '-')}", v) for n, v in options.items() if v is not None]
     return ["simulate", "regression", *(part for flag in flags for part in flag)]
 
 
-_OPTIMUM = tuple(f"optimal_{name}" for name in ("alpha", "beta", "relative_efficiency"))
 _LEGEND = (
     "best: the mix with the smallest error, mean over models, among those that leave no model "
     "biased for ever (if there is none, among the least biased). "
@@ -128,48 +136,64 @@ _LEGEND = (
 
 
 def _summary(dataset: Any) -> Table:
-    """Print one line per K: the stable share of the grid, and its best point."""
-    import numpy as np
-
+    """Print a line per K and network: the stable share of the grid, and its best point."""
+    several = "reads" in dataset.dims
     table = Table(
-        title="The best mix of each K on the grid",
+        title=f"The best mix of each K {'and network ' * several}on the grid",
         box=SIMPLE_HEAD,
         padding=0,  # 60 columns hold it
     )
+    if several:
+        table.add_column("reads", overflow="fold")
     for name in ("K", "stable", "best α", "best β", "efficiency", "at (½, ½)", "consensus"):
         table.add_column(name, justify="right", overflow="fold")
-    half = dataset.sel(alpha=0.5, beta=0.5, method="nearest")
-    near_half = abs(half.alpha - 0.5) < 0.01 and abs(half.beta - 0.5) < 0.01
     for i, k in enumerate(dataset.models.values):
-        of_k = dataset[["stable", *_OPTIMUM]].isel(models=i)
-        alpha, beta = (float(of_k[f"optimal_{n}"].sel(objective="mean")) for n in ("alpha", "beta"))
-        best = dataset.isel(models=i)
-        row = [str(k), f"{float(of_k.stable.mean()):.0%}"]
-        if np.isnan(alpha):
-            table.add_row(*row, "-", "-", "-", "-", "-")
-            continue
-        best = best.sel(alpha=alpha, beta=beta)
-        at_half = np.nan
-        if near_half:
-            of_models = half.relative_efficiency.isel(models=i, model=slice(0, int(k)))
-            at_half = of_models.mean(skipna=False)
-        efficiency = of_k.optimal_relative_efficiency.sel(objective="mean")
-        numbers = (efficiency, at_half, best.consensus_distance)
-        shown = ["-" if np.isnan(float(x)) else f"{float(x):.3f}" for x in numbers]
-        table.add_row(*row, f"{alpha:.2f}", f"{beta:.2f}", *shown)
+        for which in range(dataset.sizes["reads"]) if several else (None,):
+            cells = dataset.isel(models=i)
+            cells = cells if which is None else cells.isel(reads=which)
+            row = _row(cells, int(k))
+            table.add_row(*row if which is None else (cells.reads.item(), *row))
     return table
 
 
-def pictures(out: Path) -> list[Path]:
-    """Return the paths of the maps of a sweep that is written to ``out``."""
-    return [out.with_name(f"{out.stem}_{name}.png") for name in _MAPS]
+def _row(cells: Any, k: int) -> list[str]:
+    """Write the numbers of one system."""
+    import numpy as np
+
+    alpha, beta = (float(cells[f"optimal_{n}"].sel(objective="mean")) for n in ("alpha", "beta"))
+    row = [str(k), f"{float(cells.stable.mean()):.0%}"]
+    if np.isnan(alpha):
+        return [*row, "-", "-", "-", "-", "-"]
+    half = cells.sel(alpha=0.5, beta=0.5, method="nearest")
+    at_half = np.nan
+    if abs(half.alpha - 0.5) < 0.01 and abs(half.beta - 0.5) < 0.01:
+        at_half = half.relative_efficiency.isel(model=slice(0, k)).mean(skipna=False)
+    efficiency = cells.optimal_relative_efficiency.sel(objective="mean")
+    numbers = (efficiency, at_half, cells.sel(alpha=alpha, beta=beta).consensus_distance)
+    shown = ["-" if np.isnan(float(x)) else f"{float(x):.3f}" for x in numbers]
+    return [*row, f"{alpha:.2f}", f"{beta:.2f}", *shown]
+
+
+def maps_of(dataset: Any) -> tuple[int, ...]:
+    """Return the K that have maps of their own, with a panel for each of several networks."""
+    return tuple(dataset.models.values.tolist()) if "reads" in dataset.dims else ()
+
+
+def pictures(out: Path, each: Any = ()) -> list[Path]:
+    """Return the paths of the maps of a sweep that is written to ``out``, or of each K in it."""
+    return [
+        out.with_name(f"{out.stem}_{name}{k}.png")
+        for k in ([f"_K{k}" for k in each] if len(each) > 1 else [""])
+        for name in _MAPS
+    ]
 
 
 def draw_maps(dataset: Any, out: Path) -> list[Path]:
     """Draw the maps of a sweep beside its file, and return their paths."""
     from commensal import plots
 
-    drawn = pictures(out)
-    for name, path in zip(_MAPS, drawn, strict=True):
-        save_figure(getattr(plots, f"{name}_map")(dataset), path)
+    drawn = pictures(out, sets := maps_of(dataset))
+    parts = [dataset.sel(models=k) for k in sets] or [dataset]
+    for (part, name), path in zip(product(parts, _MAPS), drawn, strict=True):
+        save_figure(getattr(plots, f"{name}_map")(part), path)
     return drawn

@@ -20,8 +20,9 @@ from commensal.plots._gaussian_populations import (
 )
 from commensal.plots._gaussian_tails import gaussian_tail_bounds
 from commensal.plots._maps import consensus_map, efficiency_map, stability_map
+from commensal.plots._memory import memories
 from commensal.plots._mixture import disagreements, mixture_histograms, sudden_falls
-from commensal.plots._networks import reading_networks
+from commensal.plots._networks import reading_networks, redrawn_prompts
 from commensal.plots._pairing import pairing_beside, published_pairing
 from commensal.plots._pairing_runs import pairing_changes, pairing_curves, pairing_points
 from commensal.plots._regression import (
@@ -50,6 +51,7 @@ __all__ = [
     "gaussian_tail_bounds",
     "human_share",
     "lineages",
+    "memories",
     "mixture_histograms",
     "optimal_mix",
     "pairing_beside",
@@ -61,6 +63,7 @@ __all__ = [
     "power_law",
     "published_pairing",
     "reading_networks",
+    "redrawn_prompts",
     "regression_errors",
     "selection_ablation",
     "stability_map",

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, PercentFormatter
 
 from commensal.plots._style import (
     MARKS,
@@ -102,3 +102,53 @@ def _bars(ax: Axes, x: np.ndarray, y: xr.DataArray, n: int, color: str) -> None:
     low, middle, high = (y.quantile(q, "seed").values for q in (0, 0.5, 1))
     style = mark(MARKS[n], color, 6.0)
     ax.errorbar(x, middle, np.array([middle - low, high - middle]), **style)
+
+
+def redrawn_prompts(growth: xr.DataArray) -> Figure:
+    """Plot how fast errors grow over the number of prompts, asked again or drawn anew.
+
+    Parameters
+    ----------
+    growth : xarray.DataArray
+        Logarithmic growth of errors per generation, over (network, drawn, prompts, seed): log ρ(Q)
+        or a Lyapunov exponent. ``network`` and ``drawn`` have the names.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each network. Curves are medians over designs, bands reach from least to most;
+        the scale is linear up to 0.1 and logarithmic beyond.
+
+    Notes
+    -----
+    New here; docs/explanation/networks.md.
+
+    Examples
+    --------
+    >>> names = {"network": ["uniform"], "drawn": ["asked again", "drawn anew"]}
+    >>> values = np.array([0.3, -0.1, -0.06])[None, None, :, None] * np.ones((1, 2, 1, 2))
+    >>> growth = xr.DataArray(values, {**names, "prompts": [2, 5, 60], "seed": [0, 1]})
+    >>> len(redrawn_prompts(growth).axes)
+    1
+    """
+    fig, axes = new_figure(growth.sizes["network"])
+    panels = np.ravel(axes)
+    for ax, network in zip(panels, growth["network"].values, strict=True):
+        for n, drawn in enumerate(growth["drawn"].values):
+            of = growth.sel(network=network, drawn=drawn)
+            color = PALETTE[n % len(PALETTE)]
+            draw_curve(ax, of["prompts"], of.median("seed"), color=color, lw=2, label=str(drawn))
+            _band(ax, of, "prompts", color)
+        ax.axhline(0, color="0.3", lw=1, ls=":")
+        ax.set(xscale="log", xlabel="prompts of a model in each generation")
+        ax.set_yscale("symlog", linthresh=0.1)
+        ax.set_ylim(growth.min(), growth.max() * 1.1)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_locator(FixedLocator([-1, -0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5, 1]))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        ax.set_title(str(network), fontsize=TITLE_SIZE)
+    panels[0].set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
+    shared_legend(fig, panels[0].get_legend_handles_labels()[0])
+    return fig

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from commensal._config import MIX, OUTPUT
+from commensal._reading import Network, as_network, network_of
 from commensal.designs import Amount, DesignConfig
 
 if TYPE_CHECKING:
@@ -42,6 +44,13 @@ class RegressionSweep(DesignConfig):
     """Standard deviation σ ≥ 0 of all responses."""
     human_share: Weight = Field(default=0.0, json_schema_extra=MIX)
     """Share φ of fresh human data in what is newly collected, in [0, 1]."""
+    reads: tuple[Network, ...] = Field(  # pyright: ignore[reportIncompatibleVariableOverride]
+        default=("uniform",), min_length=1, json_schema_extra=MIX
+    )
+    """Who reads whom, one network or several with a space between: "uniform", "isolated",
+    "ring:0.5", "star", "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; in
+    a file of settings also matrices, whose row k says how model k weighs what each model published.
+    """
     tasks: bool = Field(default=True, json_schema_extra=OUTPUT)
     """Whether to keep ``mspe``, the error of each model on each task."""
 
@@ -52,7 +61,17 @@ class RegressionSweep(DesignConfig):
         plain = isinstance(value, (int, float)) and not isinstance(value, bool)
         return (value,) if plain else value
 
-    @field_validator("alpha", "beta", "models")
+    @field_validator("reads", mode="before")
+    @classmethod
+    def _as_network(cls, value: Any) -> Any:
+        value = value.split() if isinstance(value, str) else value
+        try:
+            one = not isinstance(value[0], str) and np.ndim(value[0][0]) == 0
+        except (TypeError, IndexError, KeyError, ValueError):
+            one = True
+        return tuple(map(as_network, [value] if one else value))
+
+    @field_validator("alpha", "beta", "models", "reads")
     @classmethod
     def _no_repetition(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) < len(value):
@@ -68,8 +87,8 @@ class RegressionSweep(DesignConfig):
 
     @model_validator(mode="after")
     def _networks_fit(self) -> RegressionSweep:
-        for count in self.models:
-            self.network(count)  # which raises a ValueError where it does not fit
+        for count, reads in product(self.models, self.reads):
+            network_of(reads, count)  # which raises a ValueError where it does not fit
         return self
 
     @model_validator(mode="after")
@@ -84,11 +103,28 @@ class RegressionSweep(DesignConfig):
 
     @property
     def cells(self) -> int:
-        """Number of (K, α, β) cells."""
-        return len(self.alpha) * len(self.beta) * len(self.models)
+        """Number of (W, K, α, β) cells."""
+        return len(self.alpha) * len(self.beta) * len(self.models) * len(self.reads)
 
-    def workflow(self, models: int) -> RegressionWorkflow:
-        """Return the system of ``models`` models that this sweep looks at (at α = β = 1/2).
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Names of the networks; a matrix is named by its place, "matrix 0"."""
+        return tuple(
+            one if isinstance(one, str) else f"matrix {i}" for i, one in enumerate(self.reads)
+        )
+
+    def network(self, models: int, which: int = 0) -> np.ndarray | None:
+        """Return one of the reading networks, (K, K); None for the uniform one.
+
+        Raises
+        ------
+        ValueError
+            If it is for another K.
+        """
+        return network_of(self.reads[which], models)
+
+    def workflow(self, models: int, which: int = 0) -> RegressionWorkflow:
+        """Return the system of ``models`` models with one of the networks (at α = β = 1/2).
 
         Raises
         ------
@@ -97,12 +133,14 @@ class RegressionSweep(DesignConfig):
         """
         from commensal.theory.regression import RegressionWorkflow  # which waits for JAX
 
-        grams = self.gram_matrices(models)
+        alone = self.model_copy(update={"reads": (self.reads[which],)})
+        grams = alone.gram_matrices(models)
         return RegressionWorkflow(
             **grams,
             alpha=0.5,
             beta=0.5,
             noise=self.noise,
             human_share=self.human_share,
-            reads=self.network(models),
+            human_data=self.human_data,
+            reads=self.network(models, which),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,10 @@ OBJECTIVES = ("mean", "worst")
 
 
 class Chunk(NamedTuple):
-    """Some β rows of one K at all α, the unit of work and of storage."""
+    """Some β rows of one K and one network at all α, the unit of work and of storage."""
 
+    which: int
+    """Place of the network."""
     models: int
     start: int
     stop: int
@@ -30,7 +33,7 @@ class Chunk(NamedTuple):
     @property
     def name(self) -> str:
         """Name of the chunk's file."""
-        return f"models{self.models}_beta{self.start}-{self.stop}"
+        return f"reads{self.which}_models{self.models}_beta{self.start}-{self.stop}"
 
 
 class Layout(NamedTuple):
@@ -38,6 +41,7 @@ class Layout(NamedTuple):
 
     config: dict[str, Any]
     identity: str
+    reads: tuple[str, ...]
     alpha: tuple[float, ...]
     beta: tuple[float, ...]
     theta: dict[int, np.ndarray]  # per K, in the order of the dimension
@@ -48,6 +52,7 @@ class Layout(NamedTuple):
         """Length of every dimension."""
         most = max(self.theta)
         sizes = {
+            "reads": len(self.reads),
             "models": len(self.theta),
             "alpha": len(self.alpha),
             "beta": len(self.beta),
@@ -58,12 +63,22 @@ class Layout(NamedTuple):
         }
         if not self.tasks:
             del sizes["task"]
+        if not self.several:
+            del sizes["reads"]
         return sizes
+
+    @property
+    def several(self) -> bool:
+        """Whether there are several networks, which are a dimension then."""
+        return len(self.reads) > 1
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], dict[str, str]]]:
         """Return dimensions and attributes of every variable but the coordinates."""
         return {
-            name: (dims, {"units": units, "long_name": text, "equation": equation})
+            name: (
+                ("reads", *dims) if self.several and name != "theta" else dims,
+                {"units": units, "long_name": text, "equation": equation},
+            )
             for name, (dims, units, text, equation) in _VARIABLES.items()
             if self.tasks or "task" not in dims
         }
@@ -71,6 +86,7 @@ class Layout(NamedTuple):
     def coordinates(self) -> dict[str, tuple[Any, dict[str, str]]]:
         """Return values and attributes of every coordinate."""
         values = {
+            "reads": np.array(self.reads, dtype=object),
             "models": np.array(list(self.theta)),
             "alpha": np.array(self.alpha),
             "beta": np.array(self.beta),
@@ -108,6 +124,7 @@ _MODEL = (*_CELL, "model")
 _BEST = ("models", "objective")
 _FLAGS = ("stable", "trusted")
 _COORDINATES = {
+    "reads": "network of who reads whom, by its name",
     "models": "number of models, K",
     "alpha": "weight of newly collected data",
     "beta": "weight of private data within the real data",
@@ -191,20 +208,21 @@ def _slabs(
     layout: Layout, chunks: Sequence[Chunk], read: Callable[[str], dict[str, np.ndarray]]
 ) -> Iterator[_Slab]:
     """Yield the whole dataset in slabs, one chunk in memory at a time."""
-    for i, (k, theta) in enumerate(layout.theta.items()):
+    for i, theta in enumerate(layout.theta.values()):
         yield _Slab("theta", (i, slice(0, theta.size)), theta)
+    for which, (i, k) in product(range(len(layout.reads)), enumerate(layout.theta)):
+        place = (which, i) if layout.several else (i,)
         shape = (len(layout.alpha), len(layout.beta), k)
         found = {name: np.empty(shape) for name in ("mse", "squared_bias", "relative_efficiency")}
-        for chunk in (c for c in chunks if c.models == k):
+        for chunk in (c for c in chunks if (c.which, c.models) == (which, k)):
             rows = slice(chunk.start, chunk.stop)
             arrays = read(chunk.name)
             arrays["stable"] = arrays["spectral_radius"] < 1 - STABILITY_MARGIN
             for name, of_all in found.items():
                 of_all[:, rows] = arrays[name]
             for name, values in arrays.items():
-                yield _Slab(
-                    name, (i, slice(None), rows, *[slice(0, k)] * (values.ndim - 2)), values
-                )
+                of_models = [slice(0, k)] * (values.ndim - 2)
+                yield _Slab(name, (*place, slice(None), rows, *of_models), values)
         for j, reduce in enumerate((np.mean, np.max)):
             at = _best(reduce(found["mse"], axis=-1), found["squared_bias"].sum(axis=-1))
             if at is None:
@@ -216,7 +234,7 @@ def _slabs(
                 "relative_efficiency": found["relative_efficiency"][at].mean(),
             }
             for name, value in best.items():
-                yield _Slab(f"optimal_{name}", (i, j), np.asarray(value))
+                yield _Slab(f"optimal_{name}", (*place, j), np.asarray(value))
 
 
 def _best(error: np.ndarray, squared_bias: np.ndarray) -> tuple[int, int] | None:

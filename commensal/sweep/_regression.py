@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal, ParamSpec
 
@@ -24,6 +25,8 @@ from commensal.theory.regression._grid import ROWS
 
 Grid = float | Sequence[float] | np.ndarray
 Counts = int | Sequence[int] | np.ndarray
+Matrix = Sequence[Sequence[float]] | np.ndarray
+Reads = str | Matrix | Sequence[str | Matrix]
 _Arguments = ParamSpec("_Arguments")
 _DEFAULT = RegressionSweep()
 
@@ -39,13 +42,14 @@ def _signature(
     models: Counts = (2, 4, 8),
     noise: float = 1.0,
     human_share: float = 0.0,
+    reads: Reads = ("uniform",),
     tasks: bool = True,
-    reads: str | Sequence[Sequence[float]] | np.ndarray = "uniform",
     design: Literal["gaussian", "misaligned"] = "gaussian",
     dim: int = 15,
     rank: int = 5,
     public_rank: int | None = None,
     human_rank: int | None = None,
+    human_data: Literal["shared", "own"] = "shared",
     prompts: Literal["private", "fresh"] = "private",
     strength: float = 1e4,
     public: float = 0.0,
@@ -95,7 +99,8 @@ def regression(
     Returns
     -------
     xarray.Dataset
-        The sweep, with dimensions models, alpha, beta, model, task, feature and objective. Models
+        The sweep, with dimensions models, alpha, beta, model, task, feature and objective; where
+        several networks are asked for, all but ``theta`` has the first dimension reads. Models
         and tasks beyond K are NaN, and so is everything but ``spectral_radius`` where ρ(Q) ≥ 1
         (``stable`` False), and everything where rounding may have spoilt it (``trusted`` False).
         ``optimal_*`` are of the best mix on the grid: the smallest error (mean over models, or the
@@ -125,25 +130,30 @@ def regression(
     array([ True,  True, False])
     >>> float(regression(alpha=0.5, beta=0.5, models=4).spectral_radius.round(3).squeeze())
     0.528
+    >>> of_networks = regression(alpha=0.5, beta=0.5, models=4, reads=["isolated", "ring:0.5"])
+    >>> of_networks.spectral_radius.sel(reads="ring:0.5").round(3).item()
+    0.5
     """
     if config is None:
         config = RegressionSweep(**settings)
     elif settings:
         config = RegressionSweep(**(config.model_dump(exclude_unset=True) | settings))
-    workflows = {k: config.workflow(k) for k in config.models}
+    systems = list(product(range(len(config.reads)), config.models))
+    workflows = {system: config.workflow(system[1], system[0]) for system in systems}
     described = _describe(config)
     identity = fingerprint(described)
     chunks = [
-        Chunk(k, start, min(start + ROWS, len(config.beta)))
+        Chunk(*system, start, min(start + ROWS, len(config.beta)))
         for start in range(0, len(config.beta), ROWS)
-        for k in config.models
+        for system in systems
     ]
     layout = Layout(
         config=described,
         identity=identity,
+        reads=config.networks,
         alpha=config.alpha,
         beta=config.beta,
-        theta={k: designs.truth(w.dim, config.seed) for k, w in workflows.items()},
+        theta={k: designs.truth(w.dim, config.seed) for (_, k), w in workflows.items()},
         tasks=config.tasks,
     )
     if out is None:
@@ -176,7 +186,7 @@ def _describe(config: RegressionSweep) -> dict[str, Any]:
 
 def _compute(
     config: RegressionSweep,
-    workflows: dict[int, theory.RegressionWorkflow],
+    workflows: dict[tuple[int, int], theory.RegressionWorkflow],
     chunks: list[Chunk],
     todo: list[Chunk],
     progress: Callable[[float, float], None] | None,
@@ -196,7 +206,7 @@ def _compute(
     def solve(chunk: Chunk) -> dict[str, np.ndarray]:
         if stop.is_set():
             return {}
-        w = workflows[chunk.models]
+        w = workflows[chunk.which, chunk.models]
         theta = designs.truth(w.dim, config.seed)
         cells = theory.grid(w, alpha, beta[chunk.start : chunk.stop], theta, tasks=config.tasks)
         return {
@@ -208,8 +218,8 @@ def _compute(
             "consensus_distance": cells.consensus_distance,
         } | ({"mspe": cells.mspe} if cells.mspe is not None else {})
 
-    # `todo` goes through all K before it comes back to one, so that threads compile for
-    # different K at the same time and never for the same one. A bounded queue keeps finished
+    # `todo` goes through all systems before it comes back to one, so that threads compile for
+    # different ones at the same time and never for the same one. A bounded queue keeps finished
     # chunks from piling up faster than they are written.
     cores = available_cores()
     waiting = iter(todo)

@@ -7,8 +7,26 @@ from typing import TYPE_CHECKING
 from commensal._lazy import attach
 
 if TYPE_CHECKING:
-    from commensal.theory import ecosystem, fresh, gaussian, mixture, regression, selection, words
+    from commensal.theory import (
+        ecosystem,
+        fresh,
+        gaussian,
+        memory,
+        mixture,
+        regression,
+        selection,
+        words,
+    )
 
-__all__ = ["ecosystem", "fresh", "gaussian", "mixture", "regression", "selection", "words"]
+__all__ = [
+    "ecosystem",
+    "fresh",
+    "gaussian",
+    "memory",
+    "mixture",
+    "regression",
+    "selection",
+    "words",
+]
 
 __getattr__, __dir__ = attach(__name__, __all__)

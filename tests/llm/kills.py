@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,42 +36,57 @@ def run_through_kills(
     out: Path,
     *,
     workers: int = 1,
+    least: int = 1,
     most: int = 3,
     pauses: Sequence[float] = (0.0, 0.02, 0.1, 0.3, 0.8),
     seed: int = 0,
-) -> int:
+) -> None:
     """Run in a process that is killed (SIGKILL) at random moments, then resume to the end.
 
-    All by the command line: ``llm run`` until there is a run, ``llm resume`` from then on.
-
-    Returns how often it was killed.
+    All by the command line: ``llm run`` until there is a run, ``llm resume`` from then on. A run
+    that ended before it was killed ``least`` times, as it may on a fast machine or where this
+    process had to wait, begins anew and is killed sooner.
     """
     path = out.with_suffix(".yaml")
     path.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-    first, later = ["run", str(path), "--out", str(out)], ["resume", str(out)]
     chance = random.Random(seed)
-    kills = 0
-    for _ in range(most):
-        begun = later if (out / "run.json").exists() else first
-        left, known = _signs_of_life(out)
-        process = forked.begin(forked.command, "llm", *begun, "--workers", str(workers))
-        try:
-            # the moments are counted from the first sign of life: reading data takes its time
-            began = time.monotonic()
-            while process.is_alive() and time.monotonic() - began < 120:
-                partial, done = _signs_of_life(out)
-                if partial - left or done > known:
-                    break
-                time.sleep(0.002)
-            time.sleep(chance.choice(pauses))
-            if not process.is_alive():
+    for haste in range(5):
+        kills = 0
+        while kills < most:
+            pause = chance.choice(pauses) / 10**haste
+            if not _killed(_begun(path, out, workers), out, pause, workers):
                 break
-        finally:
-            process.kill()
-            process.join()
-        kills += 1
-        time.sleep(1.2 if workers > 1 else 0)  # its workers notice
-    begun = later if (out / "run.json").exists() else first
-    app(["llm", *begun, "--workers", "1"], standalone_mode=False)
+            kills += 1
+        if kills >= least:
+            break
+        shutil.rmtree(out, ignore_errors=True)
+    else:
+        raise AssertionError(f"it always ends before it is killed {least} times")
+    app(["llm", *_begun(path, out, 1)], standalone_mode=False)
     assert not list(out.rglob("*.partial"))
-    return kills
+
+
+def _begun(path: Path, out: Path, workers: int) -> list[str]:
+    there = (out / "run.json").exists()
+    begun = ["resume", str(out)] if there else ["run", str(path), "--out", str(out)]
+    return [*begun, "--workers", str(workers)]
+
+
+def _killed(begun: list[str], out: Path, pause: float, workers: int) -> bool:
+    """Kill a run some time after its first sign of life, and say whether it was still running."""
+    left, known = _signs_of_life(out)
+    process = forked.begin(forked.command, "llm", *begun)
+    try:
+        # the moments are counted from the first sign of life: reading data takes its time
+        began = time.monotonic()
+        while process.is_alive() and time.monotonic() - began < 120:
+            partial, done = _signs_of_life(out)
+            if partial - left or done > known:
+                break
+            time.sleep(0.002)
+        time.sleep(pause)
+        return process.is_alive()
+    finally:
+        process.kill()
+        process.join()
+        time.sleep(1.2 if workers > 1 else 0)  # its workers notice

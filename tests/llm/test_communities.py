@@ -284,7 +284,7 @@ def test_every_model_is_tested_on_every_community(finished: Path, resources):
 
 def test_a_killed_run_ends_as_if_it_had_not_been(finished: Path, tmp_path: Path):
     out = tmp_path / "run"
-    assert run_through_kills(segmented(**SHORT), out, most=3) >= 2
+    run_through_kills(segmented(**SHORT), out, most=3, least=2)
     assert files_of(out) == files_of(finished)
 
 
@@ -307,7 +307,7 @@ def test_a_run_on_a_column_of_a_file(tmp_path: Path):
         }
     )
     out = tmp_path / "run"
-    assert run_through_kills(config, out, most=1) == 1
+    run_through_kills(config, out, most=1)
     table = run(config, tmp_path / "whole", workers=1)
     assert files_of(out) == files_of(tmp_path / "whole")
     rows = table[table.metric == "block_perplexity"]

@@ -373,7 +373,7 @@ def test_a_run_is_a_tidy_table(finished: Path):
 def test_two_workers_or_one_after_a_kill(finished: Path, tmp_path: Path):
     """SIGKILL at random moments leaves no trace."""
     out = tmp_path / "run"
-    assert run_through_kills(segmented(), out, most=4) >= 2
+    run_through_kills(segmented(), out, most=4, least=2)
     assert files_of(out) == files_of(finished)
 
 

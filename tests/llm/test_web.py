@@ -320,7 +320,7 @@ def test_settings_beside_each_other(tmp_path: Path, finished: Path):
 
 def test_a_killed_run_ends_as_if_it_had_not_been(finished: Path, tmp_path: Path):
     out = tmp_path / "run"
-    assert run_through_kills(web(), out, most=4, pauses=(0.0, 0.005, 0.02), seed=3) >= 1
+    run_through_kills(web(), out, most=4, pauses=(0.0, 0.005, 0.02), seed=3)
     assert files_of(out) == files_of(finished)
 
 

@@ -296,7 +296,7 @@ def test_a_killed_run_pays_nothing_twice(folder: Path, server: Running, tmp_path
     kills = 0
     for aim in (2, 7):
         process = forked.begin(forked.command, "llm", "run", str(config), "--out", str(out))
-        server.make(*[{"sleep": 0.15}] * 40)
+        server.make(*[{"sleep": 0.3}] * 40)
         while process.is_alive() and len(server.answers) < aim:
             time.sleep(0.01)
         if process.is_alive():
@@ -304,7 +304,7 @@ def test_a_killed_run_pays_nothing_twice(folder: Path, server: Running, tmp_path
             kills += 1
         process.join()
     assert kills == 2
-    time.sleep(0.5)  # what the server still has in hand
+    time.sleep(0.7)  # what the server still has in hand
     server.make()
     table = resume(out)
     pd.testing.assert_frame_equal(table, expected)
@@ -334,6 +334,6 @@ def test_requests_keep_their_pace():
     pace, stop, began = Pace(600), threading.Event(), time.monotonic()
     for _ in range(4):
         pace.wait(stop)
-    assert 0.3 <= time.monotonic() - began < 0.8
+    assert 0.3 <= time.monotonic() - began < 3
     stop.set()
     Pace(0.001).wait(stop)

@@ -156,7 +156,7 @@ def test_a_server_that_drips_comes_to_an_end(
     began = time.monotonic()
     with pytest.raises(EndpointError, match=r"no whole answer within 0\.5 seconds, 2 times"):
         ask(settings(server.url, timeout=0.5), tmp_path)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ def test_all_settings_together_survive_kills(tmp_path: Path):
         assert path is not None
         assert path.shape == (4, 2, 2, 2)
         np.testing.assert_allclose(path.sum(axis=-1), 1)
-    assert run_through_kills(config, tmp_path / "cut", most=3, pauses=(0.01,), seed=1) >= 1
+    run_through_kills(config, tmp_path / "cut", most=3, pauses=(0.01,), seed=1)
     assert files_of(tmp_path / "cut") == files_of(tmp_path / "whole")
     text = text_of(write_report(tmp_path / "whole"))
     for said in ("by popularity", "1 after each step", "known for uniform retrieval only"):

@@ -16,7 +16,7 @@ class Dense(NamedTuple):
     mean: np.ndarray  # (T+1, K d), for θ = 1
 
 
-def recursion(grams, alpha, beta, share, reads, generations) -> Dense:
+def recursion(grams, alpha, beta, share, reads, generations, human_data="shared") -> Dense:
     """Iterate M and C of Theorem 1 with W_kj in the place of 1/K."""
     private, public, synthetic = (np.asarray(grams[x]) for x in ("private", "public", "synthetic"))
     k, d, _ = private.shape
@@ -39,7 +39,8 @@ def recursion(grams, alpha, beta, share, reads, generations) -> Dense:
     noise = web**2 * np.einsum(
         "kab,kj,lj,jbc,lcd->kald", inverse, reads, reads, synthetic, inverse, optimize=True
     )
-    noise += np.einsum("kab,lbc->kalc", told, fresh * inverse)
+    same = np.eye(k) if human_data == "own" else np.ones((k, k))
+    noise += np.einsum("kl,kab,lbc->kalc", same, told, fresh * inverse)
     noise = noise.reshape(k * d, k * d)
     data = np.zeros(((k + 1) * d,) * 2)
     for i, s in enumerate([*private, public]):

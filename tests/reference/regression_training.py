@@ -10,11 +10,12 @@ import numpy as np
 from benchmarks.dense import DenseSystem
 
 
-def law(first: DenseSystem, later: list[DenseSystem], theta, rates, steps, base):
+def law(first: DenseSystem, later: list[DenseSystem], theta, rates, steps, base, own=False):
     """Means (T+1, K, d) and covariances (T+1, K, d, d), every source of noise followed through.
 
     A row of ``spread`` is what one standard normal of some dataset's responses adds to all
-    estimates. ``rates`` and ``steps`` are those of t = 0 and of later.
+    estimates. ``rates`` and ``steps`` are those of t = 0 and of later. Fresh human data are one
+    draw for all, or each model's ``own``.
     """
     k, d = first.k, first.d
     mean = np.array(base, float)
@@ -28,7 +29,8 @@ def law(first: DenseSystem, later: list[DenseSystem], theta, rates, steps, base)
         ab, q = (1 - web) * s.beta, (1 - web) * (1 - s.beta)
         share, fresh = web * (1 - s.human_share), web * s.human_share
         target = np.zeros((k, d))
-        noise = np.zeros((len(spread) + (k + 1) * d, k, d))  # of the right-hand sides
+        humans = k if own else 1
+        noise = np.zeros((len(spread) + (k + humans) * d, k, d))  # of the right-hand sides
         g = np.zeros((k, d, d))
         for i in range(k):
             g[i] = ab * s.private[i] + q * s.public + share * s.synthetic.mean(0) + fresh * s.fresh
@@ -41,8 +43,9 @@ def law(first: DenseSystem, later: list[DenseSystem], theta, rates, steps, base)
                 noise[: len(spread), i] += share / k * spread[:, j] @ s.synthetic[j]
                 at = len(spread) + j * d
                 noise[at : at + d, i] += share / k * s.noise * root(s.synthetic[j]).T
-            noise[len(spread) + k * d :, i] += fresh * s.noise * root(s.fresh).T
-        spread = np.concatenate([spread, np.zeros(((k + 1) * d, k, d))])
+            at = len(spread) + (k + (i if own else 0)) * d
+            noise[at : at + d, i] += fresh * s.noise * root(s.fresh).T
+        spread = np.concatenate([spread, np.zeros(((k + humans) * d, k, d))])
         for _ in range(steps[min(t, 1)]):
             for i in range(k):
                 mean[i] -= rates[min(t, 1)] * (g[i] @ mean[i] - target[i])

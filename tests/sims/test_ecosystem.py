@@ -6,6 +6,9 @@ chance of at most 1e-3 to fail in all of them together (Bonferroni), if seeds we
 
 from __future__ import annotations
 
+import itertools
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,11 +18,12 @@ import xarray as xr
 from scipy import stats
 
 from commensal.sims._keys import stream
-from commensal.sims.ecosystem import EcosystemConfig, grid, simulate
+from commensal.sims.ecosystem import EcosystemConfig, _numba, _simulate, grid, simulate
 from commensal.sims.ecosystem import _process as process
 from commensal.theory import ecosystem as theory
 
 FAMILY = 1e-3
+LOW = np.uint64(2**32 - 1)
 SMALL = {"types": 40, "tokens": 240, "hold": 90.0, "generations": 4, "replicates": 3}
 
 
@@ -38,19 +42,22 @@ def plain(config: EcosystemConfig, key) -> np.ndarray:
                     for i in range(2)
                 ]
             )
-        shuffled = sorted(range(config.tokens), key=lambda i: (int(words[0, i]) >> 16, readers[i]))
-        writers = [readers[i] for i in shuffled]
-        if config.models == 1:
-            writers = [0] * config.tokens
+        # the first 32 bits of a number, then those of the other one
+        token, place = (
+            [int(a >> s & LOW) << 32 | int(b >> s & LOW) for a, b in words.T] for s in (32, 0)
+        )
+        shuffled = sorted(range(config.tokens), key=place.__getitem__)
+        reader = dict(zip(shuffled, readers, strict=True))
         segments = [[] for _ in range(config.models)]
         for slot in range(config.tokens):
-            source = law if t == 0 else laws[writers[slot]] ** config.sharpening
-            below, u = 0.0, (int(words[1, slot]) >> 11) / 2**53 * source.sum()
-            token = -1
+            # each writes as many as it reads
+            source = law if t == 0 else laws[readers[slot]] ** config.sharpening
+            below, u = 0.0, (token[slot] >> 11) / 2**53 * source.sum()
+            kind = -1
             while u >= below:
-                token += 1
-                below += source[token]
-            segments[readers[slot]].append(token)
+                kind += 1
+                below += source[kind]
+            segments[reader[slot]].append(kind)
         for m, segment in enumerate(segments):
             counts = np.bincount(segment, minlength=law.size)
             laws[m] = (counts + config.hold * laws[m]) / (len(segment) + config.hold)
@@ -68,8 +75,17 @@ CASES = {
 }
 
 
+@pytest.fixture(params=["numba", "xla"])
+def kernel(request, monkeypatch):
+    """Each kernel in turn: that of CPUs, if it can be had, and that of everything else."""
+    if request.param == "numba":
+        pytest.importorskip("numba")
+    else:
+        monkeypatch.setattr(_simulate, "chosen", lambda numbers: False)
+
+
 @pytest.mark.parametrize("case", CASES)
-def test_token_by_token(case):
+def test_token_by_token(case, kernel):
     """The same random words, from JAX's own generator, and lists."""
     config = EcosystemConfig(**(SMALL | {"replicates": 2, "generations": 3} | CASES[case]))
     runs = simulate(config)
@@ -136,15 +152,116 @@ def test_against_the_laplace_transform(sizes):
 
 
 def test_dealing_is_uniform():
-    """Every arrangement of writers (2, 2, 1 of them) alike: χ² of one test at FAMILY."""
-    reader = np.repeat([0, 1, 2], [2, 2, 1])
-    with jax.enable_x64(True), jax.threefry_partitionable(True):
-        keys = jax.random.split(jax.random.key(2), 30_000)
-        dealt = jax.vmap(lambda k: process.deal(k, jnp.asarray(reader), 3))(keys)
+    """Every arrangement of readers (2, 2, 1 of them) alike: χ² of one test at FAMILY."""
+    sizes = np.array([2, 2, 1])
+    with jax.enable_x64(True):
+        places = jax.random.bits(jax.random.key(2), (30_000, 5), jnp.uint64)
+        writer, ends = jnp.repeat(jnp.arange(3), sizes), jnp.cumsum(sizes)
+        dealt = jax.vmap(lambda p: process.deal(p, writer, ends))(places)
     codes = np.asarray(dealt) @ 3 ** np.arange(5)
     _, counts = np.unique(codes, return_counts=True)
     assert len(counts) == 30
     assert stats.chisquare(counts).pvalue > FAMILY
+
+
+def written(sizes: tuple[int, ...], laws: np.ndarray, generations: int) -> np.ndarray:
+    """Counts (generation, reader, type) of texts that numba's kernel writes and deals out."""
+    program = pytest.importorskip("commensal.sims.ecosystem._numba_kernel")
+    texts, tables, counts = _numba.room(len(sizes), laws.shape[1], sum(sizes))
+    found = []
+    for t in range(generations):
+        counts[:] = 0
+        program.write((np.uint32(5), np.uint32(t)), np.array(sizes), laws, texts, tables, counts)
+        found.append(counts[:-1].copy())
+    return np.array(found)
+
+
+def test_numba_deals_out_what_a_permutation_does():
+    """Three models write a type each: counts against all 5! permutations, χ² at FAMILY."""
+    sizes, permutations = (2, 2, 1), list(itertools.permutations([0, 0, 1, 1, 2]))
+    tables: dict[tuple[int, ...], int] = {}
+    for labels in permutations:
+        hands = np.split(np.array(labels), [2, 4])
+        table = tuple(np.concatenate([np.bincount(h, minlength=3) for h in hands]).tolist())
+        tables[table] = tables.get(table, 0) + 1
+    found = written(sizes, np.eye(3), 30_000).reshape(-1, 9)
+    seen = [(found == table).all(axis=1).sum() for table in tables]
+    assert sum(seen) == len(found)
+    expected = np.array(list(tables.values())) * (len(found) / len(permutations))
+    assert stats.chisquare(seen, expected).pvalue > FAMILY
+
+
+def test_numba_deals_out_as_numpy_does():
+    """Texts of unlike laws, against NumPy's multinomial and multivariate hypergeometric draws.
+
+    Means and covariances of three readers' counts of four types, 12 and 78 of them, by Welch's
+    test with normal deviates: FAMILY in all.
+    """
+    sizes, generator = (50, 20, 30), np.random.default_rng(7)
+    laws = np.array([[0.7, 0.1, 0.1, 0.1], [0.05, 0.05, 0.6, 0.3], [0.0, 0.5, 0.25, 0.25]])
+    count, ours, theirs = 20_000, written(sizes, laws, 20_000).reshape(-1, 12), []
+    for _ in range(count):
+        pool = sum(generator.multinomial(n, q) for n, q in zip(sizes, laws, strict=True))
+        hands = []
+        for n in sizes:
+            hands.append(generator.multivariate_hypergeometric(pool, n))
+            pool = pool - hands[-1]
+        theirs.append(np.concatenate(hands))
+    pairs = np.triu_indices(12)
+    samples = []
+    for counts in (ours, np.array(theirs)):
+        off = counts - np.repeat(sizes, 4) / 100 * np.tile(np.array(sizes) @ laws, 3)
+        samples.append(np.hstack([off, off[:, pairs[0]] * off[:, pairs[1]]]))
+    spread = np.sqrt(sum(s.var(axis=0) for s in samples) / count)
+    away = np.abs(samples[0].mean(axis=0) - samples[1].mean(axis=0)) / spread
+    assert away.max() < stats.norm.isf(FAMILY / away.size / 2)
+    assert (ours.reshape(-1, 3, 4).sum(axis=2) == sizes).all()
+
+
+def test_logarithms_and_exponentials_are_rounded_well():
+    """Relative to NumPy's: also where sums were compiled first, which may be rounded otherwise."""
+    program = pytest.importorskip("commensal.sims.ecosystem._numba_kernel")
+    x = np.random.default_rng(3).uniform(-690, 690, 5_000)
+    x[:2_000] /= 1_000
+    close = {"rtol": 4 * np.finfo(float).eps, "atol": 0}
+    np.testing.assert_allclose([program.exp(v) for v in x], np.exp(x), **close)
+    np.testing.assert_allclose([program.log(v) for v in np.exp(x)], np.log(np.exp(x)), **close)
+
+
+ALIKE = {
+    "readers beyond a bin": {"models": 500, "tokens": 1_000, "types": 20},
+    "one word, several types": {"models": 2, "types": 300_000, "tokens": 100_000, "generations": 2},
+    "tiny weights": {"models": 2, "tokens": 400, "types": 30, "hold": 1e-3, "generations": 57},
+    "steep powers": {"models": 3, "tokens": 300, "types": 60, "sharpening": 40.0},
+    "flat powers": {"models": 3, "tokens": 300, "types": 60, "hold": 0.0, "sharpening": 0.1},
+}
+
+
+@pytest.mark.parametrize("case", ALIKE)
+def test_numba_finds_what_xla_does(case, monkeypatch):
+    """Tokens are the same, one by one, also where 32 bits do not tell two types apart."""
+    pytest.importorskip("numba")
+    config = EcosystemConfig(**({"replicates": 2, "generations": 5} | ALIKE[case]))
+    ours = simulate(config)
+    monkeypatch.setattr(_simulate, "chosen", lambda numbers: False)
+    xr.testing.assert_allclose(ours, simulate(config), rtol=1e-12)
+
+
+def test_numba_is_for_cpus_that_have_it(monkeypatch):
+    config = EcosystemConfig(**SMALL)
+    numbers = jax.tree.map(np.asarray, process.init(config).given)
+    pytest.importorskip("numba")
+    assert _numba.chosen(numbers)
+    with monkeypatch.context() as change:
+        change.setattr(jax, "default_backend", lambda: "gpu")
+        assert not _numba.chosen(numbers)
+    with monkeypatch.context() as change:
+        change.setattr(_numba, "_COUNTS", 200)
+        assert _numba.chosen(numbers) == (5 * 40 < 200)
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "commensal.sims.ecosystem._numba_kernel", raising=False)
+    assert not _numba.chosen(numbers)
+    assert simulate(config).sizes["model"] == 4
 
 
 def test_chunks_replicates_and_fits_change_nothing():

@@ -1,8 +1,8 @@
 """The process against the closed forms, and against a plain loop on the same noise.
 
 Monte-Carlo comparisons allow 4.5 standard errors in every entry, 6.8e-6 of a normal law's mass.
-The cases below hold 4 760 distinct entries together (the symmetric half of each covariance), so
-right code would fail with a chance of at most 4 760 x 6.8e-6 = 3.2 % over all of them (less, as
+The cases below hold 6 140 distinct entries together (the symmetric half of each covariance), so
+right code would fail with a chance of at most 6 140 x 6.8e-6 = 4.2 % over all of them (less, as
 entries are correlated) if the seeds were not fixed. `ENTRIES` keeps that sum honest.
 """
 
@@ -25,7 +25,7 @@ from commensal.theory import regression as theory
 
 STANDARD_ERRORS = 4.5
 REPLICATES = 20_000
-ENTRIES = 4_760
+ENTRIES = 6_140
 
 
 def redrawn(generations, models, rows, dim, seed=0, human_rows=0):
@@ -74,6 +74,45 @@ CASES = {
         {"generations": 3, "human_share": 0.3, "initial_beta": 0.0},
         redrawn(3, models=2, rows=2, dim=3, seed=1),
     ),
+    # with noise of their own
+    "accumulate": (SHARED | {"memory": "accumulate", "noise": 2.0, "seed": 4}, None),
+    "accumulate, a ring and humans": (
+        SHARED
+        | {
+            "memory": "accumulate",
+            "reads": "ring:0.3",
+            "human_share": 0.3,
+            "alpha": 0.8,
+            "seed": 5,
+        },
+        None,
+    ),
+    "everything, fixed share": (SHARED | {"memory": "window", "prompts": "fresh", "seed": 6}, None),
+    "window": (
+        SHARED | {"memory": "window", "window": 2, "reads": "star", "beta": 0.9, "seed": 7},
+        None,
+    ),
+    "accumulate, varying": (
+        {
+            "generations": 5,
+            "memory": "accumulate",
+            "seed": 8,
+            "alpha": (0.2, 1.0, 0.5, 0.5, 0.0),
+            "human_share": (0.0, 0.2, 0.0, 1.0, 0.5),
+        },
+        redrawn(5, models=2, rows=3, dim=4, human_rows=2),
+    ),
+    "window, varying": (
+        {
+            "generations": 5,
+            "memory": "window",
+            "window": 3,
+            "human_share": 0.4,
+            "alpha": 0.9,
+            "seed": 9,
+        },
+        redrawn(5, models=2, rows=2, dim=3, seed=1, human_rows=1),
+    ),
     "along axes": ({"generations": 4, "beta": 0.6, "noise": 0.5}, along_axes()),
 }
 
@@ -81,7 +120,7 @@ CASES = {
 def set_up(name):
     """Config, designs as given, workflow for the theory, truth."""
     settings, given = CASES[name]
-    config = sims.RegressionConfig(**settings, replicates=REPLICATES, seed=3)
+    config = sims.RegressionConfig(**({"seed": 3} | settings), replicates=REPLICATES)
     used = sims.draw_designs(config) if given is None else given
     workflow = theory.RegressionWorkflow(
         **used.grams(),
@@ -90,8 +129,14 @@ def set_up(name):
         noise=config.noise,
         initial_beta=config.initial_beta,
         human_share=config.human_share,
+        reads=config.network(used.models),
     )
     return config, given, workflow, designs.truth(used.dim, config.seed)
+
+
+def exact_moments(config, workflow, theta):
+    past = {"memory": config.memory, "window": config.window}
+    return theory.trajectory(workflow, theta, config.generations, **past)
 
 
 def deviations(found, error, exact):
@@ -131,7 +176,7 @@ def test_stated_number_of_entries():
 @pytest.mark.parametrize("name", CASES)
 def test_every_moment_agrees_with_theory(name, run):
     config, _, workflow, theta = set_up(name)
-    exact = theory.trajectory(workflow, theta, config.generations)
+    exact = exact_moments(config, workflow, theta)
     mean, covariance = np.asarray(exact.mean), np.asarray(exact.covariance)
     mse = np.trace(covariance, axis1=-2, axis2=-1) + np.sum((mean - theta) ** 2, axis=-1)
     runs = run(name)
@@ -147,7 +192,7 @@ def test_standard_errors_are_neither_too_large_nor_too_small(run):
     together = {"mean": [], "covariance": []}
     for name in CASES:
         config, _, workflow, theta = set_up(name)
-        exact = theory.trajectory(workflow, theta, config.generations)
+        exact = exact_moments(config, workflow, theta)
         runs = run(name)
         for quantity, values in together.items():
             z = deviations(
@@ -240,6 +285,9 @@ def plain_loop(config, noise, used, theta):
     """The process as sec. 5 tells it: collect data sets, weight them, call least squares."""
     replicates, models = noise.private.shape[:2]
     generations = config.generations
+    network = config.network(models)
+    reads = np.full((models, models), 1 / models) if network is None else network
+    limit = {"replace": 1, "accumulate": None, "window": config.window}[config.memory]
     out = np.empty((replicates, generations + 1, models, used.dim))
 
     def at(value, t):
@@ -250,12 +298,12 @@ def plain_loop(config, noise, used, theta):
             used.private[k] @ theta + config.noise * noise.private[r, k] for k in range(models)
         ]
         y_public = used.public @ theta + config.noise * noise.public[r]
+        past = []  # what was collected in each generation: who wrote it, weight, rows, responses
         for t in range(generations + 1):
             if t == 0:
                 alpha, share, beta = 0.0, 0.0, config.initial_beta
                 if beta is None:
                     beta = at(config.beta, 1)
-                collected = []
             else:
                 alpha, beta = at(config.alpha, t), at(config.beta, t)
                 share = at(config.human_share, t)
@@ -263,17 +311,22 @@ def plain_loop(config, noise, used, theta):
                 collected = []
                 for j in range(models):
                     y = prompts[j] @ out[r, t - 1, j] + config.noise * noise.synthetic[r, t - 1, j]
-                    collected.append((alpha * (1 - share) / models, prompts[j], y))
+                    collected.append((j, 1 - share, prompts[j], y))
                 if share:
                     x = used.human[t - 1] if used.human.ndim == 3 else used.human
                     y = x @ theta + config.noise * noise.human[r, t - 1]
-                    collected.append((alpha * share, x, y))
+                    collected.append((None, share, x, y))
+                past.append(collected)
+            read = past if limit is None else past[-limit:]
+            each = alpha if config.memory == "accumulate" else alpha / max(len(read), 1)
             for k in range(models):
                 data = [
                     ((1 - alpha) * beta, used.private[k], y_private[k]),
                     ((1 - alpha) * (1 - beta), used.public, y_public),
-                    *collected,
                 ]
+                for writer, part, x, y in (one for collected in read for one in collected):
+                    read_by_k = 1.0 if writer is None else reads[k, writer]
+                    data.append((each * part * read_by_k, x, y))
                 data = [(np.sqrt(w), x, y) for w, x, y in data if w > 0]
                 features = np.concatenate([root * x for root, x, _ in data])
                 responses = np.concatenate([root * y for root, _, y in data])
@@ -346,8 +399,10 @@ def small():
     return sims.RegressionConfig(**SHARED, replicates=700, human_share=0.2)
 
 
+@pytest.mark.parametrize("memory", ["replace", "accumulate", "window"])
 @pytest.mark.parametrize("chunk", [1, 256, 257, 700])
-def test_no_bit_depends_on_the_chunk(small, chunk):
+def test_no_bit_depends_on_the_chunk(small, chunk, memory):
+    small = small.model_copy(update={"memory": memory, "window": 2 if memory == "window" else None})
     other = small.model_copy(update={"chunk": chunk})
     assert sims.simulate(small).equals(sims.simulate(other))
     assert sims.moments(small).equals(sims.moments(other))
@@ -417,6 +472,25 @@ def test_zero_generations():
     assert runs.estimate.shape == (4, 1, 4, 15)
 
 
+def test_only_what_is_read_again_is_kept():
+    state = sims.init(sims.RegressionConfig(**SHARED))
+    assert state.now.kept is None
+    for settings, slots in (
+        ({"memory": "accumulate"}, 1),  # the sum of all responses
+        ({"memory": "window"}, 1),
+        ({"memory": "window", "window": 3}, 3),
+        ({"memory": "window", "window": 9}, 1),
+        ({"memory": "accumulate", "human_share": (0.0, 0.1, 0.2, 0.3, 0.4)}, 5),
+    ):
+        kept = sims.init(sims.RegressionConfig(**SHARED, **settings)).now.kept
+        assert kept.published.shape[:3] == (slots, 3, 2)
+        assert not kept.published.any()
+    one = sims.RegressionConfig(**SHARED, memory="window", window=1, replicates=9)
+    assert sims.init(one).now.kept is None
+    replaced = one.model_copy(update={"memory": "replace", "window": None})
+    assert sims.simulate(one).equals(sims.simulate(replaced))
+
+
 # The interface.
 
 
@@ -468,6 +542,9 @@ def test_config_survives_json():
         ({"alpha": [[0.5]]}, "must be one number or one per generation, got 2 axes"),
         ({"alpha": [0.5, 0.5]}, "alpha needs one value per generation, got 2 for .* = 15"),
         ({"rank": 16}, "rank must be at most dim = 15, got 16"),
+        ({"window": 3}, "window needs memory 'window', got 3 with 'replace'"),
+        ({"memory": "window", "window": 0}, "window\n.*greater than or equal to 1"),
+        ({"memory": "keep"}, "memory\n.*'replace', 'accumulate' or 'window'"),
         ({"human_rank": 16}, "human_rank must be at most dim = 15, got 16"),
         ({"design": "misaligned", "dim": 5}, "has dim = models = 4, got dim = 5"),
         ({"design": "misaligned", "prompts": "fresh"}, "'misaligned' does not take prompts"),

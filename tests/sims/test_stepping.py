@@ -80,9 +80,10 @@ def mixtures(rounding: float = 0.0, **settings: Any) -> Process:
     )  # fmt: skip
 
 
-def estimates() -> Process:
+def estimates(**settings: Any) -> Process:
     return Process(
-        ESTIMATES, regression.init, regression.step, regression.observe, regression.simulate,
+        ESTIMATES.model_copy(update=settings), regression.init, regression.step,
+        regression.observe, regression.simulate,
         lambda seen: {"estimate": seen},
     )  # fmt: skip
 
@@ -118,6 +119,8 @@ PROCESSES = {
     "populations": populations(),
     "populations, validation": populations(signal="validation", fresh_held_out=True),
     "regression": estimates(),
+    "regression, accumulating": estimates(memory="accumulate"),
+    "regression, a window": estimates(memory="window", window=2),
     "mixture": mixtures(kernel="xla"),
     "mixture, moving components": mixtures(update="full"),
     "mixture, numba": mixtures(rounding=1e-12, kernel="auto"),
@@ -215,7 +218,10 @@ def test_batches_are_the_replicates_that_follow(process: Process) -> None:
     same(process, path, of_simulate(process, path, runs))
 
 
-@pytest.mark.parametrize("name", ["lineages", "populations", "regression", "mixture", "ecosystem"])
+@pytest.mark.parametrize(
+    "name",
+    ["lineages", "populations", "regression", "regression, a window", "mixture", "ecosystem"],
+)
 def test_a_state_goes_on_from_where_it_was_kept(name: str) -> None:
     process = PROCESSES[name]
     kept = process.step(process.init(process.config, KEY), KEY)
@@ -268,6 +274,8 @@ SMALL = {
                     PopulationConfig(population=100, generations=3, replicates=50, chunk=16)),
     "regression": (regression.simulate, ESTIMATES.model_copy(
         update={"replicates": 600, "chunk": 256})),
+    "regression, accumulating": (regression.simulate, ESTIMATES.model_copy(
+        update={"replicates": 600, "chunk": 256, "memory": "accumulate"})),
     "moments": (regression.moments, ESTIMATES.model_copy(
         update={"replicates": 900, "chunk": 256})),
     "mixture": (mixture.simulate, MixtureConfig(**(WEBS | {"replicates": 300}), chunk=128)),

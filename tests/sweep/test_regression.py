@@ -159,9 +159,9 @@ def test_killed_process_loses_only_chunks_in_flight(tmp_path):
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("models*.npz")}
+    kept = {p.name: p.stat().st_mtime_ns for p in partial.glob("reads*.npz")}
     assert len(kept) >= 2
-    for path in partial.glob("models*.npz"):
+    for path in partial.glob("reads*.npz"):
         np.load(path).close()  # whole
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
@@ -184,6 +184,27 @@ def test_no_deadlock_on_all_cores():
         "    g = designs.gaussian(k, 15, 5).grams()\n"
         "    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.5)\n"
         "    regression.relative_efficiency(w), regression.trajectory(w, designs.truth(15), 5)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], timeout=240, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_no_deadlock_of_networks():
+    """Two threads that solve α = 1 on a network once waited for each other for ever."""
+    code = (
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from commensal import sweep\n"
+        "axis = tuple(i / 39 for i in range(40))\n"
+        "ds = sweep.regression(alpha=(0.5, 1.0), beta=axis, models=6, reads='ring:0.5')\n"
+        "assert ds.trusted.all()\n"
+        "from commensal.theory import regression\n"
+        "w = sweep.RegressionSweep(reads='ring:0.5').workflow(6)\n"
+        "systems = [w.replace(alpha=i / 40) for i in range(20, 40)]\n"
+        "with ThreadPoolExecutor(4) as pool:\n"
+        "    found = list(pool.map(regression.limit, systems))\n"
+        "assert len({float(f.spectral_radius) for f in found}) == 20\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], timeout=240, capture_output=True, text=True, check=False
@@ -303,7 +324,8 @@ def test_signature_is_that_of_the_settings():
         elif name == "grams":
             assert shown[name] == str | hints[name]
         elif name == "reads":
-            assert shown[name] == str | Sequence[Sequence[float]] | np.ndarray
+            matrix = Sequence[Sequence[float]] | np.ndarray
+            assert shown[name] == str | matrix | Sequence[str | matrix]
         else:
             assert shown[name] == hints[name]
 
@@ -385,3 +407,77 @@ def test_cells_that_rounding_may_have_spoilt_win_nothing(tmp_path: Path) -> None
         assert float(best.optimal_mse) <= float(mean.max())
     words = [text.get_text() for text in plots.stability_map(ds).legends[0].get_texts()]
     assert "spoilt by rounding: not known" in words
+
+
+def test_networks_are_a_dimension(tmp_path):
+    """Several networks are one sweep each, side by side, in memory and in a file."""
+    grid = {"alpha": (0.2, 0.6), "beta": (0.3, 0.7, 1.0), "models": (2, 3), "dim": 4, "rank": 2}
+    names = ["isolated", "ring:0.5", "uniform"]
+    both = sweep.regression(**grid, reads=names)
+    assert both.spectral_radius.dims == ("reads", "models", "alpha", "beta")
+    assert both.theta.dims == ("models", "feature")
+    assert both.reads.values.tolist() == names
+    for name in names:
+        alone = sweep.regression(**grid, reads=name)
+        assert "reads" not in alone.dims
+        xr.testing.assert_equal(both.sel(reads=name, drop=True), alone)
+    assert not both.spectral_radius.sel(reads="isolated").equals(
+        both.spectral_radius.sel(reads="uniform")
+    )
+    with sweep.regression(**grid, reads="isolated ring:0.5 uniform", out=tmp_path / "s.nc") as file:
+        xr.testing.assert_identical(file.load(), both)
+
+
+def test_a_sweep_over_networks_goes_on(tmp_path, monkeypatch):
+    """Chunks of one network are not taken for those of another."""
+    out, solve, calls = tmp_path / "s.nc", regression.grid, []
+    grid = {"alpha": (0.2, 0.6), "beta": 0.3, "models": 3, "dim": 4, "rank": 2}
+    reads = ["ring", [[0.5, 0.5, 0], [0.1, 0.9, 0], [0, 0.2, 0.8]]]
+
+    def once(*args, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return solve(*args, **options)
+
+    monkeypatch.setattr(regression, "grid", once)
+    monkeypatch.setattr("commensal.sweep._regression.available_cores", lambda: 1)
+    with pytest.raises(KeyboardInterrupt):
+        sweep.regression(**grid, reads=reads, out=out)
+    kept = len(list((tmp_path / "s.nc.partial").glob("reads*.npz")))
+    assert kept == 1
+    monkeypatch.setattr(regression, "grid", solve)
+    whole = sweep.regression(**grid, reads=reads)
+    assert whole.reads.values.tolist() == ["ring", "matrix 1"]
+    with sweep.regression(**grid, reads=reads, out=out) as resumed:
+        xr.testing.assert_identical(resumed.load(), whole)
+    matrix = np.array(reads[1])
+    xr.testing.assert_equal(
+        whole.sel(reads="matrix 1", drop=True), sweep.regression(**grid, reads=matrix)
+    )
+
+
+def test_misaligned_data_are_those_of_their_network():
+    one = {"alpha": 0.9, "beta": 0.01, "models": 4, "design": "misaligned"}
+    both = sweep.regression(**one, reads=["self:0.5", "self:0.2"])
+    for name in both.reads.values:
+        alone = sweep.regression(**one, reads=name)
+        xr.testing.assert_equal(both.sel(reads=name, drop=True), alone)
+
+
+@pytest.mark.parametrize(
+    ("reads", "said"),
+    [
+        (["ring", "ring"], "the same value appears twice"),
+        (["ring", "rings"], "did you mean ring"),
+        ([[[0.5, 0.5], [0.5, 0.5]], "uniform"], "a network of 2 models, not 3"),
+        (["ring", [[0.5, 0.6], [0.5, 0.5]]], "row 0 sums to 1.1"),
+        ([3, 4], "square matrix"),
+        ([], "square matrix"),
+        ({"a": 1}, "a network's name or a matrix"),
+        ([["ring"]], "a network's name or a matrix"),
+    ],
+)
+def test_networks_that_do_not_fit(reads, said):
+    with pytest.raises(ValidationError, match=said):
+        sweep.RegressionSweep(models=3, reads=reads)

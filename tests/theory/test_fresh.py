@@ -53,7 +53,9 @@ def test_best_weight_is_best(models, kappa):
 
 def test_golden_ratio():
     assert fresh.best_weight(1) == pytest.approx((np.sqrt(5) - 1) / 2, rel=1e-15)
-    assert fresh.best_weight(1, human="shared") == pytest.approx((np.sqrt(5) - 1) / 2, rel=1e-15)
+    assert fresh.best_weight(1, human_data="shared") == pytest.approx(
+        (np.sqrt(5) - 1) / 2, rel=1e-15
+    )
 
 
 def test_learners_that_adapt_end_in_the_tragedy():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import jax
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from commensal import designs, networks
 from commensal.theory import regression
@@ -263,3 +264,60 @@ def test_one_step_is_the_uniform_bound_for_equal_sizes():
     with pytest.raises(ValueError, match="model 0 does not read itself"):
         regression.one_step_bound(networks.ring(3), np.ones(3))
     assert regression.effective_sources(networks.blocs(4, 0.0)) == 2
+
+
+def test_three_models_do_not_reach_the_bound_of_a_network():
+    """Axes 120° apart: exactly 7/6, where scaled numerical radii give (1 + √2)/2."""
+    angles = np.arange(3) * np.pi / 3
+    axes = np.stack([np.cos(angles), np.sin(angles)], axis=-1)
+    prompts = axes[:, :, None] * axes[:, None, :]
+    alike = regression.design_bound(prompts)
+    network = regression.design_bound(prompts, networks.uniform(3))
+    assert alike.attained == pytest.approx(7 / 6, rel=1e-12)
+    assert network.attained == pytest.approx(7 / 6, rel=1e-4)
+    assert alike.bound == pytest.approx((1 + np.sqrt(2)) / 2, rel=1e-9)
+    # rounded up by 1/cos of half a step of its angles
+    assert network.bound == pytest.approx(alike.bound, rel=3e-4)
+
+
+def gaps(models, dim, rows, count=3):
+    """How far the bound is above what is attained, for random networks and prompts."""
+    rng, found = np.random.default_rng([models, dim]), []
+    for _ in range(count):
+        reads = rng.dirichlet(np.full(models, 0.5), models) + 0.02 * np.eye(models)
+        reads /= reads.sum(axis=1, keepdims=True)
+        x = rng.standard_normal((models, rows, dim))
+        bound = regression.design_bound(x.swapaxes(1, 2) @ x, reads)
+        found.append(bound.bound / bound.attained - 1)
+    return np.array(found)
+
+
+def test_two_models_reach_the_bound_of_every_network_and_more_need_not():
+    """The search of docs/explanation/networks.md, there with 100 networks each."""
+    for dim, rows in ((2, 1), (4, 1), (6, 3)):
+        assert np.all(gaps(2, dim, rows) < 5e-4)  # 1.6e-4 by which angles are rounded up
+    apart = np.concatenate([gaps(models, 4, 1) for models in (3, 4)])
+    assert np.all(apart > 0)
+    assert np.median(apart) > 0.01
+
+
+def test_real_data_attain_the_growth_that_is_said_to_be_attained():
+    """Attack a network by ascent over the directions that real data leave open."""
+    rng, reads = np.random.default_rng(1), networks.ring(3, 0.4)
+    x = rng.standard_normal((3, 2, 3))
+    prompts = x.swapaxes(1, 2) @ x
+    said = regression.design_bound(prompts, reads)
+
+    def radius(flat):
+        # private data that are endless across one direction of each model
+        v = flat.reshape(3, 3)
+        said = reads * np.einsum("ka,jab,jb->kj", v, prompts, v)
+        heard = np.einsum("kj,ka,jab,kb->k", reads, v, prompts, v)
+        return np.abs(np.linalg.eigvals(said / heard[:, None])).max()
+
+    found = 0.0
+    for _ in range(12):
+        end = minimize(lambda v: -radius(v), rng.standard_normal(9), method="L-BFGS-B")
+        found = max(found, -end.fun)
+    assert found == pytest.approx(said.attained, rel=1e-4)
+    assert found <= said.bound

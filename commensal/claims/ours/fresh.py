@@ -143,3 +143,178 @@ def _tragedy(form: Any, trial: Trial) -> Evidence:
         found.append(root)
         expected.append(w)
     return identity(np.divide(found, expected), np.ones(len(found)), 1e-9, len(found))
+
+
+def of_each(told: Any) -> Any:
+    """Return what fresh human responses of each model's own add to the covariance of the web."""
+    return np.einsum("kab,kcb->ac", told, told)
+
+
+@known.claim(
+    id="commensal.own_humans",
+    where="new here; regression.RegressionWorkflow(human_data='own')",
+    kind="numerical",
+    proof="proved here",
+    verdict="holds",
+    statement="If each model collects its own fresh human data, of the same Gram matrix, means and "
+    "ρ(Q) stay as with shared ones; what the data add to the web is a sum of squares in place of "
+    "the square of a sum. Premises: linear models; everybody reads everything.",
+    latex=r"W = A W A^\top + N + \sum_k T_k T_k^\top, \quad "
+    r"T_k = \tfrac{\alpha\varphi}{K} S_k G_k^+ F^{1/2} \quad "
+    r"\text{(shared: } \textstyle(\sum_k T_k)(\sum_k T_k)^\top \text{)}",
+    printed=of_each,
+    remark="Neither is always the larger: errors that all models share cancel where models use the "
+    "same data in opposite ways.",
+    mutations={
+        "as shared": lambda told: told.sum(axis=0) @ told.sum(axis=0).T,
+        "mean for sum": lambda told: of_each(told) / len(told),
+        "1.01 times": lambda told: 1.01 * of_each(told),
+    },
+)
+def _own_humans(form: Any, trial: Trial) -> Evidence:
+    """Iterate all K d numbers of random systems, each with human noise of its own."""
+    rng, found, expected = trial.rng(), [], []
+    for _ in range(trial.pick(3, 20)):
+        k, d = (int(x) for x in rng.integers(2, 5, 2))
+        alpha, beta, phi = rng.uniform(0.3, 0.8, 3)
+        rows = rng.standard_normal((3, k, d + 2, d))
+        private, synthetic, others = rows.mT @ rows
+        public, human, root = others[0], others[1], np.linalg.cholesky(others[1])
+        new = (1 - phi) * synthetic.mean(axis=0) + phi * human
+        real = beta * private + (1 - beta) * public
+        inverse = np.linalg.inv((1 - alpha) * real + alpha * new)
+        # all together
+        web, fresh = alpha * (1 - phi) / k, alpha * phi
+        rate = np.einsum("kab,jbc->kajc", web * inverse, synthetic).reshape(k * d, -1)
+        noise = web**2 * np.einsum("kab,bc,lcd->kald", inverse, synthetic.sum(axis=0), inverse)
+        for i in range(k):
+            noise[i, :, i] += fresh**2 * inverse[i] @ human @ inverse[i]
+        whole = noise.reshape(k * d, -1)
+        if np.abs(np.linalg.eigvals(rate)).max() > 0.95:
+            continue
+        for _ in range(12):  # doublings
+            whole, rate = whole + rate @ whole @ rate.T, rate @ rate
+        # in d dimensions
+        step = alpha * (1 - phi) / k * (synthetic @ inverse).sum(axis=0)
+        told = fresh / k * synthetic @ inverse @ root
+        said = form(told) + synthetic.sum(axis=0) / k**2
+        for _ in range(12):
+            said, step = said + step @ said @ step.T, step @ step
+        inside = (alpha * (1 - phi)) ** 2 * said + fresh**2 * human
+        found.append(inverse @ inside @ inverse)
+        expected.append(
+            np.stack([whole[i * d : (i + 1) * d, i * d : (i + 1) * d] for i in range(k)])
+        )
+    return identity(found, expected, 1e-9, len(found))
+
+
+def isotropic(r: float, q: float, k: int, real: tuple[float, float, float], shared: bool) -> float:
+    """Return MSE/(σ²d) where private, public, synthetic and human Gram matrices are I."""
+    a, b, _ = real
+    settled = (a**2 / k + b**2) / (1 - r) ** 2 + (1 - 1 / k) * a**2
+    if shared:
+        return settled + (r**2 / k + q**2) / (1 - r**2)
+    return settled + (r**2 + q**2) / (k * (1 - r**2)) + (1 - 1 / k) * q**2
+
+
+@known.claim(
+    id="commensal.isotropic_own_humans",
+    where="new here; regression.isotropic_network(human_share=...)",
+    kind="numerical",
+    proof="proved here",
+    verdict="holds",
+    statement="With isotropic data and a share of fresh human data the error has a closed form, "
+    "for human data that all share and for data of each model's own. Premises: all Gram matrices "
+    "are the identity; everybody reads everything.",
+    latex=r"\frac{\mathrm{MSE}}{\sigma^2 d} = \frac{a^2/K + b^2}{(1-r)^2} + "
+    r"\Big(1 - \frac1K\Big) a^2 + \begin{cases} \frac{r^2/K + q^2}{1-r^2} & \text{shared} \\ "
+    r"\frac{r^2 + q^2}{K(1-r^2)} + \big(1 - \frac1K\big) q^2 & \text{own} \end{cases}",
+    printed=isotropic,
+    remark="a, b, r, q are the weights of private, public, model-written and human data in what a "
+    "model learns from. Here own human data are never worse than shared ones.",
+    mutations={
+        "own as shared": lambda r, q, k, real, shared: isotropic(r, q, k, real, True),
+        "no private residue": lambda r, q, k, real, shared: (
+            isotropic(r, q, k, real, shared) - (1 - 1 / k) * real[0] ** 2
+        ),
+        "1.01 q": lambda r, q, k, real, shared: isotropic(r, 1.01 * q, k, real, shared),
+    },
+)
+def _isotropic_own_humans(form: Any, trial: Trial) -> Evidence:
+    """Solve for the part of real data in K estimates, and double that of new data."""
+    rng, found, expected = trial.rng(), [], []
+    for k in (1, 2, 5):
+        for shared in (True, False):
+            for _ in range(trial.pick(5, 50)):
+                alpha, beta, phi = rng.uniform(0.05, 0.95, 3)
+                a, b = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
+                r, q = alpha * (1 - phi), alpha * phi
+                reads = r * np.full((k, k), 1 / k)
+                private = np.linalg.solve(np.eye(k) - reads, a * np.eye(k))
+                public = np.linalg.solve(np.eye(k) - reads, np.full((k, 1), b))
+                new = reads @ reads.T + q**2 * (np.ones((k, k)) if shared else np.eye(k))
+                for _ in range(12):
+                    new, reads = new + reads @ new @ reads.T, reads @ reads
+                expected.append(np.trace(private @ private.T + public @ public.T + new) / k)
+                found.append(form(r, q, k, (a, b, alpha), shared))
+    return identity(np.divide(found, expected), np.ones(len(found)), 1e-9, len(found))
+
+
+def rising(r: float, whole: float, kept: float, k: int, shared: bool) -> float:
+    """Return the sign of the slope of the isotropic error in the weight r of the web."""
+    if shared:
+        fresh = r * (1 + 1 / k + whole**2) - whole * (1 + r**2)
+        return kept * (1 + r) ** 2 + (1 - r) * fresh
+    fresh = r * (2 + whole**2) - whole * (1 + r**2)
+    fresh -= (k - 1) * (whole - r) * (1 - r**2) ** 2
+    return k * kept * (1 + r) ** 2 + (1 - r) * fresh
+
+
+@known.claim(
+    id="commensal.isotropic_human_share",
+    where="new here; regression.isotropic_human_share",
+    kind="numerical",
+    proof="proved here",
+    verdict="holds",
+    statement="With isotropic data the best share of fresh human data follows from the only root "
+    "of a polynomial; it is 1, no model-written data at all, where there is no root. Premises: "
+    "human data are as rich as the web's; everybody reads everything.",
+    latex=r"\varphi^* = 1 - r/r_0, \quad A(1+r)^2 + (1-r)\big[r(1 + \tfrac1K + r_0^2) - "
+    r"r_0(1+r^2)\big] = 0 \;\text{(shared)}; \quad KA\tfrac{(1+r)^2}{1-r} + r(2+r_0^2) - "
+    r"r_0(1+r^2) - (K-1)(r_0-r)(1-r^2)^2 = 0 \;\text{(own)}",
+    printed=rising,
+    remark="r0 is the weight of all new data and A = a²/K + b² what real data leave open. There is "
+    "no root in (0, r0) where A ≥ r0: where real data tell enough, only human data may be added. "
+    "For other Gram matrices the error may have several minima.",
+    mutations={
+        "own as shared": lambda r, whole, kept, k, shared: rising(r, whole, kept, k, True),
+        "K for K - 1": lambda r, whole, kept, k, shared: rising(r, whole, kept, k + 1, shared),
+        "no real data": lambda r, whole, kept, k, shared: rising(r, whole, 0.0, k, shared),
+    },
+)
+def _isotropic_human_share(form: Any, trial: Trial) -> Evidence:
+    """Look for the least error of the closed form by halving intervals."""
+    from scipy.optimize import brentq, minimize_scalar
+
+    rng, found, expected = trial.rng(), [], []
+    for k in (2, 3, 8):
+        for shared in (True, False):
+            for _ in range(trial.pick(3, 15)):
+                alpha, beta = rng.uniform(0.2, 0.95, 2)
+                real = ((1 - alpha) * beta, (1 - alpha) * (1 - beta), alpha)
+                kept = real[0] ** 2 / k + real[1] ** 2
+                best: Any = minimize_scalar(
+                    lambda r, k=k, real=real, shared=shared, alpha=alpha: isotropic(
+                        r, alpha - r, k, real, shared
+                    ),
+                    bounds=(0.0, alpha),
+                    method="bounded",
+                    options={"xatol": 1e-12},
+                )
+                ends = [form(r, alpha, kept, k, shared) for r in (0.0, alpha)]
+                root: Any = 0.0
+                if ends[0] * ends[1] < 0:
+                    root = brentq(form, 0.0, alpha, args=(alpha, kept, k, shared))
+                found.append(1 - root / alpha)
+                expected.append(1 - best.x / alpha)
+    return identity(np.divide(found, expected), np.ones(len(found)), 1e-6, len(found))

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import field_validator, model_validator
 
-from commensal._reading import Reads, as_reads, network_of
+from commensal import networks
+from commensal._reading import Network, as_network, network_of
 from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._parts import Share
 from commensal.llm.config._run import TrainedConfig
@@ -35,7 +36,7 @@ class InteractiveConfig(TrainedConfig):
     human_texts: Literal["fresh", "seen"] = "fresh"
     """Human texts in the new data. fresh: held back from all private data, each used once; seen:
     drawn from the private data of all models."""
-    reads: tuple[Reads, ...] = ("uniform",)
+    reads: tuple[Network, ...] = ("uniform",)
     """Who reads whom, each network one grid point: "uniform", "isolated", "ring:0.5", "star",
     "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; or a matrix, whose row
     k says how model k weighs what each model wrote."""
@@ -53,14 +54,14 @@ class InteractiveConfig(TrainedConfig):
 
     @field_validator("reads", mode="before")
     @classmethod
-    def _as_networks(cls, value: Any) -> tuple[Reads, ...]:
+    def _as_networks(cls, value: Any) -> tuple[Network, ...]:
         one = isinstance(value, str) or _is_matrix(value)
-        read = [as_reads(each) for each in ([value] if one else value)]
+        read = [as_network(each) for each in ([value] if one else value)]
         return tuple(each.strip() if isinstance(each, str) else each for each in read)
 
     @model_validator(mode="after")
     def _networks_differ(self) -> InteractiveConfig:
-        found = [(reads, network_of(reads, len(self.tasks))) for reads in self.reads]
+        found = [(reads, self._matrix(reads)) for reads in self.reads]
         for (one, first), (other, second) in itertools.combinations(found, 2):
             if np.allclose(first, second):
                 both = " and ".join(map(_written, (one, other)))
@@ -72,11 +73,15 @@ class InteractiveConfig(TrainedConfig):
         """Reading networks by name; matrices are numbered."""
         matrices = [reads for reads in self.reads if not isinstance(reads, str)]
         return {
-            reads if isinstance(reads, str) else f"matrix {1 + matrices.index(reads)}": network_of(
-                reads, len(self.tasks)
-            )
+            reads
+            if isinstance(reads, str)
+            else f"matrix {1 + matrices.index(reads)}": self._matrix(reads)
             for reads in self.reads
         }
+
+    def _matrix(self, reads: Network) -> Float[np.ndarray, "K K"]:
+        found = network_of(reads, len(self.tasks))
+        return networks.uniform(len(self.tasks)) if found is None else found
 
     def network(self, point: GridPoint) -> Float[np.ndarray, "K K"]:
         """Return the reading network of a grid point."""
@@ -148,7 +153,7 @@ def _middle(values: set[float]) -> float | None:
     return min(values, key=lambda value: (abs(value - 0.5), -value), default=None)
 
 
-def _written(reads: Reads) -> str:
+def _written(reads: Network) -> str:
     if isinstance(reads, str):
         return reads
     return " / ".join(", ".join(f"{weight:g}" for weight in row) for row in reads)

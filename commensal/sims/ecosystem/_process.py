@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32, UInt64
 
 from commensal._precision import AnyArray
 from commensal.sims._keys import check_key, stream
@@ -35,6 +35,10 @@ class EcosystemNumbers(NamedTuple):
     hold: Float[AnyArray, " R"]
     sharpening: Float[AnyArray, " R"]
     law: Float[AnyArray, " V"]
+
+    def of(self, runs: Any) -> EcosystemNumbers:
+        """Take those of some runs."""
+        return EcosystemNumbers(*(x[runs] for x in self[:-1]), law=self.law)
 
 
 # part of a state, and what compiled programs are made for
@@ -189,7 +193,7 @@ def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
         models, types = laws.shape
         slots = state.rules.slots
         ends = jnp.cumsum(sizes)
-        reader = jnp.searchsorted(ends, jnp.arange(slots), side="right", method="compare_all")
+        writer = jnp.searchsorted(ends, jnp.arange(slots), side="right", method="compare_all")
         size = sizes[:, None].astype(laws.dtype)
         source = jnp.where(t == 0, numbers.law, laws)
         if state.rules.sharp:
@@ -197,8 +201,13 @@ def advance(state: ProcessState, keys: UInt32[Array, "R 2"]) -> ProcessState:
             power = (source / source.max(axis=1, keepdims=True)) ** sharpening
             source = jnp.where(t == 0, numbers.law, power)
         key = fold_in(key, t)
-        writer = deal(fold_in(key, 0), reader, models) if models > 1 else jnp.zeros_like(reader)
-        tokens = write(fold_in(key, 1), jnp.cumsum(source, axis=1), writer)
+        # of 64 bits each: which type a token is, and its place among all when they are dealt out
+        type_, place = (
+            high.astype(jnp.uint64) << 32 | low
+            for high, low in zip(*(bits(fold_in(key, i), slots) for i in range(2)), strict=True)
+        )
+        reader = deal(place, writer, ends) if models > 1 else writer
+        tokens = write(type_, jnp.cumsum(source, axis=1), jnp.minimum(writer, models - 1))
         # slots beyond the budget belong to nobody: their reader is M
         counts = jnp.zeros((models + 1) * types, laws.dtype).at[reader * types + tokens].add(1.0)
         return (counts.reshape(models + 1, types)[:models] + hold * laws) / (size + hold)
@@ -235,27 +244,25 @@ def run(
     return trajectory(state, partial(advance, keys=keys), read, length=generations)
 
 
-def deal(key: Any, reader: Int[Array, " S"], models: int) -> Int[Array, " S"]:
-    """Shuffle the pool, and return the writer of the token in each slot.
+def deal(place: UInt64[Array, " S"], writer: Int[Array, " S"], ends: Array) -> Int[Array, " S"]:
+    """Shuffle the pool: the reader of each token follows from the rank of its place among all.
 
-    Each model wrote as many as it reads, so readers' labels are permuted: sorted by random keys,
-    of which 16 bits hold the label. Two of the others, 48 bits, are alike in a run with
-    probability N²/2^49, and then in the labels' order.
+    Two places are alike in a run with probability N²/2^65. Slots that nobody writes are for nobody,
+    which is M.
     """
-    high, low = (x.astype(jnp.uint64) for x in bits(key, reader.size))
-    label = reader.astype(jnp.uint64)
-    keys = (high << 32 | low) >> 16 << 16 | label
-    # slots beyond the budget come last
-    keys = jnp.where(reader < models, keys, np.uint64(2**64 - 1))
-    order = (jnp.sort(keys) & np.uint64(0xFFFF)).astype(reader.dtype)
-    return jnp.minimum(order, models - 1)
+    models = len(ends)
+    place = jnp.where(writer < models, place, np.uint64(2**64 - 1))
+    first = jnp.sort(place)[ends[:-1]]  # of the readers after the first one
+    reader = jnp.searchsorted(first, place, side="right", method="compare_all")
+    return jnp.where(writer < models, reader, models)
 
 
-def write(key: Any, cumulative: Float[Array, "M V"], writer: Int[Array, " S"]) -> Int[Array, " S"]:
+def write(
+    word: UInt64[Array, " S"], cumulative: Float[Array, "M V"], writer: Int[Array, " S"]
+) -> Int[Array, " S"]:
     """Draw a token for each slot from its writer's law, by bisection of the cumulated law."""
     types = cumulative.shape[1]
-    high, low = (x.astype(jnp.uint64) for x in bits(key, writer.size))
-    uniform = ((high << 32 | low) >> 11).astype(cumulative.dtype) * 2.0**-53
+    uniform = (word >> 11).astype(cumulative.dtype) * 2.0**-53
     steps = (types - 1).bit_length()
     flat = jnp.pad(cumulative, ((0, 0), (0, 2**steps - types)), constant_values=jnp.inf).ravel()
     base = (writer * 2**steps).astype(jnp.int32)

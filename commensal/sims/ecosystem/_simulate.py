@@ -16,6 +16,8 @@ from commensal.sims._keys import check_key, stream
 from commensal.sims._simulate import Arrays, Plan, Progress, carry_out, of_all_replicates
 from commensal.sims.ecosystem._config import EcosystemConfig
 from commensal.sims.ecosystem._dataset import as_dataset, as_grid
+from commensal.sims.ecosystem._numba import chosen
+from commensal.sims.ecosystem._numba import run as by_numba
 from commensal.sims.ecosystem._process import (
     EcosystemNumbers,
     EcosystemRules,
@@ -76,7 +78,8 @@ def simulate(
 
     Replicate r has a key of its own, number r of those that follow from ``key``: no number depends
     on ``chunk``, on the cores, or on how many replicates follow, and the first generations of a
-    longer run are those of a shorter one.
+    longer run are those of a shorter one. On a CPU that has numba (``commensal[fast]``) its machine
+    code draws the same tokens.
 
     Examples
     --------
@@ -220,12 +223,20 @@ def batches(
     with jax.enable_x64(True):
         keys = np.asarray(run_keys(own, numbers.run))
 
+    if chosen(numbers):
+        return lambda start: by_numba(
+            keys[start : start + width],
+            numbers.of(slice(start, start + width)),
+            prior,
+            config.generations,
+        )
+
     def batch(start: int) -> Arrays:
         # the last one is filled up: another width would be compiled anew
         at = np.minimum(np.arange(start, start + width), total - 1)
         # settings are the thread's own
         with jax.enable_x64(True), jax.threefry_partitionable(True):
-            mine = EcosystemNumbers(*(jnp.asarray(x[at]) for x in numbers[:-1]), law=numbers.law)
+            mine = jax.tree.map(jnp.asarray, numbers.of(at))
             found = run(keys[at], mine, prior, rules=rules, generations=config.generations)
             return {k: np.asarray(x).swapaxes(0, 1) for k, x in found._asdict().items()}
 

@@ -5,32 +5,26 @@ second-level cache, and a group goes through many generations before the next on
 draw all lanes exchange places first, and the rows that they will read are fetched ahead; then each
 updates its weights, components side by side in vector registers.
 
-Everything that is compiled stands in this file: numba's cache on disk sees changes of no other.
+All that is compiled stands in this file, but for random words, which do not change: numba's cache
+on disk sees changes of no other.
 Unsigned integers throughout, since numba spends time on indices that might be negative.
 """
 
 from __future__ import annotations
 
-from typing import Any, no_type_check
+from typing import no_type_check
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from commensal.sims._numba import block, compiled
 
 _CHUNK = 4  # components in one vector
 _PAIRS = 8  # words of 16 draws are made at once: whole vectors, however few lanes there are
 
 _u32, _u64 = np.uint32, np.uint64
-
-
-def _compiled(function: Any) -> Any:
-    """Compile to machine code, kept on disk if there is a place for it, else made per process."""
-    options: Any = {"error_model": "numpy", "nogil": True}
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:  # "cannot cache function: no locator available"
-        return njit(**options)(function)
 
 
 @no_type_check
@@ -39,7 +33,7 @@ def padded(components):
     return components if components <= 2 else -(-components // _CHUNK) * _CHUNK
 
 
-_width = _compiled(padded)
+_width = compiled(padded)
 
 
 @no_type_check
@@ -48,7 +42,7 @@ def together(width):
     return 2 * _CHUNK // width if width <= _CHUNK else 1
 
 
-_together = _compiled(together)
+_together = compiled(together)
 
 
 @no_type_check
@@ -170,45 +164,15 @@ def _fetch(typingctx, table, row, count):
     return types.void(table, types.uint64, count), generate
 
 
-@_compiled
-@no_type_check
-def _round(x, y, distance):
-    x = _u32(x + y)
-    y = _u32(_u32(y << _u32(distance)) | _u32(y >> _u32(32 - distance)))
-    return x, _u32(y ^ x)
-
-
-@_compiled
-@no_type_check
-def _rounds(x, y, a, b, c, d, to_x, to_y):
-    x, y = _round(x, y, a)
-    x, y = _round(x, y, b)
-    x, y = _round(x, y, c)
-    x, y = _round(x, y, d)
-    return _u32(x + to_x), _u32(y + to_y)
-
-
-@_compiled
+@compiled
 @no_type_check
 def words(k0, k1, high, low, out):
-    """Compute two words per counter (high[w], low[w]): threefry 2x32, as in ``sims._threefry``.
-
-    Each result is cut to 32 bits: numba makes 64 of them.
-    """
-    k2 = _u32(k0 ^ k1 ^ _u32(0x1BD11BDA))
-    a1, a2, a3 = _u32(k2 + _u32(1)), _u32(k0 + _u32(2)), _u32(k1 + _u32(3))
-    a4, a5 = _u32(k2 + _u32(4)), _u32(k0 + _u32(5))
+    """Compute two words per counter (high[w], low[w])."""
     for w in range(_u64(low.size)):
-        x, y = _rounds(_u32(high[w] + k0), _u32(low[w] + k1), 13, 15, 26, 6, k1, a1)
-        x, y = _rounds(x, y, 17, 29, 16, 24, k2, a2)
-        x, y = _rounds(x, y, 13, 15, 26, 6, k0, a3)
-        x, y = _rounds(x, y, 17, 29, 16, 24, k1, a4)
-        x, y = _rounds(x, y, 13, 15, 26, 6, k2, a5)
-        out[0, w] = x
-        out[1, w] = y
+        out[0, w], out[1, w] = block(k0, k1, high[w], low[w])
 
 
-@_compiled
+@compiled
 @no_type_check
 def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, size, count):
     """Draw and update for one generation of one group of ``size`` replicates."""
@@ -276,7 +240,7 @@ def _learn(weights, arrangement, table, low, key, plan, epsilon, replacement, si
                     first += width
 
 
-@_compiled
+@compiled
 @no_type_check
 def _positive(weights, first, mask, epsilon, count):
     """Apply lines 7 to 14 of Algorithm 2 with one division, as ``_update.positive`` does."""
@@ -298,7 +262,7 @@ def _positive(weights, first, mask, epsilon, count):
         weights[first + b] *= scale
 
 
-@_compiled
+@compiled
 @no_type_check
 def _describe(parts, x, table, row, components):
     """Compute likelihoods of one point relative to the largest, as ``_points.likelihoods`` does."""
@@ -320,7 +284,7 @@ def _describe(parts, x, table, row, components):
         table[row + b] = max(number(np.exp(log[b] - most)), least)
 
 
-@_compiled
+@compiled
 @no_type_check
 def _post(parts, law, first, components, uniform, normal, x):
     """Draw one point of the mixture with weights law[first:], as ``_points.post`` does."""
@@ -338,7 +302,7 @@ def _post(parts, law, first, components, uniform, normal, x):
             x[i] += factors[chosen, i, j] * normal[j]
 
 
-@_compiled
+@compiled
 @no_type_check
 def _record(weights, first, size, slot, out, components):
     """Record ‖D‖_F of eq. (4), the consensus and the weights of one group of replicates."""
@@ -361,7 +325,7 @@ def _record(weights, first, size, slot, out, components):
         disagreement[slot, first + r] = np.sqrt(2 * models * spread)
 
 
-@_compiled
+@compiled
 @no_type_check
 def begin(state, low, parts, weights, points, slot, out, size, count):
     """Write generation 0 of all groups into ``state``: weights (B, n, R) and points (d, A, R)."""
@@ -384,7 +348,7 @@ def begin(state, low, parts, weights, points, slot, out, size, count):
             _record(mine, g * size, size, slot, out, len(count))
 
 
-@_compiled
+@compiled
 @no_type_check
 def advance(state, low, parts, web, noise, plan, first, slots, out, rules, size, count):
     """Advance by generations from ``first`` on, as many as ``noise`` has and ``plan`` reaches to.

@@ -9,7 +9,8 @@ are pooled, and every model refits by weighted least squares (of minimum norm wh
     \sqrt{\alpha(1-\varphi)W_{k1}}\,X_{t1};\dots;\sqrt{\alpha(1-\varphi)W_{kK}}\,X_{tK};\
     \sqrt{\alpha\varphi}\,X^h\big].
 
-W says who reads whom (:mod:`commensal.networks`; the paper has 1/K).
+W says who reads whom (:mod:`commensal.networks`; the paper has 1/K). With another ``memory`` than
+"replace" the rows of earlier generations, and their responses, stand below.
 
 Features are the same for all replicates and responses differ, so the pseudo-inverse of that
 matrix is taken once, on the host, and refitting all replicates is one product with it. No Gram
@@ -18,6 +19,7 @@ other's check.
 
 :func:`simulate` keeps every estimate; :func:`moments` keeps means, covariances and their
 standard errors, however many replicates there are; :func:`replay` runs on noise of your own.
+:func:`growth_exponent` measures how fast errors grow if prompts are drawn anew.
 """
 
 from __future__ import annotations
@@ -29,14 +31,17 @@ from commensal._lazy import attach
 if TYPE_CHECKING:
     from commensal.sims.regression._config import RegressionConfig
     from commensal.sims.regression._designs import draw_designs
+    from commensal.sims.regression._growth import GrowthExponent, growth_exponent
     from commensal.sims.regression._moments import moments
     from commensal.sims.regression._process import init, observe, step
     from commensal.sims.regression._simulate import RegressionNoise, replay, simulate
 
 __all__ = [
+    "GrowthExponent",
     "RegressionConfig",
     "RegressionNoise",
     "draw_designs",
+    "growth_exponent",
     "init",
     "moments",
     "observe",
@@ -46,9 +51,11 @@ __all__ = [
 ]
 
 _PLACES = {
+    "GrowthExponent": "commensal.sims.regression._growth",
     "RegressionConfig": "commensal.sims.regression._config",
     "RegressionNoise": "commensal.sims.regression._simulate",
     "draw_designs": "commensal.sims.regression._designs",
+    "growth_exponent": "commensal.sims.regression._growth",
     "init": "commensal.sims.regression._process",
     "moments": "commensal.sims.regression._moments",
     "observe": "commensal.sims.regression._process",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -41,6 +41,14 @@ class RegressionConfig(DesignConfig):
     initial_beta: float | None = Field(default=None, ge=0, le=1, json_schema_extra=MIX)
     """Weight β of private data at generation 0, in [0, 1]. Not given: as ``beta``, the first where
     it varies."""
+    memory: Literal["replace", "accumulate", "window"] = Field(
+        default="replace", json_schema_extra=MIX
+    )
+    """Part of the web that is read: "replace", what was published last; "accumulate", everything so
+    far, each generation with weight α, so that the share of real data falls; "window", the last
+    generations, which have weight α together."""
+    window: int | None = Field(default=None, ge=1, json_schema_extra=MIX)
+    """Number of generations m ≥ 1 that memory "window" keeps. Not given: all of them."""
     noise: Amount = 1.0
     """Standard deviation σ ≥ 0 of all responses."""
     generations: int = Field(default=15, ge=0)
@@ -75,6 +83,13 @@ class RegressionConfig(DesignConfig):
             return {"dim": values.get("models", cls.model_fields["models"].default)} | values
         return values
 
+    @property
+    def kept(self) -> int:
+        """Number of generations whose data are read at most, at least 1."""
+        if self.memory == "replace":
+            return 1
+        return max(1, min(self.window or self.generations, self.generations))
+
     @classmethod
     def _of_models(cls, count: int) -> dict[str, Any]:
         return {"models": count}
@@ -91,6 +106,10 @@ class RegressionConfig(DesignConfig):
                     f"{name} needs one value per generation, got {len(value)} for "
                     f"generations = {self.generations}"
                 )
+        if self.window is not None and self.memory != "window":
+            raise ValueError(
+                f"window needs memory 'window', got {self.window} with {self.memory!r}"
+            )
         self.network(self.models)  # which raises a ValueError where it does not fit
         if self.design == "misaligned" and self.dim != self.models:
             raise ValueError(

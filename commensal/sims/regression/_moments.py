@@ -26,6 +26,7 @@ from commensal.sims.regression._process import (
     batch_size,
     drawn_advance,
     drawn_first,
+    observe,
     replicate_keys,
 )
 from commensal.sims.regression._simulate import ESTIMATE, PAPER, SQUARED, coords
@@ -213,7 +214,7 @@ def _sums_of_batch(
     real = batch * size + jnp.arange(size) < replicates
 
     def read(state: ProcessState) -> _Sums:
-        t, estimate = state.generation, state.now
+        t, estimate = state.generation, observe(state)
         z = (estimate - pilot.centre[t, ..., None]) / pilot.scale[t, ..., None]
         z = jnp.where(real, z, 0.0)
         error = _squared_error(system, estimate) - pilot.error_centre[t, :, None]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from commensal.designs import Designs
 from commensal.sims._keys import check_key, stream
@@ -28,6 +28,20 @@ class RealData(NamedTuple):
     system: RegressionSystem
     private: Float[Array, "K n R"]
     public: Float[Array, "m R"]
+
+
+class Kept(NamedTuple):
+    """Responses of generations that are kept, by slot, as :class:`RegressionSystem` has them."""
+
+    published: Float[Array, "slots K s R"]
+    human: Float[Array, "slots *K h R"]
+
+
+class RegressionNow(NamedTuple):
+    """Estimates of the last generation, and the responses that the next ones read again."""
+
+    estimate: Float[Any, "K d R"]
+    kept: Kept | None
 
 
 @in_64_bit
@@ -129,7 +143,7 @@ def observe(state: ProcessState) -> Float[Any, "K d R"]:
     -----
     The estimates of `interactive`, sec. 5.
     """
-    return state.now
+    return state.now.estimate
 
 
 def batch_size() -> int:
@@ -151,24 +165,49 @@ def before_first(
     """Make the state before any model has been fitted: real data alone, generation -1."""
     private = system.private_signal[..., None] + system.noise * private_noise
     public = system.public_signal[..., None] + system.noise * public_noise
+    k, _, replicates = private.shape
     # what nobody has published yet has weight zero at t = 0, and so has its noise
-    nothing = jnp.zeros((len(private), system.theta.size, private.shape[-1]))
-    return ProcessState(jnp.asarray(-1), nothing, RealData(system, private, public), None, batch)
+    nothing = jnp.zeros((k, system.theta.size, replicates))
+    kept, slots = None, system.renewed.shape[1]
+    if slots:
+        shapes = system.prompts.shape[1:3], system.human_signal.shape[1:]
+        kept = Kept(*(jnp.zeros((slots, *shape, replicates)) for shape in shapes))
+    now, given = RegressionNow(nothing, kept), RealData(system, private, public)
+    return ProcessState(jnp.asarray(-1), now, given, None, batch)
 
 
 def advance(
-    state: ProcessState, published_noise: Float[Array, "K s R"], human_noise: Float[Array, "h R"]
+    state: ProcessState, published_noise: Float[Array, "K s R"], human_noise: Float[Array, "*K h R"]
 ) -> ProcessState:
     """Take a batch one generation further on this noise."""
     system, private, public = state.given
-    t, before = state.generation + 1, state.now
+    t, (before, kept) = state.generation + 1, state.now
     k, _, replicates = private.shape
     published = system.prompts[system.prompts_at[t]] @ before + system.noise * published_noise
-    human = system.human_signal[system.human_at[t]][:, None] + system.noise * human_noise
-    shared = jnp.concatenate([public, published.reshape(-1, replicates), human])
+    human = system.human_signal[system.human_at[t]][..., None] + system.noise * human_noise
+    if kept is not None:
+        kept = published, human = Kept(
+            _remembered(kept.published, published, system.renewed[t]),
+            _remembered(kept.human, human, system.renewed[t]),
+        )
+    shared, own = [public, published.reshape(-1, replicates)], private
+    if system.human_signal.ndim == 3:  # of each model's own humans
+        human = human if kept is None else human.swapaxes(0, 1).reshape(k, -1, replicates)
+        own = jnp.concatenate([private, human], axis=1)
+    else:
+        shared.append(human.reshape(-1, replicates))
     at = system.operator_at[t]
-    from_shared = (system.shared_operator[at] @ shared).reshape(k, -1, replicates)
-    return state._replace(generation=t, now=system.own_operator[at] @ private + from_shared)
+    from_shared = system.shared_operator[at] @ jnp.concatenate(shared)
+    estimate = system.own_operator[at] @ own + from_shared.reshape(k, -1, replicates)
+    return state._replace(generation=t, now=RegressionNow(estimate, kept))
+
+
+def _remembered(
+    kept: Float[Array, "slots *s"], new: Float[Array, "*s"], renewed: Bool[Array, "slots"]
+) -> Float[Array, "slots *s"]:
+    """Put new responses into their slot, or add them where there is but one."""
+    put = kept + new if len(kept) == 1 else new
+    return jnp.where(renewed.reshape(-1, *[1] * new.ndim), put, kept)
 
 
 def drawn_first(system: RegressionSystem, keys: Any, batch: Any = 0) -> ProcessState:
@@ -208,5 +247,5 @@ def _init(system: RegressionSystem, key: PRNGKeyArray, batch: Any, size: int) ->
 
 @jax.jit
 def _step(state: ProcessState, key: PRNGKeyArray) -> ProcessState:
-    size = state.now.shape[-1]
+    size = state.now.estimate.shape[-1]
     return drawn_advance(state, replicate_keys(stream(key, "regression"), state.batch, size))

@@ -45,14 +45,15 @@ class RegressionNoise(NamedTuple):
         Noise of the public responses, drawn once and the same for all models.
     synthetic : Float[np.ndarray, "R T K s"]
         Noise of what each model publishes, t = 1..T.
-    human : Float[np.ndarray, "R T h"]
-        Noise of the fresh human responses, t = 1..T; h = 0 where ``human_share`` is 0 throughout.
+    human : Float[np.ndarray, "R T h"] or Float[np.ndarray, "R T K h"]
+        Noise of the fresh human responses, t = 1..T, of each model where it has its own; h = 0
+        where ``human_share`` is 0 throughout.
     """
 
     private: Float[np.ndarray, "R K n"]
     public: Float[np.ndarray, "R m"]
     synthetic: Float[np.ndarray, "R T K s"]
-    human: Float[np.ndarray, "R T h"]
+    human: Float[np.ndarray, "R T *K h"]
 
 
 def simulate(

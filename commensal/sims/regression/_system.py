@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from commensal import networks
 from commensal.designs import Designs
@@ -17,14 +17,21 @@ from commensal.sims.regression._config import RegressionConfig
 
 
 class RegressionSystem(NamedTuple):
-    """Arrays that all replicates share; ``at[t]`` is the G, S or H set that generation t uses."""
+    """Arrays that all replicates share; ``at[t]`` is the G, S or H set that generation t uses.
 
-    own_operator: Float[Array, "G K d n"]  # estimate of k per response in its private data
-    shared_operator: Float[Array, "G Kd N"]  # ... per public, published, human response
+    Of what was published, and of human data, there are the responses of some generations, one slot
+    behind the other: generation t is in slot (t - 1) mod slots. If everything is kept and all
+    generations are alike, there is one slot, which has the sum of all responses.
+    """
+
+    # estimate of k per response in its private data, and in its own human data
+    own_operator: Float[Array, "G K d n"]
+    shared_operator: Float[Array, "G Kd N"]  # ... per public, published, shared human response
     operator_at: Int[Array, "t"]
+    renewed: Bool[Array, "t slots"]  # slots in which something new is put; none if nothing is kept
     prompts: Float[Array, "S K s d"]
     prompts_at: Int[Array, "t"]
-    human_signal: Float[Array, "H h"]  # X^h θ
+    human_signal: Float[Array, "H *K h"]  # X^h θ, of each model where it has its own
     human_at: Int[Array, "t"]
     private_signal: Float[Array, "K n"]
     public_signal: Float[Array, "m"]
@@ -56,33 +63,48 @@ def build_system(
     alpha = schedule(config.alpha, 0.0)
     beta = schedule(config.beta, beta0)
     share = schedule(config.human_share, 0.0)
-    # of a row of private, public, published and human data
-    real = (1 - alpha) * beta, (1 - alpha) * (1 - beta)
-    weights = np.stack([*real, alpha * (1 - share), alpha * share], axis=1)
     network = config.network(k)
     reads = networks.uniform(k) if network is None else network
     prompts_at, human_at = position(synthetic), position(human)
+    slots = _slots(config, len(synthetic), len(human))
 
     # one set of operators per distinct generation, not per generation
     found: dict[tuple[float, ...], int] = {}
     operators, operator_at = [], []
     for t in range(generations + 1):
-        signature = (*weights[t], prompts_at[t], human_at[t])
+        age = (t - 1 - np.arange(slots)) % slots  # of what a slot has, in generations
+        there = age < max(t, 1)  # before the first generation there is none, of no weight
+        of = np.maximum(t - age, 0) * there
+        # of a row of private, public, published and human data
+        real = (1 - alpha[t]) * beta[t], (1 - alpha[t]) * (1 - beta[t])
+        many = max(min(t, config.kept), 1)
+        web = alpha[t] * (many if config.memory == "accumulate" else 1)
+        added = many if slots == 1 else 1  # responses to a prompt whose sum is kept
+        web = web * added / many * there
+        weights = np.concatenate([real, web * (1 - share[of]), web * share[of]])
+        signature = (*weights, added, *prompts_at[of], *human_at[of])
         if signature not in found:
             found[signature] = len(operators)
-            asked = synthetic[prompts_at[t]].reshape(-1, d)
-            parts = (public, asked, human[human_at[t]])
-            operators.append(_operators(private, parts, weights[t], reads))
+            parts = (public, synthetic[prompts_at[of]], human[human_at[of]])
+            operator = _operators(private, parts, weights, reads)
+            operator[..., private.shape[1] + len(public) :] /= added  # the mean of a sum
+            operators.append(operator)
         operator_at.append(found[signature])
-    n = private.shape[1]
+    signal = human @ theta
     every = np.stack(operators)
+    own, shared = np.split(every, [private.shape[1]], axis=-1)
+    if config.human_data == "own":
+        shared, told = np.split(shared, [shared.shape[-1] - slots * signal.shape[-1]], axis=-1)
+        own = np.concatenate([own, told], axis=-1)
+        signal = np.repeat(signal[:, None], k, axis=1)
     system = {
-        "own_operator": every[..., :n],
-        "shared_operator": every[..., n:].reshape(len(every), k * d, -1),
+        "own_operator": own,
+        "shared_operator": shared.reshape(len(every), k * d, -1),
         "operator_at": np.array(operator_at),
+        "renewed": _renewed(generations, slots if config.kept > 1 else 0),
         "prompts": synthetic,
         "prompts_at": prompts_at,
-        "human_signal": human @ theta,
+        "human_signal": signal,
         "human_at": human_at,
         "private_signal": private @ theta,
         "public_signal": public @ theta,
@@ -92,22 +114,40 @@ def build_system(
     return RegressionSystem(**{name: jnp.asarray(value) for name, value in system.items()})
 
 
+def _renewed(generations: int, slots: int) -> Bool[np.ndarray, "t slots"]:
+    t = np.arange(generations + 1)[:, None]
+    return (t > 0) & ((t - 1) % max(slots, 1) == np.arange(slots))
+
+
+def _slots(config: RegressionConfig, prompts: int, human: int) -> int:
+    """Return how many generations of responses are held apart, for so many sets of features."""
+    alike = prompts == human == 1 and np.unique(config.human_share).size <= 1
+    everything = config.memory != "replace" and config.kept == config.generations
+    return 1 if everything and alike else config.kept
+
+
 def _operators(
     private: Float[np.ndarray, "K n d"],
-    shared: tuple[Float[np.ndarray, "_ d"], ...],
-    weights: Float[np.ndarray, "4"],
+    shared: tuple[
+        Float[np.ndarray, "m d"], Float[np.ndarray, "slots K s d"], Float[np.ndarray, "slots h d"]
+    ],
+    weights: Float[np.ndarray, "W"],
     reads: Float[np.ndarray, "K K"],
 ) -> Float[np.ndarray, "K d N"]:
     """Compute each model's estimate per response, for one weight per part: private, then shared.
 
-    What was published, the second of the shared parts, is weighed by who reads it besides.
+    Every slot of what was published, the second of the shared parts, has a weight, and each model's
+    is weighed by who reads it besides; then every slot of human data has one.
     """
-    k, n, _ = private.shape
-    rows = np.concatenate([private, *(np.broadcast_to(x, (k, *x.shape)) for x in shared)], axis=1)
-    of_row = np.repeat(weights, [n, *(len(x) for x in shared)])
-    read = np.repeat(reads, len(shared[1]) // k, axis=1)  # (K, rows of all models)
-    before, after = (np.ones((k, size)) for size in (n + len(shared[0]), len(shared[2])))
-    root = np.sqrt(of_row * np.concatenate([before, read, after], axis=1))
+    k, n, d = private.shape
+    public, asked, human = shared
+    slots, _, each, _ = asked.shape
+    common = np.concatenate([public, asked.reshape(-1, d), human.reshape(-1, d)])
+    rows = np.concatenate([private, np.broadcast_to(common, (k, *common.shape))], axis=1)
+    sizes = [n, len(public), *[k * each] * slots, *[human.shape[1]] * slots]
+    read = np.tile(np.repeat(reads, each, axis=1), slots)  # (K, rows of all models)
+    before, after = (np.ones((k, size)) for size in (n + len(public), human[..., 0].size))
+    root = np.sqrt(np.repeat(weights, sizes) * np.concatenate([before, read, after], axis=1))
     # rows of weight zero are zero rows here, and zero columns of the pseudo-inverse
     tolerance = max(rows.shape[1:]) * np.finfo(float).eps
     return np.linalg.pinv(root[:, :, None] * rows, rtol=tolerance) * root[:, None]

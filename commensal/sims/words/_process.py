@@ -365,13 +365,15 @@ def read(state: ProcessState) -> WordsMeasures:
 def _measured(
     counts: Int[Array, "*s V"], total: Any, largest: int | None = None
 ) -> tuple[Array, Array]:
-    """Count the words that there are, and the pairs of tokens that are one word: exact numbers."""
+    """Count the words that there are, and the share of pairs of tokens that are two words."""
     richness = (counts > 0).sum(axis=-1)
     # whole numbers either way, so that no order of summing matters; floats are faster
     whole = jnp.float64 if (largest or total) ** 2 < 2**53 else jnp.int64
     wide = counts.astype(whole)
-    pairs = (wide * wide).sum(axis=-1).astype(jnp.float64)
-    return richness, 1 - pairs / jnp.asarray(total, jnp.float64) ** 2
+    # none is left over where all tokens are one word: 1 - pairs / total² would be 1e-17 off
+    squared = jnp.asarray(total, whole) ** 2
+    others = squared - (wide * wide).sum(axis=-1)
+    return richness, others.astype(jnp.float64) / squared.astype(jnp.float64)
 
 
 @jax.jit

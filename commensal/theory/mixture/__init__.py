@@ -19,6 +19,7 @@ from commensal.theory.mixture._moments import (
     consensus_limit,
     second_moments,
 )
+from commensal.theory.mixture._network import network_disagreement, network_moments
 from commensal.theory.mixture._noise import contraction, disagreement, disagreement_path
 from commensal.theory.mixture._overlap import Overlap, overlap
 from commensal.theory.mixture._positivity import positivity_probability, positivity_threshold
@@ -46,6 +47,8 @@ __all__ = [
     "expected_falls",
     "expected_update",
     "mean_field",
+    "network_disagreement",
+    "network_moments",
     "overlap",
     "positivity_probability",
     "positivity_threshold",

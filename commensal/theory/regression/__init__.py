@@ -5,7 +5,11 @@ each other's output; the functions here give its moments, errors and stability e
 """
 
 from commensal.theory.regression._grid import Grid, grid
-from commensal.theory.regression._isotropic import isotropic_mix, isotropic_mse
+from commensal.theory.regression._isotropic import (
+    isotropic_human_share,
+    isotropic_mix,
+    isotropic_mse,
+)
 from commensal.theory.regression._linalg import STABILITY_MARGIN
 from commensal.theory.regression._moments import (
     Conditional,
@@ -32,7 +36,13 @@ from commensal.theory.regression._networks import (
     isotropic_network,
     one_step_bound,
 )
-from commensal.theory.regression._optimum import Mix, optimal_mix
+from commensal.theory.regression._optimum import (
+    HumanShare,
+    Mix,
+    optimal_human_share,
+    optimal_mix,
+)
+from commensal.theory.regression._redrawn import mean_square_radius
 from commensal.theory.regression._stability import safe_human_share, stability_bound
 from commensal.theory.regression._training import (
     Dependence,
@@ -49,6 +59,7 @@ __all__ = [
     "DesignBound",
     "Filters",
     "Grid",
+    "HumanShare",
     "IsotropicErrors",
     "Limit",
     "Mix",
@@ -65,13 +76,16 @@ __all__ = [
     "design_bound",
     "effective_sources",
     "grid",
+    "isotropic_human_share",
     "isotropic_mix",
     "isotropic_mse",
     "isotropic_network",
     "limit",
+    "mean_square_radius",
     "mse",
     "mspe",
     "one_step_bound",
+    "optimal_human_share",
     "optimal_mix",
     "relative_efficiency",
     "safe_human_share",

@@ -14,7 +14,8 @@ the spectral radius, from the same repeated squarings.
 The compiled part is made of matrix products alone, too small to keep more than one core busy,
 so the β rows are spread over cores by threads. The decompositions are NumPy's: batched
 LAPACK calls inside XLA:CPU can wait for each other for ever (see _linalg), and here they are one
-part in ten of the work.
+part in ten of the work. Where :func:`limit`'s route is taken, :func:`compiled` sees to it that one
+thread takes it at a time.
 
 Where weights differ by many orders of magnitude (β within 1e-4 of an edge) a pencil would lose
 digits, and :func:`limit`'s own route is taken, cell by cell.
@@ -24,7 +25,6 @@ At α = 0 and α = 1 the system is trivial: nobody listens, or nobody remembers.
 
 from __future__ import annotations
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -38,11 +38,10 @@ from commensal.theory.regression import _linalg, _state
 from commensal.theory.regression._grid_cells import Cells, GridSystem, settle_one, solve_rows
 from commensal.theory.regression._moments import as_vector, cell
 from commensal.theory.regression._pencil import GRADED, Data, Pencil, Shares, data_of
-from commensal.theory.regression._workflow import RegressionWorkflow, generations_of
+from commensal.theory.regression._workflow import HumanData, RegressionWorkflow, generations_of
 
 # β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
-_ONE_AT_A_TIME = threading.Lock()  # LAPACK calls of XLA:CPU may wait for each other for ever
 _COMPILED: set[Any] = set()  # shapes that the device call has been compiled for
 
 
@@ -176,8 +175,7 @@ def grid(
             cut = Cells(*(own(x)[:, : rows.size] for x in cells))
             for i in np.flatnonzero(extreme[: rows.size]):
                 for j, a in enumerate(alpha[inner]):
-                    with _ONE_AT_A_TIME:
-                        one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
+                    one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
                     for whole, part in zip(cut, one, strict=True):
                         whole[j, i] = part
             note(np.ix_(inner, rows), cut, pencil.rows(rows.size))
@@ -186,7 +184,12 @@ def grid(
             note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
 
     starts = range(0, beta.size, ROWS)
-    compiled = (*(jnp.shape(x) for x in jax.tree.leaves(system)), inner.size, w.channels)
+    compiled = (
+        *(jnp.shape(x) for x in jax.tree.leaves(system)),
+        inner.size,
+        w.channels,
+        w.human_data,
+    )
     if compiled not in _COMPILED:
         solve(0)  # threads that start together would each compile
         _COMPILED.add(compiled)
@@ -263,6 +266,7 @@ def _prepare(w: RegressionWorkflow, tasks: bool) -> tuple[Data, GridSystem, floa
         public_sizes=(data.roots[1][0] ** 2).sum(axis=-1),
         tasks=np.concatenate([eye, private]) if tasks else eye,
         human_share=np.asarray(data.human_share),
+        human_data=HumanData(own=w.human_data == "own"),
     )
     return data, system, float(root)
 
@@ -294,8 +298,12 @@ def _nobody_remembers(system: GridSystem, shares: Shares) -> Cells:
     source = system.published
     estimates = [shares.inverse[0, 0] * inverse @ web.T]
     if human is not None:
-        told = np.sqrt(system.human_share) * answers @ human.T
-        source = source + told @ told.T
+        if system.human_data.own:
+            told = np.sqrt(system.human_share) * (system.answers @ web * inverse) @ human.T
+            source = source + (told @ told.mT).sum(axis=0)
+        else:
+            told = np.sqrt(system.human_share) * answers @ human.T
+            source = source + told @ told.T
         estimates.append(np.sqrt(system.human_share) * shares.inverse[0, 0] * inverse @ human.T)
     radius, noise = settle_one(source, answers @ web.T)
     covariance = estimates[0] @ noise @ estimates[0].T

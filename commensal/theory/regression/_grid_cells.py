@@ -17,7 +17,7 @@ from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64
 from commensal.theory.regression import _linalg
 from commensal.theory.regression._pencil import Shares
-from commensal.theory.regression._workflow import Channels
+from commensal.theory.regression._workflow import Channels, HumanData
 
 # Cells per convergence loop, and models per block of the last stage (so that a block stays in a
 # core's cache). Fixed, so that a number never depends on how many threads share the work.
@@ -43,6 +43,7 @@ class GridSystem(NamedTuple):
     public_sizes: Float[AnyArray, "p"]
     tasks: Float[AnyArray, "M d d"]  # traces against these are reported; the first is the identity
     human_share: Float[AnyArray, ""]
+    human_data: HumanData
 
 
 class Cells(NamedTuple):
@@ -98,20 +99,31 @@ def solve_rows(
         found.append(jnp.einsum("kna,kija->nij", scale, outer[:, :, s:]))
         return jnp.concatenate(found, axis=-1)
 
-    heard = [shares.web, shares.public] + ([] if shares.human is None else [shares.human])
+    # what each model learnt of people of its own is not summed, but squared first
+    def squared(row):
+        scale, answer, x = row
+        outer = (answer[:, :, None, :] * x[:, None, :, :]).reshape(k, -1, x.shape[-1])
+        told = (scale @ outer.mT).reshape(k, -1, rs, x.shape[1]).swapaxes(0, 1)  # (A K rs h)
+        flat = told.swapaxes(1, 2).reshape(alpha.size, rs, -1)
+        return flat @ flat.mT
+
+    together = shares.human is not None and not system.human_data.own
+    heard = [shares.web, shares.public] + ([shares.human] if together else [])
     told = jax.lax.map(summed, (scale, answers, *heard))
     cuts = [rs, rs + shares.public.shape[-2]]
-    a, from_public, *human = jnp.split(
-        told, cuts if shares.human is not None else cuts[:1], axis=-1
-    )
+    a, from_public, *human = jnp.split(told, cuts if together else cuts[:1], axis=-1)
     a = alpha[:, None, None] * a
 
     source = system.published
-    if shares.human is not None:
+    if shares.human is None:
+        source = source[None]
+    elif together:
         human = alpha[:, None, None] * jnp.sqrt(system.human_share) * human[0]
         source = (human @ human.mT + source).reshape(-1, rs, rs)
     else:
-        source = source[None]
+        fresh = jax.lax.map(squared, (scale, answers, shares.human))
+        fresh = alpha[:, None, None] ** 2 * system.human_share * fresh
+        source = (fresh + source).reshape(-1, rs, rs)
     radius, noise, resolvent = _settle(source, a.reshape(-1, rs, rs))
     noise, resolvent = (x.reshape(a.shape) for x in (noise, resolvent))
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 
 def isotropic_mse(models: Any, alpha: Any, beta: Any, dim: int = 1, noise: float = 1.0) -> Any:
@@ -100,3 +100,93 @@ def isotropic_mix(models: int) -> tuple[float, float]:
     )
     alpha = float(found.x) if models > 1 else 0.0  # alone, listening to oneself only adds noise
     return alpha, best_beta(alpha)
+
+
+def isotropic_human_share(
+    models: int,
+    alpha: float,
+    beta: float,
+    *,
+    private: float = 1.0,
+    public: float = 1.0,
+    synthetic: float = 1.0,
+    human_data: Literal["shared", "own"] = "shared",
+) -> float:
+    r"""Find the share of fresh human data with the smallest error where all data are isotropic.
+
+    Human data are as rich as the web's, F = S = sI. Let :math:`g = \barα(β\tilde s + \barβs_*) +
+    αs`, :math:`r_0 = αs/g` the weight of all new data, :math:`r = (1-φ)r_0` that of the web, and
+    :math:`A = (\barαβ)^2 \tilde s/(K g^2) + (\barα\barβ)^2 s_*/g^2`. The best r is the only root in
+    (0, r_0) of
+
+    .. math::
+        As(1+r)^2 + (1-r)\big[r(1 + \tfrac1K + r_0^2) - r_0(1+r^2)\big] &= 0
+        \quad \text{(shared)} \\
+        KAs\frac{(1+r)^2}{1-r} + r(2+r_0^2) - r_0(1+r^2) - (K-1)(r_0-r)(1-r^2)^2 &= 0
+        \quad \text{(own)}
+
+    and 0, that is φ = 1, where there is none: where As ≥ r_0.
+
+    Parameters
+    ----------
+    models : int
+        Number of models K, at least 1, that all read all alike.
+    alpha, beta : float
+        Weights α in (0, 1] of new data and β in [0, 1] of private data.
+    private, public, synthetic : float
+        Sizes s̃, s_* and s of the Gram matrices, positive.
+    human_data : {"shared", "own"}
+        Whether all share one draw of human data in each generation, or each collects its own.
+
+    Returns
+    -------
+    float
+        Best share φ* in (0, 1]. Some human data always help.
+
+    Raises
+    ------
+    ValueError
+        If an argument is out of range.
+
+    Notes
+    -----
+    New here; claim ``commensal.isotropic_human_share``. The error is strictly convex in r, so there
+    is one minimum. With α = 1 it is :func:`commensal.theory.fresh.best_weight` at κ = 1. For other
+    Gram matrices: :func:`optimal_human_share`.
+
+    Examples
+    --------
+    >>> [round(isotropic_human_share(k, 1.0, 0.5, human_data="own"), 3) for k in (1, 4, 64)]
+    [0.618, 0.389, 0.156]
+    >>> round(isotropic_human_share(4, 0.5, 0.5), 3), isotropic_human_share(4, 0.1, 0.5)
+    (0.508, 1.0)
+    """
+    if models < 1:
+        raise ValueError(f"models must be at least 1, got {models}")
+    if not 0 < alpha <= 1 or not 0 <= beta <= 1:
+        raise ValueError(f"alpha must lie in (0, 1] and beta in [0, 1], got {alpha} and {beta}")
+    if min(private, public, synthetic) <= 0:
+        raise ValueError("private, public and synthetic must be positive")
+    if human_data not in ("shared", "own"):
+        raise ValueError(f"human_data must be 'shared' or 'own', got {human_data!r}")
+    k, s = float(models), synthetic
+    real = (1 - alpha) * np.array([beta * private, (1 - beta) * public])
+    g = real.sum() + alpha * s
+    whole = alpha * s / g  # r_0
+    kept = (real[0] ** 2 / (k * private) + real[1] ** 2 / public) / g**2 * s  # As
+
+    def slope(r: float) -> float:
+        if human_data == "shared":
+            fresh = r * (1 + 1 / k + whole**2) - whole * (1 + r**2)
+            return kept * (1 + r) ** 2 + (1 - r) * fresh
+        fresh = r * (2 + whole**2) - whole * (1 + r**2)
+        apart = (k - 1) * (whole - r) * (1 - r**2) ** 2
+        # times 1 - r, which may be 0
+        return k * kept * (1 + r) ** 2 + (1 - r) * (fresh - apart)
+
+    if slope(0.0) >= 0:
+        return 1.0
+    # at α = 1 the slope is 0 at r_0 = 1 too, where the web drifts for ever
+    end = whole if whole < 1 else 1 - 1e-9 / k
+    found: Any = brentq(slope, 0.0, end, xtol=1e-15)
+    return float(1 - found / whole)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float
 
 from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64, is_concrete
-from commensal.theory.regression import _factors, _linalg, _state, _training
+from commensal.theory.regression import _factors, _linalg, _memory, _state, _training
 from commensal.theory.regression._training import RegressionTraining
 from commensal.theory.regression._workflow import RegressionWorkflow
 
@@ -120,7 +120,12 @@ class UntrustedError(ValueError):
 
 
 def trajectory(
-    w: RegressionWorkflow, theta: Any, generations: int, training: RegressionTraining | None = None
+    w: RegressionWorkflow,
+    theta: Any,
+    generations: int,
+    training: RegressionTraining | None = None,
+    memory: str = "replace",
+    window: int | None = None,
 ) -> RegressionMoments:
     r"""Mean and covariance of every estimate at t = 0..T (Theorem 2 as corrected).
 
@@ -135,6 +140,12 @@ def trajectory(
     training : RegressionTraining or None
         Gradient steps of a generation; None for as many as it takes: every generation then ends at
         the (minimum-norm) minimiser, as the paper has it.
+    memory : {"replace", "accumulate", "window"}
+        Part of the web that is read: what was published last, as the paper has it; everything so
+        far, each generation with weight α, so that the share of real data falls; or the last
+        ``window`` generations, which have weight α together.
+    window : int or None
+        Generations that memory "window" keeps, at least 1; None for all of them.
 
     Returns
     -------
@@ -146,7 +157,8 @@ def trajectory(
     ------
     ValueError
         If ``theta`` has another dimension, ``generations`` is negative, or a time-varying
-        workflow describes another number of generations, or the gradient steps diverge.
+        workflow describes another number of generations, or the gradient steps diverge; for an
+        unknown ``memory``, one other than "replace" under jit, vmap or grad, or with ``training``.
     UntrustedError
         If rounding may have changed the numbers by more than one part in a thousand (NaN under
         jit, vmap and grad).
@@ -157,7 +169,10 @@ def trajectory(
     t = 1 on. Cost O(T K d³), by the d-dimensional reduction; the paper's form costs O(T K³ d³).
     `interactive`, sec. 5 and app. E.2, whose covariance lacks the factor σ² of the first term.
     With ``training`` (:class:`RegressionTraining`) a model also depends on where it stood, and the
-    cost is O(T K³ d³).
+    cost is O(T K³ d³). With another ``memory`` than "replace" (new here) it is O(T K² d³) for
+    models that read alike, and more for a window of m generations, whose state has m d numbers; α_t
+    is the weight in generation t of all that is kept, and W and φ are those of the generation in
+    which data were published. :mod:`commensal.theory.memory` has closed forms.
 
     Examples
     --------
@@ -173,12 +188,27 @@ def trajectory(
     """
     generations = _check_generations(w, generations)
     theta = as_vector(theta, w.dim)
+    _memory.check(memory, window)
+    if memory != "replace":
+        if training is not None:
+            raise ValueError(f"training needs memory 'replace', got {memory!r}")
+        moments, rounding = _remembered(w, theta, generations, memory, window)
+        _raise_if_untrusted(rounding)
+        return moments
     if training is None:
         moments, rounding = _trajectory(w, theta, generations)
         _raise_if_untrusted(rounding)
         return moments
     _training.check(training, w)
     return _trained(w, training, theta, generations)
+
+
+@float64
+def _remembered(
+    w: RegressionWorkflow, theta: AnyArray, generations: int, memory: str, window: int | None
+) -> tuple[RegressionMoments, AnyArray]:
+    *found, rounding = _memory.trajectory(w, theta, generations, memory, window)
+    return RegressionMoments(*map(jnp.asarray, found)), jnp.asarray(rounding)
 
 
 @float64
@@ -323,7 +353,7 @@ def consensus_distance(
         distances, rounding = _consensus_distance(w, _check_generations(w, generations))
         _raise_if_untrusted(rounding)
         return distances
-    _require_constant(w)
+    require_constant(w)
     distance, radius, rounding = _consensus_limit(w)
     _raise_if_no_limit(radius, rounding)
     return distance
@@ -393,7 +423,7 @@ def spectral_radius(w: RegressionWorkflow) -> Float[AnyArray, ""]:
     >>> print(round(float(spectral_radius(w)), 9))
     0.25
     """
-    _require_constant(w)
+    require_constant(w)
     radius, rounding = _spectral_radius(w)
     _raise_if_untrusted(rounding)
     return radius
@@ -448,7 +478,7 @@ def limit(w: RegressionWorkflow) -> Limit:
     >>> limit(w).covariance          # 1 from the real data + (1/4) / (1 - 1/4)
     array([[[1.33333333]]])
     """
-    _require_constant(w)
+    require_constant(w)
     result, rounding = _limit(w)
     _raise_if_no_limit(result.spectral_radius, rounding)
     return result
@@ -635,7 +665,7 @@ def relative_efficiency(w: RegressionWorkflow) -> Float[AnyArray, "K"]:
     >>> relative_efficiency(w)       # (1/2) / (1/2 + 1/3)
     array([0.6])
     """
-    _require_constant(w)
+    require_constant(w)
     efficiency, radius, rounding = _relative_efficiency(w)
     _raise_if_no_limit(radius, rounding)
     return efficiency
@@ -680,7 +710,8 @@ def _raise_if_no_limit(radius: AnyArray, rounding: AnyArray) -> None:
     _raise_if_untrusted(rounding)
 
 
-def _require_constant(w: RegressionWorkflow) -> None:
+def require_constant(w: RegressionWorkflow) -> None:
+    """Raise a ValueError if the workflow varies in time."""
     if w.schedule_length is not None:
         raise ValueError(
             "this needs a workflow that is constant in time; use trajectory() for a schedule"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +11,7 @@ from scipy.optimize import brentq, minimize
 from commensal._grams import checked_grams
 from commensal.networks import check_network
 from commensal.theory.regression import _linalg
+from commensal.theory.regression._attained import largest_attained
 
 _NORMAL = 1e-9  # of a network's commutator
 _ANGLES = 90  # of half a circle, on which a numerical radius is looked for
@@ -24,7 +25,7 @@ class DesignBound(NamedTuple):
     Attributes
     ----------
     attained : float
-        Largest real eigenvalue found that some real data can produce; NaN for a network.
+        Largest growth found that some real data can produce.
     bound : float
         Upper bound on ρ(Q) for all real data, α and β.
     """
@@ -139,9 +140,12 @@ def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
     .. math:: M = \max_{\lVert v \rVert = 1} \frac1K \sum_k \lVert T_k v \rVert, \qquad
         M^2 \le Λ^* = \min_p λ_{\max}\Big(\frac{1}{K^2} \sum_k T_k^2/p_k\Big):
 
-    the largest real eigenvalue of Q that some real data produce is (1 + M)/2, and no eigenvalue
-    exceeds (1 + √Λ*)/2. On a network the bound is the least numerical radius of
-    :math:`P_{kj} = W_{kj} M_k^{-1/2} S_j M_j^{-1/2}` over scalings of its blocks.
+    the largest ρ(Q) that some real data produce is exactly (1 + M)/2, complex eigenvalues included,
+    and √Λ* bounds M from above. On a network, with
+    :math:`P_{kj} = W_{kj} M_k^{-1/2} S_j M_j^{-1/2}`, the bound is the least numerical radius of P
+    over scalings of its blocks, and the largest real eigenvalue that some real data produce is
+
+    .. math:: \max_z \min_k z_k^\top (P z)_k / \lVert z_k \rVert^2 .
 
     Parameters
     ----------
@@ -163,8 +167,10 @@ def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
 
     Notes
     -----
-    New here; claim ``commensal.design_bound``. It is sharper than :func:`stability_bound`, which
-    has the same form with all p_k = 1/K. On the host, in float64; not differentiable.
+    New here; claims ``commensal.design_bound`` and ``commensal.network_design``. It is sharper than
+    :func:`stability_bound`, which has the same form with all p_k = 1/K. M is at most
+    √min(K, d). On networks of two models ``attained`` meets the bound, for three it need not. On
+    the host, in float64; not differentiable.
 
     Examples
     --------
@@ -188,7 +194,7 @@ def design_bound(synthetic: Any, reads: Any = None) -> DesignBound:
         w = check_network(reads)
         if len(w) != len(s):
             raise ValueError(f"reads is for {len(w)} models, synthetic for {len(s)}")
-        return DesignBound(float("nan"), max(1.0, _network_radius(s, w)))
+        return _network_bound(s, w)
     root = _inverse_root(s.mean(axis=0))
     t = root @ s @ root
     m = _largest_sum_of_norms(t)
@@ -251,7 +257,7 @@ def _traces(t: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.linalg.norm(t, ord=2, axis=(1, 2)), 1e-6))
 
 
-def _network_radius(s: np.ndarray, w: np.ndarray) -> float:
+def _network_bound(s: np.ndarray, w: np.ndarray) -> DesignBound:
     """Return the least numerical radius of X P X⁻¹ found, rounded up to what is certain."""
     k, d, _ = s.shape
     roots = np.stack([_inverse_root(m) for m in np.einsum("kj,jab->kab", w, s)])
@@ -267,7 +273,9 @@ def _network_radius(s: np.ndarray, w: np.ndarray) -> float:
     few = angles[:: _ANGLES // 9]
     found: Any = minimize(lambda x: radius(x, few), np.zeros(k), method="Nelder-Mead")
     # P is real, so half a circle is enough; between neighbours a support line rises by 1/cos
-    return radius(found.x, angles) / np.cos(np.pi / (_ANGLES - 1) / 2)
+    bound = float(radius(found.x, angles) / np.cos(np.pi / (_ANGLES - 1) / 2))
+    attained = largest_attained(p, np.exp(found.x - found.x.mean()))
+    return DesignBound(max(attained, 1.0), max(bound, 1.0))
 
 
 def aligned_bound(reads: Any, anchor: Any) -> float:
@@ -379,6 +387,9 @@ def isotropic_network(
     private: float = 1.0,
     public: float = 1.0,
     synthetic: float = 1.0,
+    human_share: float = 0.0,
+    human: float | None = None,
+    human_data: Literal["shared", "own"] = "shared",
     dim: int = 1,
     noise: float = 1.0,
 ) -> IsotropicErrors:
@@ -386,10 +397,12 @@ def isotropic_network(
 
     .. math::
         \frac{\mathrm{MSE}}{σ^2 d} = \frac1K \sum_l \Big[ \frac{a^2}{\tilde s|1 - rλ_l|^2}
-        + \frac{r^2|λ_l|^2}{s(1 - r^2|λ_l|^2)} \Big] + \frac{b^2}{s_*(1-r)^2}
+        + \frac{r^2|λ_l|^2/s + [q^2/f]_{own}}{1 - r^2|λ_l|^2} \Big] + \frac{b^2}{s_*(1-r)^2}
+        + \Big[ \frac{q^2}{f(1-r^2)} \Big]_{shared}
 
-    with λ_l the eigenvalues of W, :math:`g = \barαβ\tilde s + \barα\barβ s_* + αs` and a, b, r its
-    three terms over g. Disagreement is the sum without the eigenvalue 1 and without b.
+    with λ_l the eigenvalues of W, :math:`g = \barαβ\tilde s + \barα\barβ s_* + α(1-φ)s + αφf`, and
+    a, b, r, q its four terms over g; of the two terms with q there is one, by ``human_data``.
+    Disagreement is the sum without the eigenvalue 1, without b and without the last term.
 
     Parameters
     ----------
@@ -399,6 +412,12 @@ def isotropic_network(
         Weights α in [0, 1) of new data and β in [0, 1] of private data.
     private, public, synthetic : float
         Sizes s̃, s_* and s of the Gram matrices, positive.
+    human_share : float
+        Share φ of fresh human data in what is newly collected, in [0, 1].
+    human : float or None
+        Size f of the human Gram matrix, positive; None for ``synthetic``.
+    human_data : {"shared", "own"}
+        Whether all share one draw of human data in each generation, or each collects its own.
     dim : int
         Dimension d of the parameter.
     noise : float
@@ -412,12 +431,13 @@ def isotropic_network(
     Raises
     ------
     ValueError
-        If ``reads`` is no network or not normal, a weight is out of range, or a size not positive.
+        If ``reads`` is no network or not normal, a weight is out of range, a size not positive, or
+        nothing but the web is learnt from (α = 1, φ = 0).
 
     Notes
     -----
-    New here; claim ``commensal.isotropic_network``. With W uniform and all sizes 1 it is
-    :func:`isotropic_mse`.
+    New here; claims ``commensal.isotropic_network`` and ``commensal.isotropic_own_humans``. With W
+    uniform, all sizes 1 and no human data it is :func:`isotropic_mse`.
 
     Examples
     --------
@@ -433,21 +453,28 @@ def isotropic_network(
     w = check_network(reads)
     if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
         raise ValueError("reads must be a normal matrix (W Wᵀ = Wᵀ W): use limit() for others")
-    if not 0 <= alpha < 1 or not 0 <= beta <= 1:
+    human = synthetic if human is None else human
+    if not 0 <= human_share <= 1 or human_data not in ("shared", "own"):
+        raise ValueError(
+            "human_share must lie in [0, 1] and human_data be 'shared' or 'own', "
+            f"got {human_share} and {human_data!r}"
+        )
+    if not (0 <= alpha < 1 or (alpha == 1 and human_share > 0)) or not 0 <= beta <= 1:
         raise ValueError(f"alpha must lie in [0, 1) and beta in [0, 1], got {alpha} and {beta}")
-    if min(private, public, synthetic) <= 0:
-        raise ValueError("private, public and synthetic must be positive")
-    parts = np.array(
-        [(1 - alpha) * beta * private, (1 - alpha) * (1 - beta) * public, alpha * synthetic]
-    )
-    a, b, r = parts / parts.sum()
+    if min(private, public, synthetic, human) <= 0:
+        raise ValueError("private, public, synthetic and human must be positive")
+    real, web = (1 - alpha) * np.array([beta * private, (1 - beta) * public]), alpha * synthetic
+    parts = np.array([*real, (1 - human_share) * web, human_share * alpha * human])
+    a, b, r, q = parts / parts.sum()
     values = np.linalg.eigvals(w)
     # the eigenvector of ones belongs to one eigenvalue 1: what all models share
     shared = np.abs(values - 1).argmin()
     size = np.abs(values) ** 2
     terms = a**2 / private / np.abs(1 - r * values) ** 2
-    terms += r**2 * size / synthetic / (1 - r**2 * size)
+    told = q**2 / human if human_data == "own" else 0.0
+    terms += (r**2 * size / synthetic + told) / (1 - r**2 * size)
     unit = noise**2 * dim
     apart = np.delete(terms, shared).sum() / len(w)
     mse = terms.sum() / len(w) + b**2 / public / (1 - r) ** 2
+    mse += (q**2 / human - told) / (1 - r**2)
     return IsotropicErrors(float(unit * mse), float(unit * apart))

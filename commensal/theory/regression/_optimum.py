@@ -1,14 +1,15 @@
-"""The mix (α, β) of data that serves the models best."""
+"""The mix (α, β) of data, and the share φ of human data, that serve the models best."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from commensal._compiled import compiled
 from commensal._precision import float64
@@ -21,6 +22,9 @@ from commensal.theory.regression._workflow import RegressionWorkflow
 _EDGE = 1e-4
 _COARSE = np.linspace(0.05, 0.95, 10)
 _UNSTABLE = 1e6  # log error reported to the line search where there is no limit
+# Shares φ from 1e-6 to 1 - 1e-6, even in log φ/(1-φ): human data may be any number of times richer
+# than the web's.
+_SHARES = 1 / (1 + np.exp(-np.linspace(-np.log(1e6), np.log(1e6), 57)))
 
 
 class Mix(NamedTuple):
@@ -101,6 +105,116 @@ def optimal_mix(w: RegressionWorkflow, objective: str = "mean") -> Mix:
     return Mix(alpha, beta, *best, *half)
 
 
+class HumanShare(NamedTuple):
+    """A best share of fresh human data and the errors that it gives.
+
+    Attributes
+    ----------
+    human_share : float
+        Best share φ, in [0, 1].
+    mse : Float[np.ndarray, "K"]
+        Total variance of each model with it, in squared units of θ.
+    mse_without : Float[np.ndarray, "K"]
+        Total variance without human data, φ = 0; NaN if that is unstable.
+    mse_alone : Float[np.ndarray, "K"]
+        Total variance if all new data are human, φ = 1.
+    """
+
+    human_share: float
+    mse: Float[np.ndarray, "K"]
+    mse_without: Float[np.ndarray, "K"]
+    mse_alone: Float[np.ndarray, "K"]
+
+
+def optimal_human_share(w: RegressionWorkflow) -> HumanShare:
+    """Find the share φ of fresh human data with the smallest mean error in the limit.
+
+    Parameters
+    ----------
+    w : RegressionWorkflow
+        System of models, constant in time; its own ``human_share`` is not used. ``human`` and
+        ``human_data`` say which human data can be had.
+
+    Returns
+    -------
+    HumanShare
+        Best share and its errors, float64, on the host.
+
+    Raises
+    ------
+    ValueError
+        If the workflow varies in time, or no share inside (0, 1) has a limit, as when models write
+        about what no real data cover.
+
+    Notes
+    -----
+    New here. The error may have several minima: its slope is computed at 57 shares from 1e-6 to
+    1 - 1e-6, and each sign change from falling to rising is followed to its zero. The best of all
+    is compared with φ = 0 and φ = 1 where the estimates keep the same mean there; where they do
+    not, as when the human data alone see some direction, the edge is no candidate: its bias depends
+    on θ. Inside (0, 1) the bias is the same for all shares, so the variance alone decides. For
+    isotropic data :func:`isotropic_human_share` has the answer in closed form.
+
+    Examples
+    --------
+    >>> from commensal import designs
+    >>> grams = designs.gaussian(4, 15, 5, seed=0, human_rank=5).grams()
+    >>> w = RegressionWorkflow(**grams, alpha=0.8, beta=0.5)
+    >>> shared = optimal_human_share(w)
+    >>> own = optimal_human_share(w.replace(human_data="own"))
+    >>> print(f"shared: {shared.human_share:.2f}, own: {own.human_share:.2f}")
+    shared: 0.69, own: 0.70
+    """
+    _moments.require_constant(w)
+    inner = [(share, *_slope(w, share)) for share in _SHARES.tolist()]
+    candidates = [(value, share) for share, value, _ in inner if np.isfinite(value)]
+    for (left, _, falling), (right, _, rising) in pairwise(inner):
+        # where there is no limit the error is infinite, and falls towards where there is one
+        if (np.isfinite(falling) or np.isfinite(rising)) and not (falling >= 0 or rising <= 0):
+            share = _turn(w, left, right, bool(np.isfinite(falling)))
+            candidates.append((_slope(w, share)[0], share))
+    if not candidates:
+        raise ValueError(
+            "no share of human data in (0, 1) gives this system a limit: does only the web cover "
+            "some direction?"
+        )
+    middle = _limit_at(w, min(candidates)[1])
+    edges = {share: _limit_at(w, share) for share in (0.0, 1.0)}
+    for share, edge in edges.items():
+        if np.allclose(edge.mean_map, middle.mean_map, atol=1e-6):  # not if NaN
+            candidates.append((float(np.log(_traces(edge).mean())), share))
+    best = min(candidates)[1]
+    found = edges[best] if best in edges else _limit_at(w, best)
+    return HumanShare(best, _traces(found), _traces(edges[0.0]), _traces(edges[1.0]))
+
+
+def _turn(w: RegressionWorkflow, left: float, right: float, from_left: bool) -> float:
+    """Return where the slope changes its sign from falling to rising."""
+    sign = 1.0 if from_left else -1.0  # of the slope where there is no limit
+
+    def slope(share: float) -> float:
+        found = _slope(w, share)[1]
+        return found if np.isfinite(found) else sign
+
+    found: Any = brentq(slope, left, right, xtol=1e-15, disp=False)
+    return float(found)
+
+
+def _slope(w: RegressionWorkflow, share: float) -> tuple[float, float]:
+    """Return the logarithm of the mean variance and its derivative in φ, or NaN for no limit."""
+    value, slope = _log_mean_of_share(w, np.float64(share))
+    return float(value), float(slope) if np.isfinite(value) else np.nan
+
+
+def _limit_at(w: RegressionWorkflow, share: float) -> _moments.Limit:
+    """Return the limit for a share of human data, NaN where there is none."""
+    return _limit_of_share(w, np.float64(share))
+
+
+def _traces(limit: _moments.Limit) -> np.ndarray:
+    return np.trace(np.asarray(limit.covariance), axis1=-2, axis2=-1)
+
+
 def _minimise_mean(w: RegressionWorkflow, start: np.ndarray) -> tuple[float, float]:
     def fun(x):
         value, slope = (np.asarray(v) for v in _log_mean(w, x))
@@ -144,6 +258,22 @@ def _minimise_worst(w: RegressionWorkflow, start: np.ndarray) -> tuple[float, fl
 def _variances(w: RegressionWorkflow, x: Array) -> Array:
     limit = _moments.limit(w.replace(alpha=x[0], beta=x[1]))
     return jnp.trace(limit.covariance, axis1=-2, axis2=-1)
+
+
+@float64
+@compiled
+def _limit_of_share(w: RegressionWorkflow, share: Array) -> _moments.Limit:
+    return _moments.limit(w.replace(human_share=share))
+
+
+@float64
+@compiled
+def _log_mean_of_share(w: RegressionWorkflow, share: Array) -> tuple[Array, Array]:
+    def log_mean(share: Array) -> Array:
+        limit = _moments.limit(w.replace(human_share=share))
+        return jnp.log(jnp.trace(limit.covariance, axis1=-2, axis2=-1).mean())
+
+    return jax.value_and_grad(log_mean)(share)
 
 
 @float64

@@ -244,6 +244,14 @@ def growth(fit: Refit) -> Float[Array, ""]:
     return fit.share * spectral_radius(_heard_from(fit, _asked(fit) @ fit.from_web))
 
 
+def _fresh(fit: Refit, told: Float[Array, "K D d"]) -> Float[Array, "D D"]:
+    """Covariance that ``told``, derivatives of c_t in fresh human responses, add to it."""
+    if fit.generation.human_data.own:
+        return (told @ told.mT).sum(axis=0)
+    together = told.sum(axis=0)
+    return together @ together.T
+
+
 def _first_state(fit: Refit) -> RegressionState:
     """Return the state at t = 0, when nothing has been published."""
     k, d, _ = fit.from_private.shape
@@ -256,13 +264,13 @@ def _advance(state: RegressionState, fit: Refit) -> RegressionState:
     """Advance one generation: models publish by ``state`` and are refitted by ``fit``."""
     before, asked = state.fit, _asked(fit)
     a = _heard_from(fit, asked @ before.heard)
-    human = (asked @ before.told).sum(axis=0)
+    told = asked @ before.told
     return RegressionState(
         fit=fit,
         from_private=asked @ before.own + a @ state.from_private,
         from_public=(asked @ before.public).sum(axis=0) + a @ state.from_public,
-        from_human=human @ before.human + a @ state.from_human,
-        noise=a @ state.noise @ a.T + human @ human.T + _published(fit),
+        from_human=told.sum(axis=0) @ before.human + a @ state.from_human,
+        noise=a @ state.noise @ a.T + _fresh(fit, told) + _published(fit),
     )
 
 
@@ -270,14 +278,14 @@ def fixed_point(fit: Refit) -> RegressionState:
     """Return the state that a generation leaves unchanged; meaningful only if the radius is < 1."""
     asked = _asked(fit)
     a = _heard_from(fit, asked @ fit.heard)
-    human = (asked @ fit.told).sum(axis=0)
+    told = asked @ fit.told
     resolvent = jnp.linalg.inv(jnp.eye(a.shape[0]) - a)
     return RegressionState(
         fit=fit,
         from_private=resolvent @ (asked @ fit.own),
         from_public=resolvent @ (asked @ fit.public).sum(axis=0),
-        from_human=resolvent @ human @ fit.human,
-        noise=solve_stein(a, human @ human.T + _published(fit)),
+        from_human=resolvent @ told.sum(axis=0) @ fit.human,
+        noise=solve_stein(a, _fresh(fit, told) + _published(fit)),
     )
 
 
@@ -360,6 +368,9 @@ def conditional_covariance(state: RegressionState) -> Float[Array, "K K d d"]:
     noise = state.noise.reshape(r, d, r, d).swapaxes(1, 2)  # by pairs of channels
     noise = fit.channels.to_models(fit.channels.to_models(noise, axis=0), axis=1)
     heard = fit.heard[:, None] @ noise @ fit.heard.mT[None]
+    if fit.generation.human_data.own:
+        k = jnp.arange(fit.told.shape[0])
+        return heard.at[k, k].add(fit.told @ fit.told.mT)
     return heard + fit.told[:, None] @ fit.told.mT[None]
 
 

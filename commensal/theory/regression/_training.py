@@ -328,7 +328,11 @@ def _advance(
     passed = gain[:, None] @ models(share * asked, axis=0)
     passed = passed.at[jnp.arange(k), jnp.arange(k)].add(kept)
     new = share**2 * jnp.einsum("rj,lj,jab->rlab", reads, reads, g.synthetic)
-    new = w.noise**2 * models(models(new + fresh**2 * g.human, axis=0), axis=1)
+    if g.human_data.own:
+        new = jnp.broadcast_to(models(models(new, axis=0), axis=1), (k, k, w.dim, w.dim))
+        new = w.noise**2 * new.at[jnp.arange(k), jnp.arange(k)].add(fresh**2 * g.human)
+    else:
+        new = w.noise**2 * models(models(new + fresh**2 * g.human, axis=0), axis=1)
     noise = jnp.einsum("kiab,ijbc->kjac", passed, law.noise)
     noise = jnp.einsum("kiab,jicb->kjac", noise, passed)
     noise += gain[:, None] @ new @ gain.mT[None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,20 @@ _FIELDS = (
     "human",
     "reads",
 )
+
+
+@jax.tree_util.register_static
+@dataclass(frozen=True)
+class HumanData:
+    """Who draws the responses of fresh human data; it shapes compiled programs.
+
+    Attributes
+    ----------
+    own : bool
+        Whether each model collects responses of its own, in place of one draw that all share.
+    """
+
+    own: bool = False
 
 
 @jax.tree_util.register_static
@@ -94,8 +108,9 @@ class RegressionWorkflow:
 
     where :math:`y_{tj} = X_{tj}\hat θ_{t-1,j} + w_{tj}` is what model j published, W says how
     much of it model k reads (new here; the paper has 1/K), and :math:`y^h_t` is fresh human data,
-    collected anew by everybody at each generation (new here; the paper has φ = 0). At t = 0 only
-    the first two terms are there.
+    collected anew at each generation (new here; the paper has φ = 0): one draw that all models
+    share, or one for each of them on the same features :math:`X^h`. At t = 0 only the first two
+    terms are there.
 
     Attributes
     ----------
@@ -123,6 +138,9 @@ class RegressionWorkflow:
         Reading network W: row k says how model k weighs what each model published, and sums to
         one (see :mod:`commensal.networks`). One vector of K weights stands for readers who all
         read alike. ``None`` means that everybody reads everybody alike, 1/K.
+    human_data : {"shared", "own"}
+        Whether all models share one draw of fresh human data at each generation, or each collects
+        its own. Means and ρ(Q) are the same; errors are not.
     channels : Channels
         Models that read alike, which follows from ``reads``: it shapes compiled programs.
 
@@ -167,6 +185,7 @@ class RegressionWorkflow:
     human_share: Float[Array, "*T"]
     human: Float[Array, "*T d d"] | None
     reads: Float[Array, "*T K K"] | None
+    human_data: Literal["shared", "own"]
     channels: Channels
 
     def __init__(
@@ -181,7 +200,11 @@ class RegressionWorkflow:
         human_share: Any = 0.0,
         human: Any = None,
         reads: Any = None,
+        human_data: str = "shared",
     ) -> None:
+        if human_data not in ("shared", "own"):
+            raise ValueError(f"human_data must be 'shared' or 'own', got {human_data!r}")
+        object.__setattr__(self, "human_data", human_data)
         real = (private, public, synthetic, alpha, beta, noise, initial_beta, human_share, human)
         given = (*real, reads)
         for name, value in zip(_FIELDS, _as_float64(given), strict=True):
@@ -204,11 +227,13 @@ class RegressionWorkflow:
             for name in _FIELDS
             if (value := getattr(self, name)) is not None
         )
-        return f"RegressionWorkflow({parts})"
+        own = ", human_data='own'" if self.human_data == "own" else ""
+        return f"RegressionWorkflow({parts}{own})"
 
     def replace(self, **changes: Any) -> RegressionWorkflow:
         """Return a copy with some fields changed; everything is checked again."""
-        return RegressionWorkflow(**({name: getattr(self, name) for name in _FIELDS} | changes))
+        fields = {name: getattr(self, name) for name in (*_FIELDS, "human_data")}
+        return RegressionWorkflow(**(fields | changes))
 
     @property
     def models(self) -> int:
@@ -226,17 +251,18 @@ class RegressionWorkflow:
         lengths = _schedule_lengths(self)
         return max(lengths.values()) if lengths else None
 
-    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], Channels]:
+    def tree_flatten_with_keys(self) -> tuple[list[tuple[Any, Any]], tuple[str, Channels]]:
         """Return the fields as keyed leaves, as JAX asks of a pytree."""
         leaves = [(jax.tree_util.GetAttrKey(name), getattr(self, name)) for name in _FIELDS]
-        return leaves, self.channels
+        return leaves, (self.human_data, self.channels)
 
     @classmethod
-    def tree_unflatten(cls, aux: Channels, children: Any) -> RegressionWorkflow:
+    def tree_unflatten(cls, aux: tuple[str, Channels], children: Any) -> RegressionWorkflow:
         """Make a workflow of leaves without checks, as JAX asks of a pytree."""
         # No checks: JAX rebuilds the class around tracers, shapes and placeholders.
         self = object.__new__(cls)
-        object.__setattr__(self, "channels", aux)
+        for name, value in zip(("human_data", "channels"), aux, strict=True):
+            object.__setattr__(self, name, value)
         for name, value in zip(_FIELDS, children, strict=True):
             object.__setattr__(self, name, value)
         return self
@@ -252,6 +278,7 @@ class GenerationData(NamedTuple):
     synthetic: Float[Array, "K d d"]
     human: Float[Array, "d d"]
     reads: Float[Array, "r K"] | None  # weights by channel; None: one channel of weights 1/K
+    human_data: HumanData
 
 
 def initial_generation(w: RegressionWorkflow) -> GenerationData:
@@ -284,6 +311,7 @@ def generations_of(w: RegressionWorkflow) -> GenerationData:
         synthetic=spread(w.synthetic, 3),
         human=spread(human, 2),
         reads=None if w.reads is None else spread(w.reads[..., w.channels.first, :], 2),
+        human_data=HumanData(own=w.human_data == "own" and w.models > 1),
     )
 
 

@@ -1,4 +1,4 @@
-r"""Fresh human data in every generation: how much each should collect, and what it costs not to.
+r"""Models that estimate one number, with a fresh human estimate in every generation.
 
 K models estimate one number. In each generation model k holds a fresh human estimate h_k of
 variance v_h, and posts an answer of variance v_s; everybody reads all K posts and takes
@@ -13,8 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
-
-__all__ = ["Effort", "HumanEffort", "best_weight", "human_effort", "stationary_error"]
 
 Human = Literal["own", "shared"]
 
@@ -58,7 +56,7 @@ class HumanEffort(NamedTuple):
 
 
 def stationary_error(
-    weight: Any, models: int, kappa: float | int = 1.0, human: Human = "own"
+    weight: Any, models: int, kappa: float | int = 1.0, human_data: Human = "own"
 ) -> Any:
     r"""Mean squared error of each model after many generations, in units of v_h.
 
@@ -74,7 +72,7 @@ def stationary_error(
         Number of models K, at least 1.
     kappa : float
         Variance κ > 0 of a post, in units of that of a human estimate.
-    human : {"own", "shared"}
+    human_data : {"own", "shared"}
         Whether each model has human data of its own, or all have the same.
 
     Returns
@@ -99,10 +97,10 @@ def stationary_error(
     w = np.asarray(weight, dtype=np.float64)
     if not np.all((w >= 0) & (w <= 1)):
         raise ValueError(f"weight must lie in [0, 1], got {weight}")
-    k = _checked(models, kappa, human)
+    k = _checked(models, kappa, human_data)
     kept = w * (2 - w)  # 1 - (1-w)², without cancelling
     safe = np.where(kept > 0, kept, 1)
-    if human == "shared":
+    if human_data == "shared":
         error = (w**2 + kappa / k * (1 - w) ** 2) / safe
     else:
         error = (w**2 + kappa * (1 - w) ** 2) / (k * safe) + w**2 * (1 - 1 / k)
@@ -110,7 +108,7 @@ def stationary_error(
     return float(error) if error.ndim == 0 else error
 
 
-def best_weight(models: int, kappa: float | int = 1.0, human: Human = "own") -> float:
+def best_weight(models: int, kappa: float | int = 1.0, human_data: Human = "own") -> float:
     r"""Find the common weight of human data with the smallest error.
 
     .. math::
@@ -123,7 +121,7 @@ def best_weight(models: int, kappa: float | int = 1.0, human: Human = "own") -> 
         Number of models K, at least 1.
     kappa : float
         Variance κ > 0 of a post, in units of that of a human estimate.
-    human : {"own", "shared"}
+    human_data : {"own", "shared"}
         Whether each model has human data of its own, or all have the same.
 
     Returns
@@ -145,12 +143,12 @@ def best_weight(models: int, kappa: float | int = 1.0, human: Human = "own") -> 
     --------
     >>> [round(best_weight(k), 3) for k in (1, 2, 4, 16, 64)]
     [0.618, 0.491, 0.389, 0.247, 0.156]
-    >>> round(best_weight(4, human="shared"), 3)
+    >>> round(best_weight(4, human_data="shared"), 3)
     0.39
     """
-    k = _checked(models, kappa, human)
-    if human == "shared":
-        return _golden(kappa / k)
+    k = _checked(models, kappa, human_data)
+    if human_data == "shared":
+        return golden(kappa / k)
     return _root(lambda w: (k - 1) * w**3 * (2 - w) ** 2 + w**2 - kappa * (1 - w))
 
 
@@ -195,7 +193,7 @@ def human_effort(models: int, kappa: float | int = 1.0) -> HumanEffort:
     1.033
     """
     k = _checked(models, kappa)
-    best, pooled = best_weight(models, kappa), _golden(kappa)
+    best, pooled = best_weight(models, kappa), golden(kappa)
     alone = _root(lambda w: (k - 1) * w**3 - (2 * k - 1) * w**2 + kappa * (1 - w))
     return HumanEffort(
         planned=Effort(best, stationary_error(best, models, kappa)),
@@ -205,7 +203,7 @@ def human_effort(models: int, kappa: float | int = 1.0) -> HumanEffort:
     )
 
 
-def _golden(kappa: float | int) -> float:
+def golden(kappa: float | int) -> float:
     """Return the root of w² + κw - κ = 0 in (0, 1), without cancelling."""
     return float(2 / (1 + np.sqrt(1 + 4 / kappa)))
 
@@ -216,11 +214,11 @@ def _root(polynomial: Any) -> float:
     return float(found)
 
 
-def _checked(models: int, kappa: float | int, human: str = "own") -> float:
+def _checked(models: int, kappa: float | int, human_data: str = "own") -> float:
     if models < 1:
         raise ValueError(f"models must be at least 1, got {models}")
     if not (kappa > 0 and np.isfinite(kappa)):
         raise ValueError(f"kappa must be a positive number, got {kappa}")
-    if human not in ("own", "shared"):
-        raise ValueError(f"human must be 'own' or 'shared', got {human!r}")
+    if human_data not in ("own", "shared"):
+        raise ValueError(f"human_data must be 'own' or 'shared', got {human_data!r}")
     return float(models)
