@@ -15,6 +15,7 @@ from commensal.llm.fingerprint import _plots
 from commensal.llm.reports import (
     plots_evolution,
     plots_interactive,
+    plots_networks,
     plots_remedies,
     plots_segmented,
     plots_web,
@@ -254,12 +255,20 @@ def fingerprints() -> dict[str, Callable[[], Figure]]:
     }
 
 
+def networks() -> Figure:
+    courses = rng().random((4, 3, 6)).cumsum(axis=-1)
+    return plots_networks.llm_networks(
+        {"own loss": courses, "likeness": -courses}, ["isolated", "ring:0.5", "uniform", "ring:0"]
+    )
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "llm_changes": lambda: plots_interactive.llm_changes(llm(), NAMES),
     "llm_diversity": lambda: plots_interactive.llm_diversity(llm(), NAMES),
     "llm_embeddings": llm_embeddings,
     "llm_evolution": llm_evolution,
     "llm_losses": lambda: plots_interactive.llm_losses(llm(), NAMES, {"task1": 1.5}),
+    "llm_networks": networks,
     "llm_populations": llm_populations,
     "llm_remedies": lambda: plots_remedies.llm_remedies(remedies(), REMEDIES),
     "llm_remedies_forest": forest,

@@ -32,6 +32,10 @@ class RunSystem(NamedTuple):
         T.
     truths : Float[numpy.ndarray, "datasets datasets"]
         Covariance of the datasets' true parameters about the base, the public dataset last.
+    reads : Float[numpy.ndarray, "points K K"] or None
+        Reading network of each grid point; None: all read all alike everywhere.
+    networks : tuple of str
+        Name of each grid point's network; empty where there is one for all.
     """
 
     private: Float[np.ndarray, "K d d"]
@@ -42,6 +46,14 @@ class RunSystem(NamedTuple):
     initial_beta: Float[np.ndarray, "points"]
     generations: int
     truths: Float[np.ndarray, "datasets datasets"]
+    reads: Float[np.ndarray, "points K K"] | None = None
+    networks: tuple[str, ...] = ()
+
+    def web(self, point: int) -> Float[np.ndarray, "*K d d"]:
+        """Return the Gram matrix of what models read at a grid point, one for all or one each."""
+        if self.reads is None:
+            return self.synthetic[point].mean(axis=0)
+        return np.einsum("kj,jab->kab", self.reads[point], self.synthetic[point])
 
 
 class ErrorCurves(NamedTuple):
@@ -99,7 +111,13 @@ def curves(
     rates = np.array([initial_training, training])
     points = [
         _filters_of(system, *at, rates)
-        for at in zip(system.alpha, system.beta, system.initial_beta, system.synthetic, strict=True)
+        for at in zip(
+            system.alpha,
+            system.beta,
+            system.initial_beta,
+            map(system.web, range(len(system.alpha))),
+            strict=True,
+        )
     ]
     kept, gain = (np.stack(part) for part in zip(*points, strict=True))
     mix = np.stack([system.alpha, system.beta, system.initial_beta], axis=1)
@@ -112,6 +130,7 @@ def curves(
         mix,
         kept,
         gain,
+        system.reads,
         system.truths,
         axes,
         system.generations,
@@ -131,11 +150,10 @@ def _filters_of(
     alpha: float,
     beta: float,
     initial_beta: float,
-    synthetic: Float[np.ndarray, "K d d"],
+    web: Float[np.ndarray, "*K d d"],
     rates: Float[np.ndarray, "2"],
 ) -> tuple[Float[np.ndarray, "2 K d d"], Float[np.ndarray, "2 K d d"]]:
     """Return H = exp(-τG) and (I - H) G⁺ of both rounds, for every model."""
-    web = synthetic.mean(axis=0)
     grams = np.stack(
         [
             initial_beta * system.private + (1 - initial_beta) * system.public,
@@ -157,9 +175,9 @@ def _filters_of(
 
 
 @float64
-def _curves(private, public, synthetic, mix, kept, gain, truths, axes, generations, shares):
+def _curves(private, public, synthetic, mix, kept, gain, reads, truths, axes, generations, shares):
     return _curves_jit(
-        private, public, synthetic, mix, kept, gain, truths, axes, generations, shares
+        private, public, synthetic, mix, kept, gain, reads, truths, axes, generations, shares
     )
 
 
@@ -170,6 +188,7 @@ def _curves_impl(
     mix: Array,
     kept: Array,
     gain: Array,
+    reads: Array | None,
     truths: Array,
     axes: Array,
     generations: int,
@@ -182,9 +201,11 @@ def _curves_impl(
     tests = jnp.concatenate([private, public[None]])
     base_knows_public = truths[-1, -1] == 0
 
-    def one(synthetic: Array, mix: Array, kept: Array, gain: Array):
+    def one(synthetic: Array, mix: Array, kept: Array, gain: Array, reads: Array | None):
         alpha, beta, initial_beta = mix
-        w = RegressionWorkflow(private, public, synthetic, alpha, beta, 1.0, initial_beta)
+        w = RegressionWorkflow(
+            private, public, synthetic, alpha, beta, 1.0, initial_beta, reads=reads
+        )
         found = dependence(w, Filters(kept, gain), generations)
         parts = error_parts(w, found, truths, tests)
         if not shares:
@@ -195,8 +216,8 @@ def _curves_impl(
         said = said.at[:, :, -1].set(jnp.where(base_knows_public, rest, said[:, :, -1]))
         return *parts, jnp.einsum("mai,tkmab,mbi->tkmi", axes, said, axes)
 
-    return jax.vmap(one)(synthetic, mix, kept, gain)
+    return jax.vmap(one)(synthetic, mix, kept, gain, reads)
 
 
 # one program per shape: it takes seconds to compile, and hundredths of one to run
-_curves_jit = compiled(_curves_impl, static_argnums=(8, 9))
+_curves_jit = compiled(_curves_impl, static_argnums=(9, 10))

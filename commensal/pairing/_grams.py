@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -172,5 +172,15 @@ def system_of(
         initial_beta=first,
         generations=config.generations,
         truths=truths_about(len(models), not config.model.pretrained),
+        **_networks(config, points),
     )
     return system, share
+
+
+def _networks(config: InteractiveConfig, points: Sequence[GridPoint]) -> dict[str, Any]:
+    """Return the reading networks of grid points; nothing where all read all alike, as usual."""
+    names = tuple(str(point.coordinates.get("reads", "")) for point in points)
+    if not any(names):
+        return {}
+    found = {"reads": np.stack([config.network(point) for point in points])}
+    return found | ({"networks": names} if len(set(names)) > 1 else {})

@@ -39,7 +39,7 @@ class Predictions(NamedTuple):
         To all grid points.
     left_out : str or None
         What held-out grid points differ in from all that their fit has seen: ``alpha``, ``beta``,
-        or None where there is one grid point, and nothing is held out.
+        ``networks``, or None where there is one grid point, and nothing is held out.
     half : int
         Generation up to which the predictions of ``later`` read losses.
     later : dict of Float[numpy.ndarray, "points K datasets"]
@@ -98,8 +98,9 @@ def predictions(
     Returns
     -------
     Predictions
-        Held out are the grid points of each α in turn (of each β where there is one α); the table
-        of means is then interpolated. Later generations are predicted by fits to the first half.
+        Held out are the grid points of each α in turn (of each β where there is one α, of each
+        reading network where there is one of both); the table of means is then interpolated. Later
+        generations are predicted by fits to the first half.
 
     Raises
     ------
@@ -170,8 +171,9 @@ def _baseline(
 
 
 def _folds(system: RunSystem) -> tuple[str | None, list[Bool[np.ndarray, "points"]]]:
-    for name, values in (("alpha", system.alpha), ("beta", system.beta)):
-        known = np.unique(values)
+    for name in ("alpha", "beta", "networks"):
+        values = np.array(getattr(system, name))
+        known = list(dict.fromkeys(values.tolist()))  # networks have no order
         if len(known) > 1:
             return name, [values == value for value in known]
     return None, []
@@ -234,14 +236,17 @@ def compared(system: RunSystem, losses: Losses, found: Predictions) -> pd.DataFr
     -------
     pandas.DataFrame
         As :func:`commensal.pairing._beside.with_verdicts` gives it, with a ``scope``: grid points
-        ``between`` those fitted to, or ``beyond`` their ends (``fitted`` where nothing is held
-        out), and the change after the generations that were fitted to (``later``).
+        ``between`` those fitted to, ``beyond`` their ends, or ``elsewhere`` (another network;
+        ``fitted`` where nothing is held out), and the change after the generations that were
+        fitted to (``later``).
     """
     ending, scopes = "", {"fitted": np.ones(len(losses), bool)}
     if found.left_out is not None:
-        at = getattr(system, found.left_out)
-        inside = (at > at.min()) & (at < at.max())
-        ending, scopes = "_held_out", {"between": inside, "beyond": ~inside}
+        at = np.array(getattr(system, found.left_out))
+        ending, scopes = "_held_out", {"elsewhere": np.ones(len(losses), bool)}
+        if found.left_out != "networks":  # these have no order
+            inside = (at > at.min()) & (at < at.max())
+            scopes = {"between": inside, "beyond": ~inside}
     changes = {name: change_of(told) for name, told in found.losses.items()}
     parts = [
         _beside(
@@ -252,6 +257,9 @@ def compared(system: RunSystem, losses: Losses, found: Predictions) -> pd.DataFr
         for scope, points in scopes.items()
         if points.any()
     ]
+    if found.left_out == "networks":  # baselines know none: held out, they rank in reverse
+        known = parts[0]["baseline"] == "minimiser"
+        parts = [parts[0].loc[known | (parts[0]["measure"] != "rank")]]
     if found.later:
         start = losses[:, found.half]
         parts.append(_beside(losses[:, -1] - start, found.later, scope="later"))

@@ -102,12 +102,15 @@ def joined(pairings: dict[int, RunPairing]) -> ReplicatesPairing:
     held_out = any("finite_held_out" in one.rows for one in pairings.values())
     ending = "_held_out" if held_out else ""
     rows = []
+    no_rank = {"mean"}  # held out, what is the mean of the others ranks in reverse
+    if held_out and all(one.system.networks and _one_mix(one) for one in pairings.values()):
+        no_rank |= {"table_of_means", "rule"}
     for replicate, one in pairings.items():
         table = one.table.set_index("prediction")
         for name in _SHOWN:
             for measure in _MEASURES:
-                # the mean of what is not held out ranks what is in reverse, whatever was measured
-                if name + ending in table.index and (name, measure) != ("mean", "rank_over_points"):
+                ranks = measure == "rank_over_points"
+                if name + ending in table.index and not (ranks and name in no_rank):
                     value = table.loc[name + ending, measure]
                     rows.append((replicate, name, measure, value))
     each = pd.DataFrame(rows, columns=["replicate", "prediction", "measure", "value"])
@@ -117,6 +120,11 @@ def joined(pairings: dict[int, RunPairing]) -> ReplicatesPairing:
     leads = pd.concat([one.beside.assign(replicate=r) for r, one in pairings.items()])
     together = _over(leads, ["scope", "baseline", "measure"], "lead")
     return ReplicatesPairing(pairings, scores, together, _text(scores, together, held_out))
+
+
+def _one_mix(pairing: RunPairing) -> bool:
+    """Return whether all grid points have one α and one β."""
+    return len(set(zip(pairing.system.alpha, pairing.system.beta, strict=True))) == 1
 
 
 def _over(rows: pd.DataFrame, by: list[str], value: str) -> pd.DataFrame:

@@ -49,8 +49,9 @@ class RunPairing(NamedTuple):
     table : pandas.DataFrame
         The scores, tidy.
     rows : pandas.DataFrame
-        ``alpha``, ``beta``, ``generation``, ``model``, ``dataset``, the ``observed`` loss and a
-        column of losses for each prediction, nats per token.
+        ``alpha``, ``beta``, ``reads`` (of several networks), ``generation``, ``model``,
+        ``dataset``, the ``observed`` loss and a column of losses for each prediction, nats per
+        token.
     text : str
         What was found, in words.
     """
@@ -116,9 +117,9 @@ def pair_run(
     -----
     Given to the theory: Gram matrices of the base model's hidden states, centred and whitened
     together, for each task's training texts, the public ones and what every model wrote at t = 0;
-    α, β, β_0 and T. Fitted to losses: how long training is (τ, and τ_0 at t = 0; no number for the
-    minimiser), noise (ν) and one affine map of errors to losses (a and b; or an a per dataset).
-    No τ is fitted per grid point or task.
+    α, β, β_0, T and who reads whom. Fitted to losses: how long training is (τ, and τ_0 at t = 0; no
+    number for the minimiser), noise (ν) and one affine map of errors to losses (a and b; or an a
+    per dataset). No τ is fitted per grid point or task.
     """
     from commensal.llm.records.results import diverged
     from commensal.llm.records.results import metrics as metrics_of
@@ -247,13 +248,14 @@ def losses_of(
     array([[[[2., 3.]]]])
     """
     rows = metrics.loc[(metrics["metric"] == "loss") & metrics["dataset"].isin(list(datasets))]
-    place = {(s.coordinates["alpha"], s.coordinates["beta"]): i for i, s in enumerate(points)}
+    by = [name for name in ("alpha", "beta", "reads") if name in rows]
+    place = {tuple(s.coordinates[name] for name in by): i for i, s in enumerate(points)}
     out = np.full((len(points), generations + 1, len(datasets) - 1, len(datasets)), np.nan)
     number = {name: m for m, name in enumerate(datasets)}
-    columns = ("alpha", "beta", "generation", "model", "dataset", "value")
-    for alpha, beta, t, k, name, value in zip(*(rows[c] for c in columns), strict=True):
-        if (alpha, beta) in place:
-            out[place[alpha, beta], int(t), int(k), number[name]] = value
+    columns = ("generation", "model", "dataset", "value", *by)
+    for t, k, name, value, *at in zip(*(rows[c] for c in columns), strict=True):
+        if tuple(at) in place:
+            out[place[tuple(at)], int(t), int(k), number[name]] = value
     return out
 
 
@@ -315,6 +317,7 @@ def _rows(
     rows = {
         "alpha": system.alpha[s],
         "beta": system.beta[s],
+        **({"reads": np.array(system.networks, dtype=object)[s]} if system.networks else {}),
         "generation": t,
         "model": k,
         "dataset": np.array(list(datasets), dtype=object)[m],

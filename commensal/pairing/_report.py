@@ -162,17 +162,25 @@ def _run_figures(found: RunPairing) -> dict[str, tuple[str, Figure]]:
             "points.png",
             pairing_points(found.rows, found.datasets, titles),
         ),
-        f"Changes over (α, β): measured, and predicted by finite training ({told})": (
-            "changes.png",
-            pairing_changes(found.rows, found.datasets, f"finite{ending}"),
-        ),
     }
-    for beta in sorted({float(b) for b in found.rows["beta"]}):
-        figures[f"Losses at β = {beta:g}, theory fitted to all grid points"] = (
-            f"curves_beta={beta:g}.png",
-            pairing_curves(found.rows, found.datasets, beta),
-        )
+    for network, rows in _by_network(found.rows).items():
+        where, file = (f" of {network}", f"_reads={network}") if network else ("", "")
+        heading = f"Changes over (α, β){where}: measured, and predicted by finite training ({told})"
+        drawn = pairing_changes(rows, found.datasets, f"finite{ending}")
+        figures[heading] = (f"changes{file}.png", drawn)
+        for beta in sorted({float(b) for b in rows["beta"]}):
+            figures[f"Losses at β = {beta:g}{where}, theory fitted to all grid points"] = (
+                f"curves_beta={beta:g}{file}.png",
+                pairing_curves(rows, found.datasets, beta),
+            )
     return figures
+
+
+def _by_network(rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide the rows of a pairing by reading network; one part without a name if there is one."""
+    if "reads" not in rows:
+        return {"": rows}
+    return {str(name): part for name, part in rows.groupby("reads", sort=False)}
 
 
 def _published_figures(found: PublishedPairing) -> dict[str, tuple[str, Figure]]:

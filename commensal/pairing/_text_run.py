@@ -27,7 +27,7 @@ _SAID = {
     "rule": "rule of thumb",
     "line": "straight line",
 }
-_SIGNS = {"alpha": "α", "beta": "β"}
+_SIGNS = {"alpha": "α", "beta": "β", "networks": "network"}
 _LAWS = {"squared": "a + b × error", "mixture": "a - log(share + (1 - share) exp(-b)) + noise"}
 
 
@@ -103,10 +103,10 @@ def _scores(scores: Sequence[RunScores], left_out: str | None) -> Iterator[str]:
     yield f"  a change of at most {CONSTANT:g} nats is none; R2 of changes: against no change"
     yield "  table of means: by own, another's, public; rule: of tasks alone, with three mean sizes"
     if left_out is not None:
+        so_do = " (so do table and rule, which know no network)" * (left_out == "networks")
         yield (
-            "  held out, the mean is that of the other grid points, which ranks in reverse; all "
-            "fits "
-            "see t = 0"
+            "  held out, the mean is that of the other grid points, which ranks in reverse"
+            f"{so_do}; all fits see t = 0"
         )
 
 
@@ -116,6 +116,7 @@ def _together(together: pd.DataFrame, found: Predictions) -> Iterator[str]:
         "fitted": "fitted to all",
         "between": f"held out, {sign} between those fitted to (the table of means interpolates)",
         "beyond": f"held out, {sign} beyond those fitted to (the table takes its nearest)",
+        "elsewhere": "held out, another network",
         "later": f"change after t = {found.half}, fitted to t <= {found.half}",
     }
     yield "Finite training beside others (finite / other, mean over cells; lead [95 %]):"
@@ -139,12 +140,15 @@ def _failures(
     change, said = change_of(losses), change_of(told)
     kind = "held out" if ending else "fitted"
     yield f"Where linear theory is wrong (finite training, {kind}):"
-    for alpha in np.unique(system.alpha):
-        here = system.alpha == alpha
+    places = [(f"α = {alpha:g}", system.alpha == alpha) for alpha in np.unique(system.alpha)]
+    if system.networks:
+        names = np.array(system.networks)
+        places = [(name, names == name) for name in dict.fromkeys(system.networks)]
+    for name, here in places:
         bias = float((said - change)[here].mean())
         side = "too high" if bias >= 0.005 else "too low" if bias <= -0.005 else "off"
         yield (
-            f"  α = {alpha:g}: {int(wrong[here].sum())} of {wrong[here].size} directions wrong; "
+            f"  {name}: {int(wrong[here].sum())} of {wrong[here].size} directions wrong; "
             f"changes are predicted {abs(bias):.2f} nats {side} in "
             f"the mean, off by {_rms((said - change)[here]):.2f} (root mean square; they are "
             f"{_rms(change[here]):.2f})"
@@ -154,9 +158,10 @@ def _failures(
     order = np.argsort(-np.abs(said - change), axis=None, kind="stable")[:5]
     yield "  Farthest off (observed, predicted change):"
     for s, k, m in zip(*np.unravel_index(order, change.shape), strict=True):
+        network = f", {system.networks[s]}" if system.networks else ""
         yield (
             f"    model {k + 1} on {datasets[m]}, α = {system.alpha[s]:g}, "
-            f"β = {system.beta[s]:g}: {change[s, k, m]:+.2f} {said[s, k, m]:+.2f}"
+            f"β = {system.beta[s]:g}{network}: {change[s, k, m]:+.2f} {said[s, k, m]:+.2f}"
         )
 
 

@@ -199,7 +199,7 @@ def pairing_points(
     """
     alphas = sorted({float(a) for a in rows["alpha"]})
     colors, last = alpha_colors(alphas), rows["generation"].max()
-    where = ["alpha", "beta", "model", "dataset"]
+    where = [c for c in ("alpha", "beta", "reads", "model", "dataset") if c in rows]
     ends = [rows.loc[rows["generation"] == t].set_index(where) for t in (0, last)]
     change = (ends[1] - ends[0])[["observed", *predictions]].reset_index()
     role = [

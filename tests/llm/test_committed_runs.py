@@ -10,13 +10,19 @@ import pandas as pd
 import pytest
 import yaml
 
-from commensal.llm.config import EvolutionConfig, TrainedConfig, validated
+from commensal.llm.config import (
+    EvolutionConfig,
+    InteractiveConfig,
+    TrainedConfig,
+    validated,
+)
 from commensal.llm.presets import read_config
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.reports._intervals import mean_of
 from commensal.llm.reports._populations import Populations
 from commensal.llm.reports._reading import Reading
 from commensal.llm.reports.evolution import effect_means, effects_of
+from commensal.llm.reports.findings_networks import find, mixes
 from commensal.llm.reports.findings_remedies import curves
 from commensal.llm.reports.findings_segmented import gains, summarise
 
@@ -42,7 +48,8 @@ def reading(name: str) -> Reading:
 
 
 def test_all_small_presets_have_been_run():
-    assert {path.name for path in RUNS} == {"demo", "evolution", "remedies", "segmented", "web"}
+    small = {"demo", "evolution", "networks", "remedies", "segmented", "web"}
+    assert {path.name for path in RUNS} == small
 
 
 @pytest.mark.parametrize("folder", RUNS, ids=lambda path: path.name)
@@ -70,6 +77,27 @@ def test_what_is_quoted_of_remedies():
     ends = [f"{kl.at(name, 5).value:.2f}" for name in ("5 % human", "none")]
     assert f"KL ends at {ends[0]} instead of {ends[1]}" in FINDINGS
     assert f"KL ends 0.15 [0.08, 0.22] lower, at {ends[0]}" in README
+
+
+def test_what_is_quoted_of_networks():
+    page = (ROOT / "docs" / "explanation" / "networks.md").read_text(encoding="utf-8")
+    page = " ".join(page.split())
+    run = reading("networks")
+    assert isinstance(run.config, InteractiveConfig)
+    (mix,) = mixes(run.judged, run.datasets, run.config.networks, run.config.generations)
+    for name in mix.networks:
+        ends = [mix.at(q, name).mean() for q in ("own", "others", "public", "likeness")]
+        row = [f"{mix.self_share(name):g}", f"{mix.sources(name):g}"]
+        row += [f"{end:.2f}" for end in ends[:3]] + [f"{ends[3]:.3f}"]
+        assert f"| `{name}` | {' | '.join(row)} |" in page
+    found = {one.id: one for one in find([mix])}
+    assert {one.verdict for one in found.values()} == {"reproduces", "in part"}
+    for name in ("own-self", "others-read", "likeness-sources", "likeness-others"):
+        for instance in found[name].instances:
+            interval = instance.numbers.split(": ")[1]
+            assert interval in page, (name, instance)
+            assert instance.holds is True or "cannot be told" in page
+    assert sum(one.verdict == "in part" for one in found.values()) == 2
 
 
 def test_what_is_quoted_of_segments():

@@ -19,7 +19,7 @@ import pytest
 from commensal.llm import run
 from commensal.llm.corpora import MarkovCorpus, load
 from commensal.llm.records.directory import RunDirectoryError, Unsaved
-from commensal.llm.reports import interactive as report_own_tasks
+from commensal.llm.reports import _own_tasks as report_own_tasks
 from commensal.llm.reports import write_report
 from commensal.llm.reports._reading import floors, read_run
 from commensal.llm.reports._tables import changes, loss_tables, samples, timings

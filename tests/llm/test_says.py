@@ -225,10 +225,10 @@ def test_whether_a_web_comes_closer(lasts: tuple[float, ...], says: str):
 
 def contents(run: Reading, patch: pytest.MonkeyPatch) -> Contents:
     """Return what the page of a run says, without its figures and texts."""
-    from commensal.llm.reports import contents_of, interactive
+    from commensal.llm.reports import _own_tasks, contents_of, networks
 
     for module in (
-        interactive, report_evolution, report_remedies, report_segmented, report_web,
+        _own_tasks, networks, report_evolution, report_remedies, report_segmented, report_web,
     ):  # fmt: skip
         patch.setattr(module, "_chapters", lambda *_: [])
     for name in ("samples", "answer_leads", "answer_tables"):
@@ -236,7 +236,7 @@ def contents(run: Reading, patch: pytest.MonkeyPatch) -> Contents:
     return contents_of(run)
 
 
-@pytest.mark.parametrize("name", ["demo", "evolution", "remedies", "segmented", "web"])
+@pytest.mark.parametrize("name", ["demo", "evolution", "networks", "remedies", "segmented", "web"])
 def test_committed_reports_say_what_their_runs_say(name: str, monkeypatch):
     shown = contents(reading(name), monkeypatch)
     page = (ROOT / "runs" / name / "report.html").read_text(encoding="utf-8")

@@ -144,7 +144,7 @@ def test_changes_and_leads_of_what_is_not_finite():
     metrics = pd.DataFrame(rows, columns=columns)
     reading = Reading(RunDirectory(Path("x")), config, config.grid(), metrics, reached)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("commensal.llm.reports.interactive._chapters", lambda _: [])
+        patch.setattr("commensal.llm.reports._own_tasks._chapters", lambda _: [])
         assert list(own_tasks(reading).leads) == ["No loss is finite at the end."]
 
 

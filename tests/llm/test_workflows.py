@@ -70,14 +70,14 @@ def test_weights_of_zero_draw_nothing(alpha: float, beta: float):
 
 def test_models_may_have_unequal_shares_of_the_web():
     training = {"examples_drawn": 20_000}
-    config = interactive(alpha=0.5, beta=1, market=[3, 1], training=training)
+    config = interactive(alpha=0.5, beta=1, reads="shares:3,1", training=training)
     found = shares(config, 1)
     expected = {"private": 0.5, "web0 of 0": 0.375, "web0 of 1": 0.125}
     assert set(found) == set(expected)
     for kind, share in expected.items():
         assert abs(found[kind] - share) <= 4 * (share * (1 - share) / 20_000) ** 0.5
-    with pytest.raises(ValidationError, match="market needs a share for each of 2 models"):
-        interactive(market=[1, 1, 1])
+    with pytest.raises(ValidationError, match="has 3 shares for 2 models"):
+        interactive(reads="shares:1,1,1")
 
 
 def test_the_first_mix_can_be_its_own():

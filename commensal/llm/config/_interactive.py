@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+import numpy as np
+from jaxtyping import Float
+from pydantic import field_validator, model_validator
 
+from commensal import networks
+from commensal._reading import Network, as_network, network_of
 from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._parts import Share
 from commensal.llm.config._run import TrainedConfig
@@ -31,8 +36,10 @@ class InteractiveConfig(TrainedConfig):
     human_texts: Literal["fresh", "seen"] = "fresh"
     """Human texts in the new data. fresh: held back from all private data, each used once; seen:
     drawn from the private data of all models."""
-    market: tuple[Annotated[float, Field(ge=0)], ...] | None = None
-    """Shares of the models in the web, in proportion; by default all have the same."""
+    reads: tuple[Network, ...] = ("uniform",)
+    """Who reads whom, each network one grid point: "uniform", "isolated", "ring:0.5", "star",
+    "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; or a matrix, whose row
+    k says how model k weighs what each model wrote."""
 
     _as_tuple = field_validator("alpha", "beta", mode="before")(
         lambda value: (value,) if isinstance(value, (int, float)) else value
@@ -45,23 +52,51 @@ class InteractiveConfig(TrainedConfig):
             raise ValueError(f"needs one value or more, each once, got {list(value)}")
         return value
 
+    @field_validator("reads", mode="before")
+    @classmethod
+    def _as_networks(cls, value: Any) -> tuple[Network, ...]:
+        one = isinstance(value, str) or _is_matrix(value)
+        read = [as_network(each) for each in ([value] if one else value)]
+        return tuple(each.strip() if isinstance(each, str) else each for each in read)
+
     @model_validator(mode="after")
-    def _one_share_each(self) -> InteractiveConfig:
-        if self.market is not None and (
-            len(self.market) != len(self.tasks) or not sum(self.market) > 0
-        ):
-            raise ValueError(
-                f"market needs a share for each of {len(self.tasks)} models, not all 0, got "
-                f"{list(self.market)}"
-            )
+    def _networks_differ(self) -> InteractiveConfig:
+        found = [(reads, self._matrix(reads)) for reads in self.reads]
+        for (one, first), (other, second) in itertools.combinations(found, 2):
+            if np.allclose(first, second):
+                both = " and ".join(map(_written, (one, other)))
+                raise ValueError(f"reads has one network twice: {both}")
         return self
 
+    @property
+    def networks(self) -> dict[str, Float[np.ndarray, "K K"]]:
+        """Reading networks by name; matrices are numbered."""
+        matrices = [reads for reads in self.reads if not isinstance(reads, str)]
+        return {
+            reads
+            if isinstance(reads, str)
+            else f"matrix {1 + matrices.index(reads)}": self._matrix(reads)
+            for reads in self.reads
+        }
+
+    def _matrix(self, reads: Network) -> Float[np.ndarray, "K K"]:
+        found = network_of(reads, len(self.tasks))
+        return networks.uniform(len(self.tasks)) if found is None else found
+
+    def network(self, point: GridPoint) -> Float[np.ndarray, "K K"]:
+        """Return the reading network of a grid point."""
+        return self.networks[str(point.coordinates.get("reads", "uniform"))]
+
     def grid(self) -> list[GridPoint]:
-        """List every (α, β); those with the same initial β share generation 0."""
+        """List every (α, β) of every network; those with the same initial β share generation 0."""
+        # where all read all alike, as in the paper, nothing is said of it
+        read = [f",reads={name}" for name in self.networks] if self.reads != ("uniform",) else [""]
         return [
             GridPoint(
-                named(f"alpha={alpha:g},beta={beta:g}", r),
-                {"alpha": float(alpha), "beta": float(beta), "replicate": float(r)},
+                named(f"alpha={alpha:g},beta={beta:g}{reads}", r),
+                {"alpha": float(alpha), "beta": float(beta)}
+                | ({"reads": reads.partition("=")[2]} if reads else {})
+                | {"replicate": float(r)},
                 named(f"start,beta={initial:g}", r),
                 self.seed_of_replicate(r),
             )
@@ -69,14 +104,18 @@ class InteractiveConfig(TrainedConfig):
             for beta in self.beta
             for initial in (beta if self.initial_beta is None else self.initial_beta,)
             for alpha in self.alpha
+            for reads in read
         ]
 
     def featured(self, reached: Sequence[GridPoint]) -> list[GridPoint]:
-        """Choose at most three α, at the β nearest to 0.5."""
+        """Choose at most three α, at the β nearest to 0.5; of several networks, these at one α."""
         reached = super().featured(reached)  # of the first replicate
-        betas = sorted({float(point.coordinates["beta"]) for point in reached})
-        beta = min(betas, key=lambda b: (abs(b - 0.5), -b), default=None)
-        some = {p.coordinates["alpha"]: p for p in reached if p.coordinates["beta"] == beta}
+        beta = _middle({float(point.coordinates["beta"]) for point in reached})
+        here = [point for point in reached if point.coordinates["beta"] == beta]
+        if len(self.reads) > 1:
+            alpha = _middle({float(point.coordinates["alpha"]) for point in here})
+            return [point for point in here if point.coordinates["alpha"] == alpha][:4]
+        some = {point.coordinates["alpha"]: point for point in here}
         known = sorted(some)
         if len(known) > 3:
             usual = [alpha for alpha in known if alpha in (0.0, 0.5, 1.0)]
@@ -92,12 +131,29 @@ class InteractiveConfig(TrainedConfig):
         ]
         if self.initial_beta is not None:
             found.append(("β of generation 0", f"{self.initial_beta:g}"))
-        if self.market is not None:
-            total = sum(self.market)
-            shares = ", ".join(f"{share / total:.0%}" for share in self.market)
-            found.append(("shares of the models in the web", shares))
+        if self.reads != ("uniform",):
+            found.append(("who reads whom", "; ".join(map(_written, self.reads))))
         if self.human_share:
             which = "fresh, each used once" if self.human_texts == "fresh" else "seen before"
             text = f"{self.human_share:g}, {which}"
             found.append(("share of human data in new data", text))
         return found
+
+
+def _is_matrix(value: Any) -> bool:
+    """Return whether a value is rows of numbers, and not a list of networks."""
+    try:
+        return np.asarray(value, dtype=float).ndim < 3
+    except (TypeError, ValueError):
+        return False
+
+
+def _middle(values: set[float]) -> float | None:
+    """Return the value nearest to 0.5, the larger one of two."""
+    return min(values, key=lambda value: (abs(value - 0.5), -value), default=None)
+
+
+def _written(reads: Network) -> str:
+    if isinstance(reads, str):
+        return reads
+    return " / ".join(", ".join(f"{weight:g}" for weight in row) for row in reads)

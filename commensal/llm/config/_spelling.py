@@ -14,6 +14,7 @@ Path = tuple[str | int, ...]
 
 # Settings of earlier versions, by workflow: how they are called now.
 _RENAMED = {
+    "interactive": {"market": "reads"},
     "single": {"scheme": "memory"},
     "web": {"beta": "read_share", "entities": "take_part"},
 }

@@ -85,7 +85,7 @@ def html(run: Reading) -> str:
     if said := list(_said(shown)):
         parts.append(page.Section("says", "What this run says", said))
     if shown.found:
-        parts.append(page.Section("findings", "Published findings", list(_findings(run, shown))))
+        parts.append(page.Section("findings", shown.found_heading, list(_findings(run, shown))))
     parts.append(page.Section("run", "The run", list(_about(run))))
     if shown.tables:
         parts.append(page.Section("tables", shown.tables_heading, list(_tables(shown))))

@@ -51,6 +51,8 @@ class Contents(NamedTuple):
     chapters: Sequence[Chapter]
     samples: Sequence[Sample] | None = None
     """Kinds of samples that the report shows; by default completions of the fixed prompts."""
+    found_heading: str = "Published findings"
+    """Heading of the statements that are judged."""
     says: Sequence[str] = ()
     """Answer to the question that such a run asks: the first sentence is shown first of all."""
 

@@ -119,23 +119,26 @@ def read_run(folder: Path) -> Reading:
     return Reading(directory, config, points, metrics, reached, stops)
 
 
-def title(point: GridPoint) -> str:
-    """Display name of a grid point.
+def title(point: GridPoint, but: str = "") -> str:
+    """Display name of a grid point, without one of its coordinates if that is said elsewhere.
 
     Examples
     --------
     >>> title(GridPoint("", {"alpha": 0.5, "beta": 1.0}, "", 0))
     'α = 0.5, β = 1'
+    >>> title(GridPoint("", {"alpha": 0.5, "beta": 1.0, "reads": "ring:0.5"}, "", 0), but="beta")
+    'α = 0.5, ring:0.5'
     """
     more = f", replicate {point.replicate + 1}" if point.replicate else ""
     if "population" in point.coordinates:
         return kind_of(point.coordinates).label + more
-    signs = {"alpha": "α = ", "beta": "β = ", "read_share": "β = ", "memory": "", "ecosystem": ""}
+    signs = {"alpha": "α = ", "beta": "β = ", "read_share": "β = "}
+    signs |= dict.fromkeys(("memory", "ecosystem", "reads"), "")
     return (
         ", ".join(
             signs.get(name, f"{name} = ") + (value if isinstance(value, str) else f"{value:g}")
             for name, value in point.coordinates.items()
-            if name != "replicate"
+            if name not in ("replicate", but)
         )
         + more
     )

@@ -97,7 +97,7 @@ def loss_tables(run: Reading[TrainedConfig], found: Sequence[Change]) -> list[Ta
         for k, name in pairs:
             row = [_cell(run, cells.get((s.name, k, name)), len(cells)) for s in points]
             rows.append((f"model {k + 1} on {name}", row))
-        names = [title(s) if beta is None else title(s).split(",")[0] for s in points]
+        names = [title(s, but="beta") for s in points]
         tables.append(grid("" if beta is None else f"β = {beta:g}", names, rows))
     return tables
 

@@ -131,6 +131,8 @@ class Found(NamedTuple):
     measure: str
     """Name of what the instances' values measure."""
     remark: str = ""
+    stated: str = "published"
+    """How the statement came about: ``published`` or ``predicted``."""
 
     @property
     def told(self) -> tuple[Instance, ...]:
@@ -149,7 +151,7 @@ class Found(NamedTuple):
 
     @property
     def leaning(self) -> str:
-        """Number of places whose bare means are as published, in words; empty if none was judged.
+        """Number of places whose bare means are as stated, in words; empty if none was judged.
 
         It tells where more replicates may lead, and nothing else.
         """
@@ -157,8 +159,8 @@ class Found(NamedTuple):
         if not known:
             return ""
         if len(known) == 1:
-            return "the mean is as published" if known[0] else "the mean is not as published"
-        return f"{sum(known)} of {len(known)} means are as published"
+            return f"the mean is {'' if known[0] else 'not '}as {self.stated}"
+        return f"{sum(known)} of {len(known)} means are as {self.stated}"
 
     @property
     def reason(self) -> str:
@@ -177,14 +179,15 @@ class Found(NamedTuple):
         return f"{self.measure} {low}" + ("" if low == high else f" to {high}")
 
 
-def reproduced(found: Sequence[Found]) -> Iterator[str]:
+def reproduced(found: Sequence[Found], heading: str = "Published findings") -> Iterator[str]:
     """Yield how many of the findings that can be told reproduce; nothing if there are none."""
+    what = heading[0].lower() + heading[1:]
     told = [one for one in found if one.told]
     untold = len(found) - len(told)
     leaning = [i.leans for one in found for i in one.instances if i.leans is not None]
     if not told and leaning and all(i.why == ONE for one in found for i in one.instances):
         yield (
-            f"One replicate: of {len(found)} published findings none can be told. Bare numbers are "
+            f"One replicate: of {len(found)} {what} none can be told. Bare numbers are "
             f"as published at {sum(leaning)} of {len(leaning)} places; --set replicates=5 tells "
             "more."
         )
@@ -192,10 +195,10 @@ def reproduced(found: Sequence[Found]) -> Iterator[str]:
     if told:
         whole = sum(one.verdict == "reproduces" for one in told)
         more = f"; {untold} more cannot be told here" if untold else ""
-        yield f"Published findings that reproduce: {whole} of {len(told)}{more}."
+        yield f"{heading} that reproduce: {whole} of {len(told)}{more}."
     elif any(one.instances for one in found):
         reasons = dict.fromkeys(one.reason for one in found if one.instances)
-        yield f"None of {untold} published findings can be told here: {'; '.join(reasons)}."
+        yield f"None of {untold} {what} can be told here: {'; '.join(reasons)}."
 
 
 def arrow(first: float, last: float) -> str:

@@ -285,38 +285,46 @@ def _of(metrics: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 class _Look:
-    """Style of curves: colour for α or the memory, line style for β."""
+    """Style of curves: colour for the network, α or the memory, dashes for what else varies."""
 
     def __init__(self, metrics: pd.DataFrame) -> None:
-        self.columns = [c for c in ("alpha", "memory", "beta") if c in metrics]
-        first = self.columns[0]
-        values = sorted(metrics[first].unique())
-        self.names = {"alpha": "α", "memory": "", "beta": "β"}
-        self.colors = alpha_colors(values)
-        betas = sorted(metrics["beta"].unique()) if "beta" in metrics else []
-        self.styles = dict(zip(betas, itertools.cycle(LINES), strict=False))
+        known = [c for c in ("alpha", "memory", "beta") if c in metrics]
+        if "reads" in metrics and len(set(metrics["reads"])) > 1:
+            known = ["reads", *known]
+        several = [c for c in known[1:] if len(set(metrics[c])) > 1]
+        self.columns = [*known[:1], *several[:1]]
+        self.colors = alpha_colors(self._values(metrics, self.columns[0]))
+        second = self._values(metrics, self.columns[1]) if len(self.columns) > 1 else []
+        self.styles = dict(zip(second, itertools.cycle(LINES), strict=False))
+
+    @staticmethod
+    def _values(metrics: pd.DataFrame, column: str) -> list[Any]:
+        values = metrics[column].unique().tolist()
+        return values if column == "reads" else sorted(values)  # networks in the settings' order
 
     def draw(self, ax: Axes, rows: pd.DataFrame) -> None:
         for key, part in rows.groupby(self.columns):
             key = cast(tuple[Any, ...], key)
             part = part.sort_values("generation")
-            style = self.styles[key[1]] if len(self.columns) > 1 else "-"
+            style = self.styles[key[1]] if self.styles else "-"
             x, y = part["generation"].to_numpy(), part["value"].to_numpy(float)
             draw_curve(ax, x, y, color=self.colors[key[0]], ls=style, lw=1.5, ms=4)
         ax.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
 
     def handles(self) -> list[Any]:
-        first = self.columns[0]
         known = [
-            Line2D([], [], color=color, lw=1.8, label=f"α = {a:g}" if first == "alpha" else str(a))
-            for a, color in self.colors.items()
+            Line2D([], [], color=color, lw=1.8, label=_label_of(self.columns[0], value))
+            for value, color in self.colors.items()
         ]
-        if len(self.styles) > 1:
-            known += [
-                Line2D([], [], color="0.3", ls=style, label=f"β = {b:g}")
-                for b, style in self.styles.items()
-            ]
-        return known
+        return known + [
+            Line2D([], [], color="0.3", ls=style, label=_label_of(self.columns[1], value))
+            for value, style in self.styles.items()
+        ]
+
+
+def _label_of(column: str, value: Any) -> str:
+    sign = {"alpha": "α", "beta": "β"}.get(column)
+    return str(value) if sign is None else f"{sign} = {value:g}"
 
 
 def _panels(

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from commensal.llm.config import SingleConfig
 from commensal.llm.reports._contents import Contents
 from commensal.llm.reports._intervals import mean_of
+from commensal.llm.reports._own_tasks import losses_first
 from commensal.llm.reports._reading import Reading, title
 from commensal.llm.reports._says import amount, one_replicate, sign_in_words
 from commensal.llm.reports._tables import Change, changes
-from commensal.llm.reports.interactive import losses_first
 
 
 def contents(run: Reading[SingleConfig]) -> Contents:

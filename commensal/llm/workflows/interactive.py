@@ -24,6 +24,8 @@ class Pools(NamedTuple):
     once; others are drawn."""
     web: Callable[..., Sequence[Example]]
     """Texts that all models of a past generation wrote, or one of them: ``web(t, model)``."""
+    model: int = 0
+    """Number of the model that reads."""
 
 
 class Drawn(NamedTuple):
@@ -39,8 +41,9 @@ class Interactive:
 
     Generation t trains model k on n examples drawn i.i.d. from its private data D̃_k, the public
     D_* and the web D_t with weights ᾱβ, ᾱβ̄ and α; D_t is what all models of generation t - 1
-    wrote. At t = 0 there is no web. A share of the web may be human: texts about all tasks, which
-    by default are held back from all that models have as their private data, and used once each.
+    wrote, or those that the reading network gives it, each with its weight. At t = 0 there is no
+    web. A share of the web may be human: texts about all tasks, which by default are held back from
+    all that models have as their private data, and used once each.
 
     Parameters
     ----------
@@ -92,35 +95,45 @@ class Interactive:
         """Count the human texts that each model of each later generation will draw."""
         models, training = len(self.config.tasks), self.config.training
         count = training.examples_drawn or training.examples
-        weights = self._weights(point, 1)
+        weights = [self._weights(point, 1, model) for model in range(models)]
         found = np.zeros((self.config.generations, models), dtype=int)
         for t, model in np.ndindex(*found.shape):
             rng = generator(point.seed, "data", t + 1, model)
-            found[t, model] = (_sources(weights, count, rng)[0] == len(weights) - 1).sum()
-        return found * (weights[-1] > 0)
+            chosen, _ = _sources(weights[model], count, rng)
+            found[t, model] = (chosen == len(weights[model]) - 1).sum()
+        return found * (weights[0][-1] > 0)
 
-    def _weights(self, point: GridPoint, generation: int) -> list[float]:
-        """Return the weights of private, public, web (in parts where shares differ) and human."""
+    def _weights(self, point: GridPoint, generation: int, model: int) -> list[float]:
+        """Return the weights of private, public, web (by model where it matters) and human."""
         alpha = float(point.coordinates["alpha"]) if generation else 0.0
         beta, human = float(point.coordinates["beta"]), self.config.human_share
         if generation == 0 and self.config.initial_beta is not None:
             beta = self.config.initial_beta
-        market = self.config.market or (1.0,)
-        web = [alpha * (1 - human) * share / sum(market) for share in market]
+        shares = self._shares(point, model).values()
+        web = [alpha * (1 - human) * share for share in shares]
         return [(1 - alpha) * beta, (1 - alpha) * (1 - beta), *web, alpha * human]
+
+    def _shares(self, point: GridPoint, model: int) -> dict[int | None, float]:
+        """Return how a model weighs what each model wrote, or all together (None) if all alike."""
+        network = self.config.network(point)
+        if np.allclose(network, 1 / len(network)):
+            return {None: 1.0}
+        return dict(enumerate(network[model].tolist()))
 
     def draw(
         self, point: GridPoint, generation: int, pools: Pools, rng: np.random.Generator
     ) -> Drawn:
         """Draw n examples from the three or four sources."""
         training = self.config.training if generation else self.config.first_training
-        weights = self._weights(point, generation)
+        weights = self._weights(point, generation, pools.model)
         count = training.examples_drawn or training.examples
-        webs: list[Sequence[Example]] = [() for _ in self.config.market or (1.0,)]
+        shares = self._shares(point, pools.model)
+        webs: list[Sequence[Example]] = [() for _ in shares]
         if generation and self.reads_web(point):
-            webs = [pools.web(generation - 1)]
-            if self.config.market is not None:
-                webs = [pools.web(generation - 1, k) for k in range(len(self.config.market))]
+            webs = [
+                pools.web(generation - 1, writer) if share else ()
+                for writer, share in shares.items()
+            ]
         sources = [pools.private, pools.public, *webs, pools.human]
         fresh = self.config.human_texts == "fresh"
         return Drawn(mixture(sources, weights, count, rng, once=fresh))
@@ -177,7 +190,7 @@ def train_on_drawn(
         draw(
             generation.point,
             generation.index,
-            Pools(own.seen, resources.public.train, own.new, generation.web),
+            Pools(own.seen, resources.public.train, own.new, generation.web, model),
             generation.rng("data", generation.index, model),
         )
         for model, own in enumerate(known)
