@@ -132,8 +132,7 @@ def redrawn_prompts(growth: xr.DataArray) -> Figure:
     1
     """
     fig, axes = new_figure(growth.sizes["network"])
-    panels = np.ravel(axes)
-    for ax, network in zip(panels, growth["network"].values, strict=True):
+    for ax, network in zip(axes, growth["network"].values, strict=True):
         for n, drawn in enumerate(growth["drawn"].values):
             of = growth.sel(network=network, drawn=drawn)
             color = PALETTE[n % len(PALETTE)]
@@ -142,13 +141,13 @@ def redrawn_prompts(growth: xr.DataArray) -> Figure:
         ax.axhline(0, color="0.3", lw=1, ls=":")
         ax.set(xscale="log", xlabel="prompts of a model in each generation")
         ax.set_yscale("symlog", linthresh=0.1)
-        ax.set_ylim(growth.min(), growth.max() * 1.1)
+        ax.set_ylim(float(growth.min()), float(growth.max()) * 1.1)
         ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_locator(FixedLocator([-1, -0.5, -0.1, -0.05, 0, 0.05, 0.1, 0.5, 1]))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
         ax.set_title(str(network), fontsize=TITLE_SIZE)
-    panels[0].set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
-    shared_legend(fig, panels[0].get_legend_handles_labels()[0])
+    axes[0].set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
+    shared_legend(fig, axes[0].get_legend_handles_labels()[0])
     return fig

@@ -445,7 +445,7 @@ def window_growth(rate: Any, window: int | None) -> Any:
     Returns
     -------
     float or array
-        Growth per generation; |μ| at m = 1.
+        Growth per generation; the absolute value of μ if m = 1.
 
     Raises
     ------

@@ -200,7 +200,7 @@ class RegressionWorkflow:
         human_share: Any = 0.0,
         human: Any = None,
         reads: Any = None,
-        human_data: str = "shared",
+        human_data: Any = "shared",
     ) -> None:
         if human_data not in ("shared", "own"):
             raise ValueError(f"human_data must be 'shared' or 'own', got {human_data!r}")
