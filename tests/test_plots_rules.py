@@ -26,6 +26,7 @@ from commensal.llm.fingerprint import _plots
 from commensal.llm.reports import (
     plots_evolution,
     plots_interactive,
+    plots_networks,
     plots_remedies,
     plots_segmented,
     plots_web,
@@ -39,6 +40,7 @@ BESIDE = (
     _plots,
     plots_evolution,
     plots_interactive,
+    plots_networks,
     plots_remedies,
     plots_segmented,
     plots_web,

@@ -147,7 +147,7 @@ def redrawn_prompts(growth: xr.DataArray) -> Figure:
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+        ax.set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
         ax.set_title(str(network), fontsize=TITLE_SIZE)
-    axes[0].set_ylabel("logarithmic growth of errors", fontsize=TEXT_SIZE)
     shared_legend(fig, axes[0].get_legend_handles_labels()[0])
     return fig
