@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,31 @@ def as_network(value: Any) -> Network:
     except (TypeError, ValueError):
         raise ValueError(f"must be a network's name or a matrix, got {value!r}") from None
     return tuple(map(tuple, networks.check_network(matrix).tolist()))
+
+
+def as_networks(value: Any) -> tuple[Network, ...]:
+    """Return one network or several as a tuple of names and checked matrices.
+
+    Raises
+    ------
+    ValueError
+        If one is neither a name nor a matrix, or no network.
+    """
+    if isinstance(value, str):
+        return tuple(value.split())
+    try:
+        one = np.asarray(value, dtype=float).ndim < 3
+    except (TypeError, ValueError):
+        one = not isinstance(value, (list, tuple))
+    return tuple(map(as_network, [value] if one else value))
+
+
+def names_of(reads: Sequence[Network]) -> tuple[str, ...]:
+    """Return the names of networks; matrices are numbered, "matrix 1" the first of them."""
+    matrices = [one for one in reads if not isinstance(one, str)]
+    return tuple(
+        one if isinstance(one, str) else f"matrix {1 + matrices.index(one)}" for one in reads
+    )
 
 
 def network_of(reads: Network, models: int) -> np.ndarray | None:

@@ -277,6 +277,11 @@ def _finished(folder: Path, replicate: int) -> tuple[InteractiveConfig, list[Gri
             f"{str(folder)!r} has fresh human data in its web (human_share "
             f"{config.human_share:g}), which pair does not know"
         )
+    if config.memory != "replace":
+        raise ValueError(
+            f"{str(folder)!r} keeps what was written before (memory {config.memory}), which pair "
+            "does not know; regression.trajectory(..., memory=) has the theory of it"
+        )
     points = _of_replicate(config, replicate)
     if not points:
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from commensal._config import MIX, OUTPUT
-from commensal._reading import Network, as_network, network_of
+from commensal._reading import Network, as_networks, names_of, network_of
 from commensal.designs import Amount, DesignConfig
 
 if TYPE_CHECKING:
@@ -64,12 +64,7 @@ class RegressionSweep(DesignConfig):
     @field_validator("reads", mode="before")
     @classmethod
     def _as_network(cls, value: Any) -> Any:
-        value = value.split() if isinstance(value, str) else value
-        try:
-            one = not isinstance(value[0], str) and np.ndim(value[0][0]) == 0
-        except (TypeError, IndexError, KeyError, ValueError):
-            one = True
-        return tuple(map(as_network, [value] if one else value))
+        return as_networks(value)
 
     @field_validator("alpha", "beta", "models", "reads")
     @classmethod
@@ -108,10 +103,8 @@ class RegressionSweep(DesignConfig):
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Names of the networks; a matrix is named by its place, "matrix 0"."""
-        return tuple(
-            one if isinstance(one, str) else f"matrix {i}" for i, one in enumerate(self.reads)
-        )
+        """Names of the networks; matrices are numbered, "matrix 1" the first of them."""
+        return names_of(self.reads)
 
     def network(self, models: int, which: int = 0) -> np.ndarray | None:
         """Return one of the reading networks, (K, K); None for the uniform one.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from commensal.llm.config import EvolutionConfig, InteractiveConfig, SegmentedConfig, SingleConfig
@@ -17,6 +18,12 @@ SMALL: dict[str, Any] = {
     "measurement": {"prompts": 6},
     "generations": 2,
 }
+
+
+def files_of(path: Path, *, weights: bool = False) -> dict[str, bytes]:
+    """Return what a run has measured and written, by default without weights, which it lets go."""
+    kept = {".parquet", ".gz", ".npy", *([".safetensors"] if weights else [])}
+    return {str(p.relative_to(path)): p.read_bytes() for p in path.rglob("*") if p.suffix in kept}
 
 
 def language(number: int, **more: Any) -> dict[str, Any]:

@@ -28,8 +28,8 @@ from commensal.llm.reports.findings_segmented import advantages, by_community, s
 from commensal.llm.reports.segmented import _tables_of_communities
 from commensal.llm.workflows.segmented import Segmented
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import language, segmented
-from tests.llm.test_segmented import files_of, stage_of, text_of
+from tests.llm.runs import files_of, language, segmented
+from tests.llm.test_segmented import stage_of, text_of
 
 THREE: dict[str, Any] = {
     "deal": "community",

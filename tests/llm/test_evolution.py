@@ -23,9 +23,8 @@ from commensal.llm.reports._reading import read_run, title
 from commensal.llm.workflows.evolution import Evolution, mutated, pairs, ranked, some
 from commensal.page import Picture
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import evolution, language
+from tests.llm.runs import evolution, files_of, language
 from tests.llm.test_report import text_of
-from tests.llm.test_run import files_of
 from tests.llm.test_training import model_of
 
 ALL = {

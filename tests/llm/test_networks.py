@@ -23,7 +23,7 @@ from commensal.llm.reports.networks import _says
 from commensal.llm.workflows import workflow_of
 from commensal.llm.workflows.interactive import mixture
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import interactive, language
+from tests.llm.runs import files_of, interactive, language
 from tests.llm.test_workflows import POOLS, pool, web
 
 THREE = [language(k) for k in (1, 2, 3)]
@@ -162,25 +162,21 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path / "run"
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    kept = {".parquet", ".gz", ".npy", ".safetensors"}
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.suffix in kept
-    }
-
-
 def test_the_uniform_network_is_the_run_without_one(ran: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("COMMENSAL_CACHE", str(tmp_path / "cache"))
     run(interactive(alpha=0.5, tasks=THREE), tmp_path / "run", workers=1)
     name = "alpha=0.5,beta=0.5"
-    usual = files(tmp_path / "run" / "generations" / name)
-    assert len(usual) > 4
-    assert files(ran / "generations" / f"{name},reads=uniform") == usual
-    assert files(ran / "generations" / f"{name},reads=ring:0") != usual
-    start = "start,beta=0.5"
-    assert files(ran / "generations" / start) == files(tmp_path / "run" / "generations" / start)
+    usual = files_of(tmp_path / "run" / "generations", weights=True)
+    of_networks = files_of(ran / "generations", weights=True)
+
+    def of(found: dict[str, bytes], branch: str) -> dict[str, bytes]:
+        start = f"{branch}/"
+        return {p.removeprefix(start): data for p, data in found.items() if p.startswith(start)}
+
+    assert len(of(usual, name)) > 4
+    assert of(of_networks, f"{name},reads=uniform") == of(usual, name)
+    assert of(of_networks, f"{name},reads=ring:0") != of(usual, name)
+    assert of(of_networks, "start,beta=0.5") == of(usual, "start,beta=0.5")
     # and so are the numbers of the table, but for the column that names the network
     table, usual_table = metrics(ran), metrics(tmp_path / "run")
     here = table.loc[(table["reads"] == "uniform") & (table["replicate"] == 0)]
@@ -221,7 +217,8 @@ def test_networks_through_kills(ran: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setenv("COMMENSAL_CACHE", str(tmp_path / "cache"))
     config = interactive(alpha=0.5, tasks=THREE, reads=FOUR, replicates=2)
     run_through_kills(config, tmp_path / "run", least=2, most=3)
-    assert files(tmp_path / "run" / "generations") == files(ran / "generations")
+    again = files_of(tmp_path / "run" / "generations", weights=True)
+    assert again == files_of(ran / "generations", weights=True)
 
 
 # findings

@@ -27,10 +27,9 @@ from commensal.llm.records.results import config_of
 from commensal.llm.reports import write_report
 from commensal.llm.workflows.evolution import Evolution
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import evolution
+from tests.llm.runs import evolution, files_of
 from tests.llm.test_evolution import measured, setting_of
 from tests.llm.test_report import text_of
-from tests.llm.test_run import files_of
 
 BY_LAW: dict[str, Any] = {
     "arms": [

@@ -18,9 +18,8 @@ from commensal.llm.opening import open_resources
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of
 from commensal.llm.reports import write_report
-from tests.llm.runs import evolution, interactive, language, segmented
+from tests.llm.runs import evolution, files_of, interactive, language, segmented
 from tests.llm.test_report import text_of
-from tests.llm.test_run import files_of
 
 MORE: dict[str, Any] = {"alpha": [0, 0.5], "generations": 1, "replicates": 2}
 

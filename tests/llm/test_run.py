@@ -14,15 +14,7 @@ from commensal.llm import resume, run
 from commensal.llm.records.directory import RunDirectoryError
 from commensal.llm.records.results import metrics
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import interactive, single
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    """What a run has measured and written."""
-    kept = ("metrics.parquet", "samples.jsonl.gz", "embeddings.npy")
-    return {
-        str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.name in kept
-    }
+from tests.llm.runs import files_of, interactive, single
 
 
 @pytest.fixture(scope="module")

@@ -29,16 +29,9 @@ from commensal.llm.reports._reading import read_run
 from commensal.llm.reports.segmented import contents
 from commensal.llm.workflows.segmented import Segmented, mixed
 from tests.llm.kills import run_through_kills
-from tests.llm.runs import language, segmented
+from tests.llm.runs import files_of, language, segmented
 
 SIZES: dict[str, Any] = {"sizes": [[3, 1]], "replicates": 2, "generations": 1}
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    kept = ("metrics.parquet", "samples.jsonl.gz", "embeddings.npy", "train_perplexity.npy")
-    return {
-        str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.name in kept
-    }
 
 
 @pytest.fixture(scope="module")

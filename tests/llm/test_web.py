@@ -37,6 +37,7 @@ from commensal.llm.web.measures import (
 )
 from commensal.llm.web.store import Post, Store, human_posts
 from tests.llm.kills import run_through_kills
+from tests.llm.runs import files_of
 
 LESSON = {"steps": 3, "batch_size": 4, "learning_rate": 1e-3}
 
@@ -58,13 +59,6 @@ def web(**more: Any) -> WebConfig:
         }
         | more
     )
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    kept = ("metrics.parquet", "samples.jsonl.gz", "embeddings.npy")
-    return {
-        str(p.relative_to(path)): p.read_bytes() for p in sorted(path.rglob("*")) if p.name in kept
-    }
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,7 @@ from commensal.llm.web.cache import AnswerCache
 from commensal.llm.web.endpoint import EndpointError
 from commensal.llm.web.pace import Pace
 from tests import forked
+from tests.llm.runs import files_of
 
 pytest.importorskip("httpx2")
 SERVER = Path(__file__).with_name("chat_server.py")
@@ -101,14 +102,6 @@ def web(folder: Path, url: str, generations: int = 1, **more: Any) -> WebConfig:
             "sampling": {"max_new_tokens": 5},
         }
     )
-
-
-def files_of(path: Path) -> dict[str, bytes]:
-    return {
-        str(p.relative_to(path)): p.read_bytes()
-        for p in sorted(path.rglob("*"))
-        if p.name in ("metrics.parquet", "samples.jsonl.gz", "embeddings.npy")
-    }
 
 
 def everything(path: Path) -> bytes:

@@ -28,8 +28,9 @@ from commensal.llm.web.reading import share_path
 from commensal.llm.web.records import posts_of, record_answer
 from commensal.llm.web.store import Post, Store, human_posts
 from tests.llm.kills import run_through_kills
+from tests.llm.runs import files_of
 from tests.llm.test_report import text_of
-from tests.llm.test_web import files_of, web
+from tests.llm.test_web import web
 
 
 @pytest.fixture(autouse=True)

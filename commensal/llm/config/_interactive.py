@@ -11,9 +11,9 @@ from jaxtyping import Float
 from pydantic import field_validator, model_validator
 
 from commensal import networks
-from commensal._reading import Network, as_network, network_of
+from commensal._reading import Network, as_networks, names_of, network_of
 from commensal.llm.config._grid_point import GridPoint, named
-from commensal.llm.config._parts import Share
+from commensal.llm.config._parts import Count, Share
 from commensal.llm.config._run import TrainedConfig
 
 
@@ -40,6 +40,12 @@ class InteractiveConfig(TrainedConfig):
     """Who reads whom, each network one grid point: "uniform", "isolated", "ring:0.5", "star",
     "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; or a matrix, whose row
     k says how model k weighs what each model wrote."""
+    memory: Literal["replace", "accumulate", "window"] = "replace"
+    """What is kept of the web: "replace", what was written last; "accumulate", everything so far,
+    each generation with weight α, so that the share of real data falls; "window", the last
+    ``window`` generations, with weight α together."""
+    window: Count | None = None
+    """Number of generations that memory "window" keeps; by default all of them."""
 
     _as_tuple = field_validator("alpha", "beta", mode="before")(
         lambda value: (value,) if isinstance(value, (int, float)) else value
@@ -55,9 +61,10 @@ class InteractiveConfig(TrainedConfig):
     @field_validator("reads", mode="before")
     @classmethod
     def _as_networks(cls, value: Any) -> tuple[Network, ...]:
-        one = isinstance(value, str) or _is_matrix(value)
-        read = [as_network(each) for each in ([value] if one else value)]
-        return tuple(each.strip() if isinstance(each, str) else each for each in read)
+        found = as_networks(value)
+        if not found:
+            raise ValueError("needs one network or more")
+        return found
 
     @model_validator(mode="after")
     def _networks_differ(self) -> InteractiveConfig:
@@ -68,16 +75,39 @@ class InteractiveConfig(TrainedConfig):
                 raise ValueError(f"reads has one network twice: {both}")
         return self
 
+    @model_validator(mode="after")
+    def _memory_fits(self) -> InteractiveConfig:
+        if self.window is not None and self.memory != "window":
+            raise ValueError(
+                f"window needs memory 'window', got {self.window} with {self.memory!r}"
+            )
+        if self.human_share and self.memory != "replace":
+            raise ValueError(
+                f"memory {self.memory!r} keeps what models wrote, and no human texts: set "
+                f"human_share to 0, got {self.human_share:g}"
+            )
+        return self
+
+    def kept(self, generation: int) -> range:
+        """Return the generations whose texts are read in a later one."""
+        if self.memory == "replace":
+            return range(generation - 1, generation)
+        most = generation if self.memory == "accumulate" else self.window or generation
+        return range(max(0, generation - most), generation)
+
+    def web_share(self, alpha: float, generation: int) -> float:
+        """Return the share of the web in the data of a generation after the first.
+
+        Where everything is kept each of t generations has the weight α, and real data 1 - α.
+        """
+        if self.memory != "accumulate":
+            return alpha
+        return generation * alpha / (1 - alpha + generation * alpha)
+
     @property
     def networks(self) -> dict[str, Float[np.ndarray, "K K"]]:
         """Reading networks by name; matrices are numbered."""
-        matrices = [reads for reads in self.reads if not isinstance(reads, str)]
-        return {
-            reads
-            if isinstance(reads, str)
-            else f"matrix {1 + matrices.index(reads)}": self._matrix(reads)
-            for reads in self.reads
-        }
+        return dict(zip(names_of(self.reads), map(self._matrix, self.reads), strict=True))
 
     def _matrix(self, reads: Network) -> Float[np.ndarray, "K K"]:
         found = network_of(reads, len(self.tasks))
@@ -133,19 +163,14 @@ class InteractiveConfig(TrainedConfig):
             found.append(("β of generation 0", f"{self.initial_beta:g}"))
         if self.reads != ("uniform",):
             found.append(("who reads whom", "; ".join(map(_written, self.reads))))
+        if self.memory != "replace":
+            most = f", the last {self.window} generations" if self.window else ""
+            found.append(("memory of the web", self.memory + most))
         if self.human_share:
             which = "fresh, each used once" if self.human_texts == "fresh" else "seen before"
             text = f"{self.human_share:g}, {which}"
             found.append(("share of human data in new data", text))
         return found
-
-
-def _is_matrix(value: Any) -> bool:
-    """Return whether a value is rows of numbers, and not a list of networks."""
-    try:
-        return np.asarray(value, dtype=float).ndim < 3
-    except (TypeError, ValueError):
-        return False
 
 
 def _middle(values: set[float]) -> float | None:

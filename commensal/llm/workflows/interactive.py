@@ -41,9 +41,10 @@ class Interactive:
 
     Generation t trains model k on n examples drawn i.i.d. from its private data D̃_k, the public
     D_* and the web D_t with weights ᾱβ, ᾱβ̄ and α; D_t is what all models of generation t - 1
-    wrote, or those that the reading network gives it, each with its weight. At t = 0 there is no
-    web. A share of the web may be human: texts about all tasks, which by default are held back from
-    all that models have as their private data, and used once each.
+    wrote, or those that the reading network gives it, each with its weight; with a memory also what
+    they wrote in the generations that are kept. At t = 0 there is no web. A share of the web may be
+    human: texts about all tasks, which by default are held back from all that models have as their
+    private data, and used once each.
 
     Parameters
     ----------
@@ -105,7 +106,8 @@ class Interactive:
 
     def _weights(self, point: GridPoint, generation: int, model: int) -> list[float]:
         """Return the weights of private, public, web (by model where it matters) and human."""
-        alpha = float(point.coordinates["alpha"]) if generation else 0.0
+        alpha = float(point.coordinates["alpha"])
+        alpha = self.config.web_share(alpha, generation) if generation else 0.0
         beta, human = float(point.coordinates["beta"]), self.config.human_share
         if generation == 0 and self.config.initial_beta is not None:
             beta = self.config.initial_beta
@@ -130,8 +132,9 @@ class Interactive:
         shares = self._shares(point, pools.model)
         webs: list[Sequence[Example]] = [() for _ in shares]
         if generation and self.reads_web(point):
+            kept = self.config.kept(generation)
             webs = [
-                pools.web(generation - 1, writer) if share else ()
+                [text for t in kept for text in pools.web(t, writer)] if share else ()
                 for writer, share in shares.items()
             ]
         sources = [pools.private, pools.public, *webs, pools.human]
