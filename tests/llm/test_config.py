@@ -67,7 +67,7 @@ def test_an_impossible_setting_is_named(change: str, message: str):
         ("demo", "steps=3", "did you mean training.steps or initial_training.steps or model.pret"),
         ("demo", "tasks.0.path=x", "only kind: file has tasks.0.path"),
         ("demo", "model.name=gpt2", "only kind: pretrained has model.name"),
-        ("demo", "memory=replace", "only workflow: single has memory"),
+        ("demo", "arms=1", "only workflow: evolution has arms"),
         ("demo", "quux=1", "there is no setting quux"),
         ("paper", "model.size=small", "only kind: scratch has model.size"),
         ("evolution", "arms.0.populaton=4", "did you mean arms.0.population?"),
