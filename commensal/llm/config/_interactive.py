@@ -41,7 +41,7 @@ class InteractiveConfig(TrainedConfig):
     "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; or a matrix, whose row
     k says how model k weighs what each model wrote."""
     memory: Literal["replace", "accumulate", "window"] = "replace"
-    """What is kept of the web: "replace", what was written last; "accumulate", everything so far,
+    """Memory of the web: "replace", what was written last; "accumulate", everything so far,
     each generation with weight α, so that the share of real data falls; "window", the last
     ``window`` generations, with weight α together."""
     window: Count | None = None
