@@ -40,6 +40,7 @@ from commensal._spelling import did_you_mean
 __all__ = [
     "blocs",
     "check_network",
+    "check_normal",
     "dominating_readers",
     "isolated",
     "named",
@@ -309,6 +310,38 @@ def check_network(reads: Any, *, varying: bool = False) -> Float[np.ndarray, "*T
         *_, row = np.unravel_index(np.abs(sums - 1).argmax(), sums.shape)
         found = sums.flat[np.abs(sums - 1).argmax()]
         raise ValueError(f"the rows of reads must sum to 1, but row {row} sums to {found:g}")
+    return w
+
+
+def check_normal(reads: Any, others: str) -> Float[np.ndarray, "K K"]:
+    """Return a reading network as float64, if it is a normal matrix: W Wᵀ = Wᵀ W.
+
+    Parameters
+    ----------
+    reads : Float[Array, "K K"]
+        Candidate, dimensionless.
+    others : str
+        What computes networks that are not normal, for the message.
+
+    Returns
+    -------
+    Float[np.ndarray, "K K"]
+        The same numbers, float64.
+
+    Raises
+    ------
+    ValueError
+        If it is no network, or not normal.
+
+    Examples
+    --------
+    >>> check_normal(ring(2), others="limit()")
+    array([[0., 1.],
+           [1., 0.]])
+    """
+    w = check_network(reads)
+    if np.abs(w @ w.T - w.T @ w).max() > _ROUNDING:
+        raise ValueError(f"reads must be a normal matrix (W Wᵀ = Wᵀ W): use {others} for others")
     return w
 
 

@@ -21,7 +21,8 @@ import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.special import gamma, polygamma, zeta
 
-from commensal.networks import check_network
+from commensal._memory import MEMORIES, check_memory
+from commensal.networks import check_network, check_normal
 
 __all__ = [
     "MemoryErrors",
@@ -35,9 +36,8 @@ __all__ = [
     "window_growth",
 ]
 
-MEMORIES = ("replace", "accumulate", "window")
 _LARGEST = 10_000_000  # generations that are counted one by one
-_NORMAL = 1e-9  # of a network's commutator
+_NORMAL = 1e-9  # below which a gap, or an imaginary part, is rounding
 _TERMS = 60  # of a series that falls by a half each
 _SUMMED = 2_000  # terms of a slow series, before its tail
 
@@ -601,21 +601,13 @@ def _eigenvalues(models: int, reads: Any) -> np.ndarray:
     w = check_network(reads)
     if len(w) != models:
         raise ValueError(f"reads is a network of {len(w)} models, not {models}")
-    if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
-        raise ValueError(
-            "reads must be a normal matrix (W Wᵀ = Wᵀ W): use regression.trajectory for others"
-        )
-    return np.linalg.eigvals(w).astype(complex)
+    return np.linalg.eigvals(check_normal(w, others="regression.trajectory")).astype(complex)
 
 
 def _kept(memory: str, window: int | None) -> float:
     """Return the number of generations that are kept."""
-    if memory not in MEMORIES:
-        raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, got {memory!r}")
+    check_memory(memory, window)
     if window is not None:
-        if memory != "window":
-            raise ValueError(f"window needs memory 'window', got {window} with {memory!r}")
-        _check_counts(window=window)
         return float(window)
     return 1.0 if memory == "replace" else np.inf
 

@@ -39,6 +39,15 @@ def random_grams(rng: np.random.Generator, k: int, d: int, rank: int) -> np.ndar
     return x.swapaxes(-1, -2) @ x
 
 
+def random_system(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw a network, real data of any size that cover every direction, and prompts."""
+    k, d = int(rng.integers(2, 6)), int(rng.integers(1, 4))
+    w = random_network(rng, k)
+    real = random_grams(rng, k, d, max(1, d - 1)) * 10 ** rng.uniform(-2, 4)
+    prompts = random_grams(rng, k, d, int(rng.integers(1, d + 1)))
+    return w, real + 1e-6 * (1 + np.abs(prompts).max()) * np.eye(d), prompts
+
+
 def network_bound(w: np.ndarray) -> float:
     """Return (1 + √Λ)/2."""
     return float(1 + np.sqrt(growth(w))) / 2
@@ -71,11 +80,7 @@ def _network_bound(form: Any, trial: Trial) -> Evidence:
     rng = trial.rng()
     highest, reached = 0.0, []
     for _ in range(trial.pick(150, 3000)):
-        k, d = int(rng.integers(2, 6)), int(rng.integers(1, 4))
-        w = random_network(rng, k)
-        real = random_grams(rng, k, d, max(1, d - 1)) * 10 ** rng.uniform(-2, 4)
-        prompts = random_grams(rng, k, d, int(rng.integers(1, d + 1)))
-        real += 1e-6 * (1 + np.abs(prompts).max()) * np.eye(d)
+        w, real, prompts = random_system(rng)
         highest = max(highest, np.abs(rates(w, real, prompts)).max() / form(w))
     for _ in range(trial.pick(20, 200)):
         k = int(rng.integers(2, 6))

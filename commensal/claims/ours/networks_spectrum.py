@@ -8,7 +8,14 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity
-from commensal.claims.ours.networks import growth, longest, random_grams, random_network, rates
+from commensal.claims.ours.networks import (
+    growth,
+    longest,
+    random_grams,
+    random_network,
+    random_system,
+    rates,
+)
 
 known = Register()
 
@@ -45,11 +52,7 @@ def _network_ellipse(form: Any, trial: Trial) -> Evidence:
     """Try random systems, and the family that comes to a given point of the rim."""
     rng, highest, reached = trial.rng(), 0.0, []
     for _ in range(trial.pick(150, 3000)):
-        k, d = int(rng.integers(2, 6)), int(rng.integers(1, 4))
-        w = random_network(rng, k)
-        real = random_grams(rng, k, d, max(1, d - 1)) * 10 ** rng.uniform(-2, 4)
-        prompts = random_grams(rng, k, d, int(rng.integers(1, d + 1)))
-        real += 1e-6 * (1 + np.abs(prompts).max()) * np.eye(d)
+        w, real, prompts = random_system(rng)
         highest = max(highest, form(rates(w, real, prompts), w).max())
     for _ in range(trial.pick(20, 200)):
         k, angle = int(rng.integers(2, 6)), rng.uniform(0.2, np.pi - 0.2)

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from pydantic import field_validator, model_validator
 
 from commensal import networks
+from commensal._memory import check_memory
 from commensal._reading import Network, as_networks, names_of, network_of
 from commensal.llm.config._grid_point import GridPoint, named
 from commensal.llm.config._parts import Count, Share
@@ -77,10 +78,7 @@ class InteractiveConfig(TrainedConfig):
 
     @model_validator(mode="after")
     def _memory_fits(self) -> InteractiveConfig:
-        if self.window is not None and self.memory != "window":
-            raise ValueError(
-                f"window needs memory 'window', got {self.window} with {self.memory!r}"
-            )
+        check_memory(self.memory, self.window)
         if self.human_share and self.memory != "replace":
             raise ValueError(
                 f"memory {self.memory!r} keeps what models wrote, and no human texts: set "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -189,11 +190,12 @@ def train_on_drawn(
     """Train every model on what it draws from its task, the public data and the web."""
     resources, config = generation.resources, generation.config
     known = human or [Human(task.train, ()) for task in resources.tasks]
+    web = cache(generation.web)  # models read the same files
     drawn = [
         draw(
             generation.point,
             generation.index,
-            Pools(own.seen, resources.public.train, own.new, generation.web, model),
+            Pools(own.seen, resources.public.train, own.new, web, model),
             generation.rng("data", generation.index, model),
         )
         for model, own in enumerate(known)

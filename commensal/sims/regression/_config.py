@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from commensal._config import MIX, NUMERICS
+from commensal._memory import check_memory
 from commensal.designs import Amount, DesignConfig
 
 
@@ -106,10 +107,7 @@ class RegressionConfig(DesignConfig):
                     f"{name} needs one value per generation, got {len(value)} for "
                     f"generations = {self.generations}"
                 )
-        if self.window is not None and self.memory != "window":
-            raise ValueError(
-                f"window needs memory 'window', got {self.window} with {self.memory!r}"
-            )
+        check_memory(self.memory, self.window)
         self.network(self.models)  # which raises a ValueError where it does not fit
         if self.design == "misaligned" and self.dim != self.models:
             raise ValueError(

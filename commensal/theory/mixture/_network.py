@@ -31,12 +31,10 @@ from typing import Any
 import numpy as np
 
 from commensal._precision import float64
-from commensal.networks import check_network
+from commensal.networks import check_network, check_normal
 from commensal.theory.mixture import _arguments
 from commensal.theory.mixture._moments import MixtureMoments
 from commensal.theory.mixture._setup import Setup
-
-_NORMAL = 1e-9  # of a network's commutator
 
 
 def network_moments(setup: Setup, reads: Any, generations: int) -> MixtureMoments:
@@ -207,14 +205,12 @@ def network_disagreement(
     0.5 0.0233
     0.7 inf
     """
-    w = check_network(reads)
+    w = check_normal(reads, others="network_moments")
     pi, share = _checked(weights, read_share)
     count = _arguments.count(posts, "posts", 1)
     t = np.asarray(generation, dtype=np.float64)
     if not np.all(t > 0):
         raise ValueError(f"generation must be positive, got {generation}")
-    if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
-        raise ValueError("reads must be a normal matrix: use network_moments for others")
     values = np.asarray(np.linalg.eigvals(w), dtype=np.complex128)
     if (np.abs(values - 1) < 1e-9).sum() > 1:
         raise ValueError("reads must not fall into parts that read only themselves")

@@ -25,8 +25,6 @@ from commensal.theory.regression._workflow import (
     initial_generation,
 )
 
-MEMORIES = ("replace", "accumulate", "window")
-
 
 class _Kept(NamedTuple):
     """Law of the moments that are kept: n of them, of each channel in each generation."""
@@ -52,16 +50,6 @@ class _Fit(NamedTuple):
     private: float  # weights of the real data
     public: float
     web: float  # of a generation that is kept
-
-
-def check(memory: str, window: int | None) -> None:
-    """Raise ValueError unless there is such a memory, and it has such a window."""
-    if memory not in MEMORIES:
-        raise ValueError(f"memory must be one of {', '.join(MEMORIES)}, got {memory!r}")
-    if window is not None and memory != "window":
-        raise ValueError(f"window needs memory 'window', got {window} with {memory!r}")
-    if window is not None and window < 1:
-        raise ValueError(f"window must be at least 1, got {window}")
 
 
 def trajectory(

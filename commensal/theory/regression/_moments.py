@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from commensal._compiled import compiled
+from commensal._memory import check_memory
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression import _factors, _linalg, _memory, _state, _training
 from commensal.theory.regression._training import RegressionTraining
@@ -188,7 +189,7 @@ def trajectory(
     """
     generations = _check_generations(w, generations)
     theta = as_vector(theta, w.dim)
-    _memory.check(memory, window)
+    check_memory(memory, window)
     if memory != "replace":
         if training is not None:
             raise ValueError(f"training needs memory 'replace', got {memory!r}")

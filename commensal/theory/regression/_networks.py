@@ -9,11 +9,10 @@ from jaxtyping import Float
 from scipy.optimize import brentq, minimize
 
 from commensal._grams import checked_grams
-from commensal.networks import check_network
+from commensal.networks import check_network, check_normal
 from commensal.theory.regression import _linalg
 from commensal.theory.regression._attained import largest_attained
 
-_NORMAL = 1e-9  # of a network's commutator
 _ANGLES = 90  # of half a circle, on which a numerical radius is looked for
 _STARTS = 64
 _ASCENTS = 500
@@ -450,9 +449,7 @@ def isotropic_network(
     >>> ring.disagreement > found.disagreement
     True
     """
-    w = check_network(reads)
-    if np.abs(w @ w.T - w.T @ w).max() > _NORMAL:
-        raise ValueError("reads must be a normal matrix (W Wᵀ = Wᵀ W): use limit() for others")
+    w = check_normal(reads, others="limit()")
     human = synthetic if human is None else human
     if not 0 <= human_share <= 1 or human_data not in ("shared", "own"):
         raise ValueError(
