@@ -1,14 +1,14 @@
 # Needs Python >= 3.11 and nothing else: every target first installs what it uses into .venv.
 PYTHON ?= python3
 # Extras of pyproject.toml to install; llm brings torch and transformers.
-EXTRAS ?= dev,docs,llm
+EXTRAS ?= dev,docs,llm,texts,cluster
 
 comma := ,
 BIN := .venv/bin
 INSTALLED := .venv/.installed-$(subst $(comma),-,$(EXTRAS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast lint typecheck docs pytest format figures notebooks bench clean
+.PHONY: help install demo test test-fast lint typecheck docs pytest format figures notebooks bench gpu clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,11 +75,15 @@ figures: $(INSTALLED) ## draw every figure again (figures/*.py)
 notebooks: $(INSTALLED) ## execute the notebooks again, and keep their output
 	MPLBACKEND=Agg $(BIN)/python notebooks/execute.py
 
-BENCHMARKS := $(filter-out __init__ machine dense,$(basename $(notdir $(wildcard benchmarks/*.py))))
+BENCHMARKS := $(filter-out __init__ machine dense gpu,$(basename $(notdir $(wildcard benchmarks/*.py))))
 bench: $(INSTALLED) ## run every benchmark and keep its table in benchmarks/results/
 	@mkdir -p benchmarks/results
 	@set -e; for name in $(sort $(BENCHMARKS)); do \
 		$(BIN)/python -m benchmarks.$$name --out benchmarks/results/$$name.md; done
+
+# With the Python that has jax and torch for the GPU, as make gpu PYTHON=python3: installs nothing.
+gpu: ## compare and time all of it on this machine's GPU (under eight minutes)
+	$(PYTHON) -m benchmarks.gpu --out benchmarks/results
 
 clean: ## remove caches and build products (results/ and .venv stay)
 	rm -rf build dist .pytest_cache .ruff_cache .hypothesis

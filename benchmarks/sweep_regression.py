@@ -5,7 +5,8 @@
 Dense means what a careful reader of the paper would write: NumPy's eigenvalues of Q, a solve for
 M and SciPy's bilinear Lyapunov solver, O((Kd)³), for C (its direct method is O((Kd)⁶)), then the
 same errors as the project's. Both are timed on 101 × 101 cells at d = 15, rank 5; the dense form on
-a random sample of the cells, since it would take an hour.
+a random sample of the cells, since it would take an hour. Memories are timed against trajectories
+that invert every Gram matrix in every generation, on a sample too; by processor time.
 """
 
 from __future__ import annotations
@@ -122,6 +123,36 @@ def whole_command(models: str, count: int) -> str:
     )
 
 
+def memories(count: int, generations: int, seconds: float) -> list[str]:
+    """Rows of the table of memories, K = 4."""
+    w = regression.RegressionWorkflow(**designs.gaussian(4, DIM, RANK).grams(), alpha=0.5, beta=0.5)
+    axis, theta, rng = np.linspace(0, 1, count), designs.truth(DIM), np.random.default_rng(0)
+    rows = []
+    for memory, window in (("window", 3), ("window", 10), ("window", None), ("accumulate", None)):
+        kept = {"memory": memory, "window": window}
+        regression.grid(w, axis[:2], axis[:2], theta, generations=3, **kept)
+        start = time.process_time()
+        found = regression.grid(w, axis, axis, theta, generations=generations, **kept)
+        total = time.process_time() - start
+        times, worst = [], 0.0
+        while sum(times) < seconds or len(times) < 5:
+            i, j = rng.integers(1, count - 1, size=2)
+            start = time.process_time()
+            slow = regression.trajectory(
+                w.replace(alpha=axis[i], beta=axis[j]), theta, generations, **kept
+            )
+            times.append(time.process_time() - start)
+            worst = max(worst, np.abs(found.mse[i, j] / regression.mse(slow, theta)[-1] - 1).max())
+        slow_cell, cell = float(np.median(times)), total / count**2
+        name = f"{memory}:{window}" if window else memory
+        rows.append(
+            f"| {name} | {slow_cell * 1e3:,.1f} ms | {cell * 1e3:.2f} ms | "
+            f"**{slow_cell / cell:,.0f}×** | {total:.1f} s | {worst:.0e} |"
+        )
+        print(rows[-1], flush=True)
+    return rows
+
+
 def floor(k: int) -> str:
     """What a cell costs at least, in products of matrices alone."""
     d, r = DIM, RANK
@@ -168,6 +199,17 @@ def main() -> None:
         "Floor: " + " ".join(floor(k) for k in (4, 32)),
     ]
     print("\n".join(closing))
+    last = 10 if args.quick else 100
+    table = [
+        "",
+        f"Memories, K = 4, errors of generation {last} in the same cells; processor time of all "
+        "cores together:",
+        "",
+        "| memory | one trajectory | commensal, per cell | ratio | grid | difference of mse |",
+        "|---|---|---|---|---|---|",
+    ]
+    print("\n".join(table), flush=True)
+    closing += table + memories(count, last, seconds)
     if args.out:
         args.out.write_text("\n".join(lines + closing) + "\n")
 

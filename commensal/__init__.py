@@ -14,21 +14,38 @@ from typing import TYPE_CHECKING
 from commensal._lazy import attach
 
 if TYPE_CHECKING:
-    from commensal import claims, designs, llm, networks, page, pairing, plots, sims, sweep, theory
+    from commensal import (
+        answers,
+        claims,
+        designs,
+        llm,
+        networks,
+        page,
+        pairing,
+        planning,
+        plots,
+        sims,
+        sweep,
+        texts,
+        theory,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "answers",
     "claims",
     "designs",
     "llm",
     "networks",
     "page",
     "pairing",
+    "planning",
     "plots",
     "sims",
     "sweep",
+    "texts",
     "theory",
 ]
 

@@ -15,7 +15,9 @@ import numpy as np
 import xarray as xr
 
 import commensal
+from commensal import _part
 from commensal._outputs import takes_files
+from commensal._part import partial_folder
 from commensal.saving import whole
 
 # Raised when the meaning or layout of what is written changes.
@@ -182,11 +184,6 @@ def _shown(value: Any) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)[:24]
 
 
-def partial_folder(out: Path) -> Path:
-    """Return the folder in which finished chunks are kept until all are there."""
-    return out.with_name(out.name + ".partial")
-
-
 def discard(out: Path) -> None:
     """Remove ``out`` and its chunks; a folder that is not one of chunks is left alone."""
     out.unlink(missing_ok=True)
@@ -235,6 +232,10 @@ class Chunks:
 
     def __contains__(self, name: str) -> bool:
         return self._path(name).exists()
+
+    def mine(self, names: Sequence[str]) -> Sequence[str]:
+        """Return which of all chunks this process computes; all, but in a part of the work."""
+        return _part.mine(self.folder, names, {name for name in names if name in self})
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Store one chunk."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -13,12 +14,23 @@ from jax.core import Tracer
 
 from commensal._precision import is_concrete
 
+# Each LAPACK call of a batch starts OpenBLAS's threads, and where these are more than some 32 they
+# corrupt memory (github.com/jax-ml/jax/issues/39292, jaxlib 0.10, 0.11). SciPy's OpenBLAS reads
+# this when it is loaded, by JAX for its first LAPACK call.
+_MOST_THREADS = 32
+if (os.cpu_count() or 1) > _MOST_THREADS:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(_MOST_THREADS))
+
 # XLA's older way to turn fused operations into machine code: measured with jaxlib 0.10.2, programs
 # of `theory` are compiled in about half the time; grids run as fast, and have the same bits.
 _QUICK: dict[str, bool | int] = {"xla_cpu_use_fusion_emitters": False}
 # Without LLVM's optimisation in a sixth of the time. Calls then take 1.3 to 1.5 times as long, and
 # grids twice: LAPACK and matrix products come compiled, loops over elements do not.
-_AT_ONCE = _QUICK | {"xla_backend_optimization_level": 0}
+# One module of machine code, not as many as there may be, saves an eighth of what is left.
+_AT_ONCE = _QUICK | {
+    "xla_backend_optimization_level": 0,
+    "xla_cpu_parallel_codegen_split_count": 1,
+}
 # On a CPU the LAPACK calls of two programs that run at the same time may wait for each other for
 # ever (jaxlib 0.10.2): both hold threads of XLA's pool, and want more.
 _ONE_AT_A_TIME = threading.RLock()

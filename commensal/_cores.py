@@ -6,9 +6,18 @@ import os
 
 import jax
 
+_LIMIT = "COMMENSAL_CORES"
+
 
 def available_cores() -> int:
-    """Return how many cores this process may use; one if the work runs on an accelerator."""
+    """Return how many cores this process may use; one if the work runs on an accelerator.
+
+    ``COMMENSAL_CORES`` sets a limit, for several processes that share a machine.
+    """
     if jax.default_backend() != "cpu":
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    there = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    limit = os.environ.get(_LIMIT, "")
+    return max(1, min(there, int(limit))) if limit.isdecimal() else there

@@ -15,6 +15,12 @@ from jaxtyping import Float
 GRAMS = ("private", "public", "synthetic", "human")
 """Names of a system's Gram matrices, in the order in which messages list them."""
 
+MEASURED = (
+    *("names", "sizes", "kept", "variance_kept", "shrinkage", "noise", "answers"),
+    *("overlap", "overlap_low", "overlap_high"),
+)
+"""Names of what ``commensal measure`` writes beside them; :func:`read_grams` leaves it aside."""
+
 _DOUBLE = 1e-10
 _SINGLES = ("float32", "float16", "bfloat16")
 _SINGLE = float(np.finfo(np.float32).eps)
@@ -151,7 +157,8 @@ def read_grams(path: str | Path, *, stacklevel: int = 2) -> dict[str, np.ndarray
     path : str or Path
         File with arrays ``private`` (K, d, d), ``public`` (d, d), ``synthetic`` (K, d, d) and
         perhaps ``human`` (d, d). Arrays in float32 may miss being positive semidefinite by the
-        rounding of float32.
+        rounding of float32. What ``commensal measure`` writes besides is left aside;
+        :func:`commensal.texts.read_system` reads it.
     stacklevel : int
         Frame to which a warning points, as for ``warnings.warn``.
 
@@ -173,10 +180,15 @@ def read_grams(path: str | Path, *, stacklevel: int = 2) -> dict[str, np.ndarray
     ValueError: 'nowhere.npz' does not exist
     """
     shown = repr(str(path))
+    wanted = (
+        "an .npz of Gram matrices has private (K, d, d), public (d, d), synthetic (K, d, d), and "
+        "perhaps human (d, d); of features X, a row for each document, it is X.T @ X"
+    )
     try:
         # opened here: of a file that is cut off NumPy leaves its own open
         with Path(path).open("rb") as file, np.load(file) as stored:
-            found = {name: np.asarray(stored[name]) for name in stored.files}
+            read = [name for name in stored.files if name not in MEASURED]
+            found = {name: np.asarray(stored[name]) for name in read}
     except FileNotFoundError:
         raise ValueError(f"{shown} does not exist") from None
     except IsADirectoryError:
@@ -185,12 +197,9 @@ def read_grams(path: str | Path, *, stacklevel: int = 2) -> dict[str, np.ndarray
         *(OSError, ValueError, TypeError, AttributeError, EOFError, KeyError),
         *(zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError, SyntaxError),
     ) as error:
-        raise ValueError(f"{shown} is not an .npz file of numbers") from error
+        raise ValueError(f"{shown} is not an .npz file of numbers: {wanted}") from error
     if missing := set(GRAMS[:3]) - set(found):
-        raise ValueError(
-            f"{shown} lacks {', '.join(sorted(missing))}: an .npz of Gram matrices has private "
-            "(K, d, d), public (d, d), synthetic (K, d, d), and perhaps human (d, d)"
-        )
+        raise ValueError(f"{shown} lacks {', '.join(sorted(missing))}: {wanted}")
     if unknown := set(found) - set(GRAMS):
         raise ValueError(f"{shown} has unknown arrays: {', '.join(sorted(unknown))}")
     for name, matrices in found.items():
@@ -199,9 +208,7 @@ def read_grams(path: str | Path, *, stacklevel: int = 2) -> dict[str, np.ndarray
     k, d = found["private"].shape[:2] if found["private"].ndim == 3 else (0, 0)
     shapes = {"private": (k, d, d), "public": (d, d), "synthetic": (k, d, d), "human": (d, d)}
     if k == 0 or d == 0 or found["private"].shape != shapes["private"]:
-        raise ValueError(
-            f"{shown}: private must have shape (K, d, d), got {found['private'].shape}"
-        )
+        raise ValueError(f"{shown}: private has the shape {found['private'].shape}: {wanted}")
     for name, matrices in found.items():
         if matrices.shape != shapes[name]:
             raise ValueError(

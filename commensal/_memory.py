@@ -5,6 +5,23 @@ from __future__ import annotations
 MEMORIES = ("replace", "accumulate", "window")
 
 
+def named_memory(name: str) -> tuple[str, int | None]:
+    """Return the memory and the window of a name: "window:3" is a window of three generations.
+
+    Raises
+    ------
+    ValueError
+        If there is no such memory.
+    """
+    memory, colon, window = name.partition(":")
+    if colon and not (memory == "window" and window.isdecimal() and int(window)):
+        raise ValueError(
+            f"memory must be one of {', '.join(MEMORIES)} or window:M with M ≥ 1, got {name!r}"
+        )
+    check_memory(memory, int(window) if colon else None)
+    return memory, int(window) if colon else None
+
+
 def check_memory(memory: str, window: int | None) -> None:
     """Raise ValueError unless there is such a memory, and it has such a window."""
     if memory not in MEMORIES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import re
 import shutil
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def staged(folder: Path) -> Iterator[Path]:
     Unsaved
         If the disk is full or cannot be written.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.partial")
+    temporary = _unfinished(folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(temporary, ignore_errors=True)
@@ -67,7 +68,7 @@ def whole(path: Path) -> Iterator[Path]:
     Unsaved
         If the disk is full or cannot be written; a file that was there before stays.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = _unfinished(path)
     try:
         yield temporary
         _to_disk(temporary)
@@ -149,6 +150,11 @@ def as_unsaved(path: Path, error: Exception) -> Unsaved | None:
     if number == errno.ENOSPC:
         why = "the disk is full"
     return Unsaved(f"cannot write {str(path)!r}: {why}; what was finished before is whole")
+
+
+def _unfinished(path: Path) -> Path:
+    """Name what is not whole yet, unlike that of any other process on any machine."""
+    return path.with_name(f".{path.name}.{platform.node()}-{os.getpid()}.partial")
 
 
 def _to_disk(path: Path) -> None:

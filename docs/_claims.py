@@ -9,17 +9,27 @@ from typing import get_args
 
 from _markdown import markdown, table
 
-from commensal.claims import SYMBOLS, Claim, Fault, Paper, Verdict, all_claims
+from commensal.claims import (
+    PREMISES,
+    SYMBOLS,
+    Claim,
+    Fault,
+    Paper,
+    Verdict,
+    all_claims,
+    premises_in_words,
+)
 from commensal.claims._report import TITLES
 
 # what the words in the filters are called
-_FILTERS = ("paper", "verdict", "fault", "doubt")
+_FILTERS = ("paper", "verdict", "premises", "fault", "doubt")
 
 
 def text() -> str:
     """Write counts, filters and all claims."""
     claims = all_claims()
-    return "\n\n".join([_counts(claims), _faults(claims), _form(claims), *_papers(claims), _SCRIPT])
+    parts = [_counts(claims), _faults(claims), *_premises(claims), _form(claims)]
+    return "\n\n".join([*parts, *_papers(claims), _SCRIPT])
 
 
 def _counts(claims: tuple[Claim, ...]) -> str:
@@ -42,10 +52,30 @@ def _faults(claims: tuple[Claim, ...]) -> str:
     )
 
 
+def _premises(claims: tuple[Claim, ...]) -> Iterator[str]:
+    """Write the registry of premises, and how many claims rest on each."""
+    rest, broke = (
+        Counter(name for claim in claims for name in getattr(claim, field))
+        for field in ("premises", "breaks")
+    )
+    rows = [
+        [name, markdown(said), str(rest[name]), str(broke[name] or "–")]
+        for name, said in PREMISES.items()
+    ]
+    yield "<details><summary>All premises</summary>"
+    yield table(["premise", "", "claims that rest on it", "fail without it"], rows)
+    yield "</details>"
+
+
+def _values(claim: Claim, name: str) -> tuple[str, ...]:
+    value = getattr(claim, name)
+    return value if isinstance(value, tuple) else (value,) if value else ()
+
+
 def _form(claims: tuple[Claim, ...]) -> str:
     boxes = []
     for name in _FILTERS:
-        values = dict.fromkeys(value for claim in claims if (value := getattr(claim, name)))
+        values = dict.fromkeys(value for claim in claims for value in _values(claim, name))
         options = "".join(f"<option>{escape(value)}</option>" for value in values)
         boxes.append(
             f'<label>{name} <select name="{name}"><option value="">any</option>{options}</select>'
@@ -68,7 +98,7 @@ def _papers(claims: tuple[Claim, ...]) -> Iterator[str]:
 
 
 def _claim(claim: Claim) -> Iterator[str]:
-    known = "".join(f' data-{n}="{escape(getattr(claim, n))}"' for n in _FILTERS)
+    known = "".join(f' data-{n}="{escape("|".join(_values(claim, n)))}"' for n in _FILTERS)
     mark = f'<span title="{escape(claim.verdict)}">{SYMBOLS[claim.verdict]}</span>'
     yield f'<details class="claim" id="{escape(claim.id)}"{known}><summary>{mark}'
     yield markdown(claim.statement)
@@ -96,6 +126,7 @@ def _claim(claim: Claim) -> Iterator[str]:
         yield f"**Found:** the error of {link}"
     if claim.remark:
         yield markdown(claim.remark)
+    yield from map(markdown, premises_in_words(claim))
     yield f"Check it: `commensal check --id {claim.id}`"
     yield "</details>"
 
@@ -113,7 +144,8 @@ _SCRIPT = """\
     let shown = 0;
     claims.forEach((claim, i) => {
       const fits = Object.entries(asked).every(
-        ([name, value]) => name === "words" || !value || claim.dataset[name] === value);
+        ([name, value]) =>
+          name === "words" || !value || claim.dataset[name].split("|").includes(value));
       claim.hidden = !(fits && words.every((word) => texts[i].includes(word)));
       shown += !claim.hidden;
     });

@@ -14,7 +14,8 @@ _PARAGRAPHS = re.compile(r"\n\s*\n")
 
 def of_processes() -> str:
     """Write the settings of sweeps and simulations."""
-    from commensal.sims import ecosystem, gaussian, mixture, regression, words
+    from commensal.planning import AdviseConfig
+    from commensal.sims import ecosystem, gaussian, mixture, regression, selection, words
     from commensal.sweep import RegressionSweep
 
     commands: dict[str, tuple[type[BaseModel], ...]] = {
@@ -23,7 +24,9 @@ def of_processes() -> str:
         "simulate gaussian": (gaussian.GaussianConfig, gaussian.PopulationConfig),
         "simulate mixture": (mixture.MixtureConfig,),
         "simulate ecosystem": (ecosystem.EcosystemConfig,),
+        "simulate selection": (selection.SelectionConfig,),
         "simulate words": (words.WordsConfig,),
+        "advise": (AdviseConfig,),
     }
     parts = []
     for command, classes in commands.items():

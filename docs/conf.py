@@ -10,6 +10,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 sys.path.insert(0, str(HERE))  # the extensions beside this file
 
+import _explorer  # noqa: E402
+
 import commensal  # noqa: E402
 
 project = "commensal"
@@ -102,3 +104,4 @@ def notebooks() -> None:
 
 
 notebooks()
+_explorer.write(HERE / "_static" / "explorer.html")

@@ -93,12 +93,12 @@ def main() -> None:
     names = parser.parse_args().names or sorted(path.stem for path in HERE.glob("*.md"))
     os.chdir(HERE)  # as in Jupyter, so that ../runs is found
     for name in names:
-        start, out = time.perf_counter(), HERE / f"{name}.ipynb"
+        start, out = time.process_time(), HERE / f"{name}.ipynb"
         notebook = executed(HERE / f"{name}.md")
         nbformat.validate(notebook)
         nbformat.write(notebook, out)
-        size, seconds = out.stat().st_size / 1000, time.perf_counter() - start
-        print(f"{out.name}: {size:.0f} kB, {seconds:.0f} s", flush=True)
+        size, seconds = out.stat().st_size / 1000, time.process_time() - start
+        print(f"{out.name}: {size:.0f} kB, {seconds:.0f} s of processor time", flush=True)
 
 
 if __name__ == "__main__":

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 # Programs are compiled once for all workers, and commands that tests start find them too. To be
 # set before JAX is imported.
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(Path(__file__).parents[1] / ".jax_cache"))
-os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 
 import hypothesis
 import jax
+import jaxtyping
 import pytest
 from jax._src import compiler
-from jaxtyping import install_import_hook
+
+from tests.annotations import checked
 
 if "commensal" in sys.modules:
     raise RuntimeError("commensal was imported before its shape annotations could be checked")
-install_import_hook("commensal", "beartype.beartype")
+jaxtyping.jaxtyped = checked  # what the hook puts before each function
+jaxtyping.install_import_hook("commensal", "beartype.beartype")
 
 os.environ["MPLBACKEND"] = "Agg"
 
@@ -53,18 +57,17 @@ _OPTIONS = compiler.get_compile_options
 
 @pytest.fixture(scope="module")
 def compiled_at_once() -> Iterator[None]:
-    """Compile without optimisation what a module's tests map, differentiate or jit themselves.
+    """Compile without optimisation what a module's tests call once or twice.
 
-    Half of the time of such tests goes into optimising programs that are called once or twice.
-    Programs of `commensal._compiled` bring options of their own, in tests as elsewhere: what is
-    tested of them, bit for bit too, is what users run. Tests that compare the bits of other
-    programs use `compiled_as_for_users`.
+    Half of the time of such tests goes into optimising. Most programs of `commensal._compiled` are
+    compiled so for users too. Its heavy ones are not: they are tested as users run them, bit for
+    bit too, where a module is about them (theory/test_grid.py) and outside tests/theory. Tests
+    that compare the bits of other programs use `compiled_as_for_users`.
     """
     from commensal._compiled import accepted
 
     def quick(*args: Any, env_options_overrides: Any = None, **kwargs: Any) -> Any:
-        options = env_options_overrides or accepted(False)
-        return _OPTIONS(*args, env_options_overrides=options, **kwargs)
+        return _OPTIONS(*args, env_options_overrides=accepted(False), **kwargs)
 
     accepted(False)  # compiles a program to see whether it may
     with pytest.MonkeyPatch.context() as patch:
@@ -80,3 +83,27 @@ def compiled_as_for_users() -> Iterator[None]:
         patch.setattr(compiler, "get_compile_options", _OPTIONS)
         yield
     jax.clear_caches()
+
+
+@pytest.fixture
+def undrawing() -> Callable[[], AbstractContextManager[None]]:
+    """Return a context in which figures are made, but not drawn, which takes most of the time.
+
+    For what is drawn once more: each kind of page is drawn whole in some test of its module.
+    """
+    from matplotlib.figure import Figure
+
+    @contextmanager
+    def within() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Figure, "savefig", lambda *_, **__: None)
+            yield
+
+    return within
+
+
+@pytest.fixture
+def undrawn(undrawing: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Draw no figure in a test that reads the words of a page."""
+    with undrawing():
+        yield

@@ -18,14 +18,23 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
+import matplotlib
+from matplotlib import rcsetup
+
 _context = multiprocessing.get_context("forkserver")
-# Not matplotlib, which reads its backend from the environment when it is imported.
 _context.set_forkserver_preload(
     [
         "commensal.designs",
+        "commensal.llm.reports",
         "commensal.llm.trained",
         "commensal.llm.web.run",
+        "commensal.pairing",
+        "commensal.plots",
+        "commensal.sweep",
         "commensal.theory.regression",
+        "h5netcdf",
+        "matplotlib.backends.backend_agg",
+        "matplotlib.pyplot",
         "pandas",
         "scipy.optimize",
         "scipy.stats",
@@ -51,6 +60,11 @@ def _main(
 ) -> None:
     os.environ.clear()
     os.environ.update(environment)
+    # as when matplotlib is imported in this environment; item assignment would keep what is there
+    if backend := environment.get("MPLBACKEND"):
+        matplotlib.rcParams["backend"] = backend
+    else:
+        matplotlib.rcParams._set("backend", rcsetup._auto_backend_sentinel)
     os.chdir(folder)
     for number, (name, how) in enumerate(
         zip(streams, (os.O_RDONLY, os.O_CREAT | os.O_WRONLY, os.O_CREAT | os.O_WRONLY), strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -80,27 +81,40 @@ def human_share() -> Figure:
     return plots.human_share(xr.DataArray((k - 1) / (k + 1), {"models": models}), needed)
 
 
-def reading_networks() -> Figure:
+def reading_stability() -> Figure:
     share, seeds = np.linspace(0, 1, 5), [0, 1, 2]
     rho = 0.5 + 0.2 * share[:, None] + 0.05 * rng().random((5, 3))
     regimes = {"regime": ["private prompts", "fresh prompts, 5 of 15 directions"]}
-    stability = xr.DataArray(
-        [rho, rho + 0.4], {**regimes, "self_share": share, "seed": seeds}, name="rho"
+    values = [rho, rho + 0.4]
+    return plots.reading_stability(
+        xr.DataArray(values, {**regimes, "self_share": share, "seed": seeds})
     )
-    sources = np.array([6.0, 1.0, 2.0, 3.3])
-    noise = 0.05 * rng().random((4, 3))
-    agreement = xr.Dataset(
-        {
-            "consensus_distance": (("network", "seed"), 0.7 - 0.05 * sources[:, None] + noise),
-            "relative_efficiency": (("network", "seed"), 0.15 + 0.05 * sources[:, None] + noise),
-            "sources": ("network", sources),
-        },
-        {"network": ["uniform", "ring", "star", "self:0.5"], "seed": seeds},
+
+
+def reading_agreement() -> Figure:
+    sources, noise = np.array([6.0, 1.0, 2.0, 3.3]), 0.05 * rng().random((4, 3))
+    return plots.reading_agreement(
+        xr.Dataset(
+            {
+                "consensus_distance": (("network", "seed"), 0.7 - 0.05 * sources[:, None] + noise),
+                "relative_efficiency": (
+                    ("network", "seed"),
+                    0.15 + 0.05 * sources[:, None] + noise,
+                ),
+                "sources": ("network", sources),
+            },
+            {"network": ["uniform", "ring", "star:0.3", "self:0.5"], "seed": [0, 1, 2]},
+        )
     )
-    prompts = [5, 30, 300]
-    safe = 1 / np.array(prompts)[:, None] + 0.01 * rng().random((3, 3))
-    safety = xr.DataArray(safe, {"prompts": prompts, "seed": seeds})
-    return plots.reading_networks(stability, agreement, safety)
+
+
+def prompts_safety() -> Figure:
+    models, prompts, seeds = [2, 4], [5, 30, 300], [0, 1, 2]
+    safe = np.array([0.5, 1.0])[:, None, None] / np.array(prompts)[:, None]
+    safe = safe + 0.01 * rng().random((2, 3, 3))
+    known = {"models": models, "prompts": prompts, "seed": seeds}
+    limits = xr.DataArray([0.172, 1 / 3], {"models": models})
+    return plots.prompts_safety(xr.DataArray(safe, known), limits)
 
 
 def memories() -> Figure:
@@ -277,6 +291,56 @@ def ecosystem_perplexities() -> Figure:
     return plots.ecosystem_perplexities({"M = 4": run(0), "M = 16": run(1)})
 
 
+def words_retention() -> Figure:
+    rows = [
+        (remedy, sample, replicate, t, 0.9**t + 0.02 * replicate, 0.9**t, 0.95**t)
+        for remedy in ("none", "20 % human")
+        for sample in (10_000, 1_000)
+        for replicate in range(2)
+        for t in range(5)
+    ]
+    names = ["remedy", "sample", "replicate", "generation", "relative", "law", "chance"]
+    return plots.words_retention(pd.DataFrame(rows, columns=names))
+
+
+def forecast_curves() -> Figure:
+    t, names = np.arange(11.0), [f"rank_{rank}_seed_{seed}" for rank in (4, 256) for seed in (1, 2)]
+    loss = {name: 0.5 + i for i, name in enumerate(names)}
+    rows = [
+        {"run": name, "generation": int(g), "value": 79 - rate * g**0.7 + rng().normal()}
+        for name, rate in loss.items()
+        for g in t
+    ]
+    told = [
+        {
+            "run": name,
+            "generation": int(g),
+            "predicted": 79 - rate * g**0.7,
+            "low": 78 - rate * g**0.7 - 0.2 * g,
+            "high": 80 - rate * g**0.7 + 0.2 * g,
+        }
+        for name, rate in loss.items()
+        for g in t[4:]
+    ]
+    measured = pd.DataFrame(rows)
+    return plots.forecast_curves(
+        measured.loc[measured["generation"] < 4], pd.DataFrame(told), quantity="facts retained"
+    )
+
+
+def selection_course() -> Figure:
+    t = np.arange(31)
+    law = 0.6 * (1 - 0.8**t)
+    told = {"long_name": "share of answers near the highest reward"}
+    runs = xr.DataArray(
+        law + 0.02 * rng().normal(size=(40, 31)),
+        {"generation": t},
+        ("replicate", "generation"),
+        attrs=told,
+    )
+    return plots.selection_course(runs, xr.DataArray(law, {"generation": t}), limit=0.6)
+
+
 def vocabulary() -> Figure:
     law = 1 / np.arange(1.0, 201)
     expected, t = 400 * law / law.sum(), np.arange(1, 21)
@@ -294,6 +358,31 @@ def vocabulary() -> Figure:
     )
     theory = {"richness": ("generation", words), "survival": ("word", alive)}
     return plots.vocabulary(ds, xr.Dataset(theory, {"generation": t}))
+
+
+def corpus_audit() -> Figure:
+    verdicts = ["narrower", "wider", "different", "cannot be told"]
+    table = pd.DataFrame(
+        {
+            "index": ["rare_retention", "entropy_1", "drift", "vendi"],
+            "difference": [-0.6, 0.2, 0.1, 0.01],
+            "low": [-0.65, 0.15, 0.02, -0.1],
+            "high": [-0.55, 0.25, 0.18, 0.12],
+            "verdict": verdicts,
+        }
+    )
+    edges = [0.0, 1.0, 2.0, 4.0, 8.0]
+    human, ours = [0.3, 0.6, 0.8, 0.95], [0.1, 0.25, 0.45, 0.7]
+    survival = pd.DataFrame(
+        {
+            "above": edges[:-1],
+            "up_to": edges[1:],
+            "generated": ours,
+            "human": human,
+            "law": [0.09, 0.26, 0.47, 0.68],
+        }
+    )
+    return plots.corpus_audit(table, survival)
 
 
 def web_runs(replicates: int = 20) -> xr.Dataset:
@@ -353,9 +442,58 @@ def evidence() -> Figure:
     )
 
 
+def overlap(sources: int = 5) -> Figure:
+    names = [
+        "a lab",
+        "another lab",
+        "plays",
+        "sums",
+        "public",
+        *(f"lab {n}" for n in range(6, 20)),
+    ][:sources]
+    values = rng().uniform(0.1, 0.9, (sources, sources))
+    values = (values + values.T) / 2
+    values[0, 1] = values[1, 0] = np.nan
+    np.fill_diagonal(values, 1)
+    pair = ("source", "other")
+    ends = {"overlap_low": (pair, values - 0.05), "overlap_high": (pair, values + 0.05)}
+    points = rng().standard_normal((40 * sources, 2)) + 2 * rng(1).standard_normal(
+        (sources, 1, 2)
+    ).repeat(40, 1).reshape(-1, 2)
+    documents = {
+        "point": (("document", "direction"), points),
+        "whose": ("document", np.repeat(np.arange(sources), 40)),
+    }
+    coords = {"source": names, "other": names}
+    return plots.overlap(xr.Dataset({"overlap": (pair, values)} | ends | documents, coords))
+
+
+def planned_errors() -> Figure:
+    t = np.arange(7)
+    mean = 1 + 0.3 * np.sin(t)
+    parts = {"mean": mean, "low": 0.4 * mean, "high": 1.8 * mean, "best": 0.8 * mean}
+    data = {name: ("generation", values) for name, values in parts.items()}
+    return plots.planned_errors(xr.Dataset(data | {"settled": 1.1, "until": 1.5}))
+
+
+def sensitivities() -> Figure:
+    inputs = ["real", "synthetic", "models", "generations", "private_share", "exponent"]
+    values = 1 + 0.2 * rng().standard_normal((6, 2))
+    values[1] = np.nan
+    outcomes = ["error", "settled", "vocabulary"]
+    data = dict.fromkeys((*outcomes, "value"), (("input", "side"), values))
+    return plots.sensitivities(
+        xr.Dataset(
+            data | {"base": ("outcome", [1.0, 1.0, 1.0])},
+            {"input": inputs, "side": ["low", "high"], "outcome": outcomes},
+        )
+    )
+
+
 FIGURES: dict[str, Callable[[], Figure]] = {
     "consensus_map": lambda: plots.consensus_map(sweep()),
     "cost": cost,
+    "corpus_audit": corpus_audit,
     "disagreements": disagreements,
     "ecosystem_gain": ecosystem_gain,
     "ecosystem_perplexities": ecosystem_perplexities,
@@ -370,14 +508,23 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "memories": memories,
     "mixture_histograms": mixture_histograms,
     "optimal_mix": optimal_mix,
+    "overlap": overlap,
+    "overlap (many sources)": lambda: overlap(12),
+    "planned_errors": planned_errors,
     "populations_by_run": populations_by_run,
     "populations_over_time": populations_over_time,
-    "reading_networks": reading_networks,
+    "reading_stability": reading_stability,
+    "reading_agreement": reading_agreement,
+    "prompts_safety": prompts_safety,
     "redrawn_prompts": redrawn_prompts,
     "regression_errors": regression_errors,
     "selection_ablation": selection_ablation,
+    "sensitivities": sensitivities,
     "stability_map": lambda: plots.stability_map(sweep()),
     "sudden_falls": sudden_falls,
     "trajectories": trajectories,
+    "forecast_curves": forecast_curves,
     "vocabulary": vocabulary,
+    "selection_course": selection_course,
+    "words_retention": words_retention,
 } | of_language_models

@@ -67,6 +67,36 @@ def test_a_sweep_compares_networks(monkeypatch, capsys, tmp_path):
     assert err == "commensal: 'shares:3,1' has 2 shares for 4 models\n"
 
 
+def test_a_sweep_compares_memories(monkeypatch, capsys, tmp_path):
+    out = tmp_path / "m.nc"
+    grid = ("--alpha", "0.1,0.6", "--beta", "0.5", "--models", "3", "--dim", "6", "--rank", "3")
+    kept = ("--memory", "replace,window:2", "--generations", "9", "--reads", "uniform ring:0.5")
+    given = (*grid, *kept, "--out", str(out), "--plot")
+    code, text, err = run(monkeypatch, capsys, "sweep", "regression", *given)
+    assert code == 0
+    assert text.count("window:2") == 2  # of two networks
+    assert "all have an error in generation 9" in " ".join(text.split())
+    with sweep.load(out) as ds:
+        assert ds.mse.dims[:3] == ("reads", "memory", "models")
+        best = ds.sel(models=3, objective="mean")
+        at = best.optimal_relative_efficiency.fillna(-1).argmax(...)
+        mix = best.isel(at)
+        assert mix.memory == "window:2"
+        line = f"--alpha {float(mix.optimal_alpha)} --beta 0.5"
+    assert f"next: commensal simulate regression --models 3 {line}" in err
+    assert "--generations 9 --memory window --window 2" in err
+    drawn = sorted(p.name for p in tmp_path.glob("*.png"))
+    assert len(drawn) == 3 * 2
+    assert "m_stability_ring-0.5.png" in drawn
+    for path in tmp_path.glob("*.png"):
+        path.unlink()
+    assert run(monkeypatch, capsys, "figure", str(out))[0] == 0
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == drawn
+    code, _, err = run(monkeypatch, capsys, "sweep", "regression", *grid, "--memory", "window:0")
+    assert code == 2
+    assert "window:M with M ≥ 1, got 'window:0'" in err
+
+
 def test_config_file_and_options_that_override_it(monkeypatch, capsys, tmp_path):
     config = tmp_path / "c.yaml"
     config.write_text("alpha: 0:1:3\nbeta: [0.5]\nmodels: [2]\ndim: 4\nrank: 2\nseed: 7\n")
@@ -429,6 +459,47 @@ def test_bad_input_of_words_is_one_line(monkeypatch, capsys, given, words):
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert words in err
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), None),
+        (("--bias", "2"), "a bias between -0.5 and 0.5"),
+        (("--by", "reward", "--samples", "9000"), None),
+        (("--by", "reward", "--samples", "90"), "0.42 are expected within near"),
+        (
+            (
+                "--by",
+                "filter",
+            ),
+            None,
+        ),
+        (("--by", "filter", "--errors", "model"), "independent of their features"),
+        (("--by", "filter", "--right", "0", "--samples", "25"), None),
+    ],
+)
+def test_selection_stands_beside_the_theory(monkeypatch, capsys, tmp_path, given, said):
+    """And the closed form is near the runs where nothing is said against it."""
+    out, png = tmp_path / "chosen.nc", tmp_path / "chosen.png"
+    options = ("--generations", "3", "--replicates", "40", *given)
+    code, text, err = run(
+        monkeypatch, capsys, "simulate", "selection", *options, "--out", str(out), "--plot"
+    )
+    assert code == 0, err
+    assert "theory" in text
+    assert ("closed form" in err) == (said is not None)
+    assert said is None or said in " ".join(err.split())
+    rows = [line.split("│")[1:5] for line in text.splitlines() if line.startswith("│")]
+    assert [row[0].strip() for row in rows] == ["0", "1", "2", "3"]
+    for _, mean, error, law in rows:
+        if said is None and "-" not in (mean.strip(), law.strip()):
+            off = abs(float(mean) - float(law))
+            assert off < 5 * float(error) + 0.03 * float(law) + 1e-3
+    first = png.read_bytes()
+    png.unlink()
+    assert run(monkeypatch, capsys, "figure", str(out))[0] == 0
+    assert png.read_bytes() == first
 
 
 def test_ecosystems_stand_beside_the_theory(monkeypatch, capsys, tmp_path):

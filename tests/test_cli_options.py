@@ -16,7 +16,7 @@ import typer
 
 from commensal import cli, sweep
 from commensal.cli._options import default_of, form_of
-from commensal.sims import ecosystem, gaussian, mixture, regression, words
+from commensal.sims import ecosystem, gaussian, mixture, regression, selection, words
 from tests.commands import ROOT, run
 
 CONFIGS = {
@@ -25,6 +25,7 @@ CONFIGS = {
     ("simulate", "gaussian"): (gaussian.GaussianConfig, gaussian.PopulationConfig),
     ("simulate", "mixture"): (mixture.MixtureConfig,),
     ("simulate", "ecosystem"): (ecosystem.EcosystemConfig,),
+    ("simulate", "selection"): (selection.SelectionConfig,),
     ("simulate", "words"): (words.WordsConfig,),
 }
 FIELDS = [(c, name) for kinds in CONFIGS.values() for c in kinds for name in c.model_fields]
@@ -133,6 +134,10 @@ def test_examples_are_commands():
         (("sweep", "regression", "--models", "2", "4"), "separated by commas, as in 2,4,8"),
         (("sweep", "regression", "--out", "no/x.nc"), "make it, or leave it out of the name"),
         (("sweep", "regression", "--dim", "0", "--rank", "0"), "wrong besides: 1)"),
+        (("sweep", "regression", "--alpha", "50"), "got 50.0; 50 % is written 0.5\n"),
+        (("simulate", "llm"), "There are ecosystem, gaussian, "),
+        (("audit", "a.txt"), "Missing option '--reference': Human texts"),
+        (("advise", "--models", "2"), "missing: real, synthetic, generations"),
         (("llm", "run", "demo", "--out", "r", "--set", "alpha=0:1:3"), "as [0, 0.5, 1]"),
         (("pair", "r", "--loss", "cubic"), "loss must be one of squared, mixture, got 'cubic'"),
         (("pair", "published", "--loss", "mixture"), "--loss goes with a run's folder"),

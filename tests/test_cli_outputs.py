@@ -100,7 +100,10 @@ def test_grids_that_are_none(text, words):
         (("simulate", "gaussian", "--config", "folder"), "'folder' is a folder, not a file"),
         (("figure", "folder"), "'folder' is a folder"),
         (("figure", "nowhere.nc"), "'nowhere.nc' does not exist"),
-        (("llm", "presets", "--show", "nothing"), "there is no preset 'nothing'; presets: demo"),
+        (
+            ("llm", "presets", "--show", "nothing"),
+            "there is no preset 'nothing'; presets: communities",
+        ),
         (("simulate", "mixture", "--components", "9" * 20), "components: whole numbers go up to"),
     ],
 )
@@ -215,6 +218,9 @@ CHUNKED = {
     "gaussian": ("--replicates", "300", "--generations", "3", "--chunk", "64"),
     "mixture": ("--replicates", "300", "--generations", "3", "--chunk", "64"),
     "ecosystem": ("--replicates", "6", "--generations", "3", "--chunk", "2"),
+    "selection": (
+        *("--samples", "20000", "--replicates", "150", "--generations", "3", "--chunk", "50"),
+    ),
     "words": ("--replicates", "6", "--generations", "3", "--chunk", "2"),
     "regression": ("--replicates", "900", "--generations", "3", "--chunk", "256"),
 }

@@ -22,6 +22,7 @@ SIMULATIONS = {
         *("simulate", "ecosystem", "--tokens", "400", "--types", "40", "--generations", "2"),
         *("--replicates", "2", "--plot"),
     ),
+    "selection": ("simulate", "selection", "--by", "reward", *TINY),
     "words": ("simulate", "words", "--tokens", "40", "--words", "20", *TINY),
 }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -63,3 +66,18 @@ def test_an_option_that_xla_does_not_have_is_left_out(monkeypatch):
 def test_other_devices_are_left_alone(monkeypatch):
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     assert _compiled.accepted.__wrapped__(True) is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "before", "after"), [(256, "", "32"), (256, "4", "4"), (8, "", "")]
+)
+def test_many_cores_do_not_start_all_threads_of_blas(cores, before, after, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", before)
+    if not before:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    spec = importlib.util.spec_from_file_location("compiled_again", _compiled.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert os.environ.get("OPENBLAS_NUM_THREADS", "") == after

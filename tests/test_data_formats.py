@@ -11,9 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
 
 from commensal import claims, sweep
-from commensal.sims import ecosystem, gaussian, mixture, regression, words
+from commensal.sims import ecosystem, gaussian, mixture, regression, selection, words
 from tests.test_package import ROOT
 
 PAGE = ROOT / "docs" / "reference" / "data-formats.md"
@@ -71,6 +72,13 @@ def made(what: str) -> xr.Dataset:
         case "simulate ecosystem":
             settings = ecosystem.EcosystemConfig(models=2, tokens=40, generations=2, replicates=2)
             return ecosystem.simulate(settings)
+        case (
+            "simulate selection"
+            | "simulate selection --by reward"
+            | "simulate selection --by filter"
+        ):
+            by: Any = {"selection": "verifier"}.get(what.split()[-1], what.split()[-1])
+            return selection.simulate(selection.SelectionConfig(by=by, samples=40, replicates=2))
         case "simulate words":
             return words.simulate(words.WordsConfig(words=5, tokens=40, replicates=2))
     raise AssertionError(what)
@@ -131,14 +139,24 @@ OF_TRAINED = "Metrics of every run that trains"
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_metrics_of_runs_are_listed(run: Path) -> None:
     table = pd.read_parquet(run / "metrics.parquet")
-    own = f"Metrics of {run.name}"
+    settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    own = f"Metrics of {settings['workflow']}"
     listed = set(names_of(own, "metric")) if own in tables() else set()
-    if run.name != "web":
+    if settings["workflow"] != "web":
         listed |= set(names_of(OF_TRAINED, "metric"))
     found = set(table["metric"])
     assert found <= listed
-    # one lineage has nothing to be alike to
-    assert listed - found <= ({"similarity"} if run.name == "remedies" else set())
+    # one lineage has nothing to be alike to, and files have no law that is known
+    lineage = settings["workflow"] == "remedies"
+    files = {task["kind"] for task in settings.get("tasks", ())} == {"file"}
+    unmeasured = ({"similarity"} if lineage else set()) | ({"kl", "tail_mass"} if files else set())
+    if settings.get("deal") != "community":
+        unmeasured |= {"own_blocks"}
+    if settings.get("judge") is None:
+        unmeasured |= {"reward", "preferred", "upset", "unjudged"}
+    if all(arm["reads"] == ["pooled"] for arm in settings.get("arms", ())):
+        unmeasured |= {"parent_texts"}
+    assert listed - found <= unmeasured
 
 
 def test_columns_of_metrics_are_listed() -> None:
@@ -149,9 +167,11 @@ def test_columns_of_metrics_are_listed() -> None:
         assert kind in (str(table[name].dtype), "string" if table[name].dtype == "str" else "")
 
 
-@pytest.mark.parametrize(("table", "file"), [("scores", "pair_scores"), ("beside", "pair_beside")])
-def test_columns_of_pairings_are_listed(table: str, file: str) -> None:
-    found = pd.read_csv(ROOT / "runs" / "demo" / f"{file}.csv")
+@pytest.mark.parametrize(
+    ("table", "run"), [("scores", "demo"), ("beside", "demo"), ("retention", "words")]
+)
+def test_columns_of_pairings_are_listed(table: str, run: str) -> None:
+    found = pd.read_csv(ROOT / "runs" / run / f"pair_{table}.csv")
     assert names_of(f"Columns of {table}.csv") == list(found)
 
 

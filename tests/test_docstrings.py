@@ -215,4 +215,4 @@ def test_steps_of_processes_say_where_a_paper_has_them() -> None:
                 )
                 refuses = "key : PRNGKeyArray" in text
                 assert refuses == ("If ``key`` is not one threefry key" in text), (path, name)
-    assert seen == 3 * 6
+    assert seen == 3 * 7

@@ -12,7 +12,16 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-NAMES = ["diversity", "interactive", "networks", "news", "pollination", "together", "webdynamics"]
+NAMES = [
+    "diversity",
+    "interactive",
+    "networks",
+    "news",
+    "pollination",
+    "together",
+    "webdynamics",
+    "whole",
+]
 LARGEST = 400_000  # bytes of an .ipynb: they are kept in git
 execute = runpy.run_path(str(NOTEBOOKS / "execute.py"))
 

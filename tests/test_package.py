@@ -271,6 +271,7 @@ def test_claims_stand_where_the_reader_can_look() -> None:
 
     parts = {"regression": regression, "gaussian": gaussian, "mixture": mixture}
     parts |= {"ecosystem": ecosystem, "words": words, "designs": designs, "theory": theory}
+    parts["selection"] = theory.selection
     seen = 0
     for claim in claims.all_claims():
         for part, name in re.findall(r"\b([a-z]+)\.([a-z]\w+|[A-Z]\w+)", claim.where):

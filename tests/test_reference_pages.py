@@ -55,7 +55,7 @@ def test_names_are_read() -> None:
 
 
 def test_every_public_module_has_a_page() -> None:
-    parts = ["designs", "pairing", "plots", "claims", "sweep", "llm"]
+    parts = ["designs", "explore", "pairing", "plots", "claims", "sweep", "llm"]
     for group in ("theory", "sims"):
         parts += [f"{group}.{name}" for name in import_module(f"commensal.{group}").__all__]
     documented = {module for text in PAGES.values() for module, _ in listed(text)}

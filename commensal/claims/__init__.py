@@ -10,6 +10,7 @@ To add a claim, write in the module of its paper::
     @known.claim(
         id="interactive.thm1_covariance", where="Theorem 1", kind="numerical",
         verdict="holds as corrected", proof="proved there", fault="misprint", doubt="solid",
+        premises=("linear least squares", "equal noise"), breaks=("none",),
         statement="Given the initial data, the estimates' covariance obeys a linear recursion.",
         latex=r"C_t = Q_t (\sigma^2 S_t^+ + C_{t-1}) Q_t", printed=lambda q, inner: q @ inner @ q,
         correction="The last factor is transposed.", corrected=lambda q, inner: q @ inner @ q.T,
@@ -22,6 +23,10 @@ To add a claim, write in the module of its paper::
 and see what ``commensal check --id interactive.thm1_covariance`` says. `identity`, `symbolic`,
 `statistical` and `attack` make the evidence; the tests put each mutation in the place of the form
 and see that the verdict changes.
+
+``premises`` names what the claim rests on, in the form that holds (`PREMISES` has a sentence for
+each), and ``breaks`` which of them does not hold where the printed form fails: "none" if a formula
+is wrong by itself.
 
 A claim that fails only at an edge says so in ``restriction`` and holds, restricted. What is found
 wrong in a paper has a ``fault`` (its kind) and a ``doubt`` (the papers were read as extracted text:
@@ -44,6 +49,7 @@ from commensal.claims._claim import (
     Register,
     Trial,
     Verdict,
+    premises_in_words,
 )
 from commensal.claims._evidence import (
     SEEN,
@@ -56,6 +62,8 @@ from commensal.claims._evidence import (
     statistical,
     symbolic,
 )
+from commensal.claims._kept import check_to_file
+from commensal.claims._premises import PREMISES
 from commensal.claims._registry import all_claims, find
 from commensal.claims._run import (
     Finding,
@@ -70,6 +78,7 @@ from commensal.claims._run import (
 from commensal.claims._search import attack
 
 __all__ = [
+    "PREMISES",
     "SEEN",
     "SYMBOLS",
     "Claim",
@@ -90,12 +99,14 @@ __all__ = [
     "attack",
     "check",
     "check_one",
+    "check_to_file",
     "count",
     "count_faults",
     "find",
     "identity",
     "judge",
     "mutated",
+    "premises_in_words",
     "record",
     "report",
     "stated",

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, get_args
 import numpy as np
 
 from commensal.claims._evidence import Evidence
+from commensal.claims._premises import NONE, PREMISES
 
 Paper = Literal["interactive", "pollination", "webdynamics", "diversity", "news", "commensal"]
 """Short name of the document that a claim is in; ``commensal`` is this project itself."""
@@ -88,6 +89,9 @@ class Claim:
     kind: Kind
     verdict: Verdict
     """Verdict that the check gave when the claim was entered."""
+    premises: tuple[str, ...]
+    """Premises that the claim rests on in the form that holds, by their names in `PREMISES`; or
+    "none" alone."""
     check: Callable[[Any, Trial], Evidence] = field(repr=False)
     latex: str = ""
     proof: Proof = "stated there"
@@ -106,6 +110,8 @@ class Claim:
     """Kind of error found in the paper."""
     doubt: Doubt = ""
     """Whether that error is the paper's, or may be the extracted text's."""
+    breaks: tuple[str, ...] = ()
+    """Premises that do not hold where the printed form fails; "none" if it fails under all."""
     repeats: str = ""
     """Id of the claim whose error this one repeats, so that it is counted once."""
     mutations: Mapping[str, Any] = field(default_factory=dict)
@@ -120,11 +126,33 @@ class Claim:
         return Trial(zlib.crc32(f"{self.id}/{seed}".encode()), full)
 
 
+def premises_in_words(claim: Claim) -> list[str]:
+    r"""Say what a claim rests on, and what does not hold where its printed form fails.
+
+    Examples
+    --------
+    >>> from commensal.claims import find
+    >>> print(*premises_in_words(find("interactive.alpha_fraction")), sep="\n")
+    Rests on: equal sizes (All datasets have the same number of points.)
+    Not so where the printed form fails: equal sizes.
+    >>> premises_in_words(find("interactive.lemma1_span"))
+    ['Rests on no premise.']
+    """
+    told = "; ".join(f"{name} ({PREMISES[name]})" for name in claim.premises if name in PREMISES)
+    lines = [f"Rests on: {told}" if told else "Rests on no premise."]
+    if claim.breaks == NONE:
+        lines.append("The printed form fails although all of this is so.")
+    elif claim.breaks:
+        lines.append(f"Not so where the printed form fails: {', '.join(claim.breaks)}.")
+    return lines
+
+
 class Register:
     """Register of the claims of one module, in order.
 
     >>> known = Register()
     >>> @known.claim(id="news.sum", where="table 1", kind="numerical", verdict="holds",
+    ...              premises=("printed numbers",),
     ...              statement="The parts make up the whole.", printed=sum,
     ...              mutations={"one part left out": lambda parts: sum(parts[1:])})
     ... def _(form, trial):
@@ -172,9 +200,31 @@ def _validate(claim: Claim) -> None:
             raise ValueError(
                 f"{claim.id}: the verdict '{verdict}' needs a {name}, and no other has one"
             )
+    _validate_premises(claim)
     _validate_fault(claim)
     if claim.verdict != "open" and not claim.mutations:
         raise ValueError(f"{claim.id}: without a mutation nothing shows that the check can fail")
+
+
+def _validate_premises(claim: Claim) -> None:
+    for name, given, known in (
+        ("premises", claim.premises, PREMISES),
+        ("breaks", claim.breaks, claim.premises),
+    ):
+        unknown = [one for one in given if one not in known]
+        if unknown and given != NONE:
+            source = "PREMISES" if name == "premises" else "the claim's premises"
+            raise ValueError(
+                f"{claim.id}: {name} must be names of {source}, or 'none' alone, got {unknown}"
+            )
+    if not claim.premises:
+        raise ValueError(f"{claim.id}: premises must name one or more, or 'none'")
+    wrong = claim.verdict not in ("holds", "open")
+    if wrong != bool(claim.breaks):
+        raise ValueError(
+            f"{claim.id}: a claim whose printed form fails says in breaks which premise does not "
+            "hold there, or 'none'; no other does"
+        )
 
 
 def _validate_fault(claim: Claim) -> None:

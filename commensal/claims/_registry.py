@@ -55,6 +55,7 @@ MODULES = (
     "ours.ecosystem_window",
     "ours.words",
     "ours.words_network",
+    "ours.words_ngrams",
     "ours.conserved",
 )
 

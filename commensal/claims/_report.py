@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 import commensal
 from commensal import page
-from commensal.claims._claim import SYMBOLS, Claim, Paper, Verdict
+from commensal.claims._claim import SYMBOLS, Claim, Paper, Verdict, premises_in_words
 from commensal.claims._evidence import Evidence, Z
 from commensal.claims._picture import evidence
 from commensal.claims._run import Finding, count, count_faults
@@ -172,6 +172,8 @@ def _card_parts(claim: Claim, finding: Finding, effort: str) -> Iterator[page.Pa
         yield page.Formula(claim.correction_latex)
     if claim.remark:
         yield page.Prose(claim.remark)
+    for line in premises_in_words(claim):
+        yield page.Prose(line, "soft")
     if finding.error:
         yield page.Prose(f"The check broke: {finding.error}", "alarm")
     for drawn in finding.evidence.pictures:

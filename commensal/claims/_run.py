@@ -200,6 +200,8 @@ def record(claim: Claim, finding: Finding) -> dict[str, Any]:
         "kind": claim.kind,
         "proof": claim.proof,
         "verdict": finding.verdict,
+        "premises": list(claim.premises),
+        "breaks": list(claim.breaks),
         "recorded": claim.verdict,
         "correction": claim.correction or None,
         "restriction": claim.restriction or None,

@@ -23,6 +23,7 @@ WORDS = {"train": 2_088_628, "validation": 217_646, "test": 245_569}
     where="sec. 3.1, eq. (1)",
     kind="search",
     verdict="holds",
+    premises=("none",),
     proof="stated there",
     statement="The Hill-Shannon diversity is an effective number: never more than the number of "
     "models, which it reaches at equal weights.",
@@ -53,6 +54,7 @@ def _eq1_maximum(form, trial: Trial) -> Evidence:
     where="sec. 3.1, eq. (1) and (2)",
     kind="symbolic",
     verdict="holds",
+    premises=("none",),
     proof="stated there",
     statement="At equal weights the Hill-Shannon diversity is the number of models, and r copies "
     "of an ecosystem side by side have r times its diversity.",
@@ -89,6 +91,7 @@ def _eq2_equal_weights(form, trial: Trial) -> Evidence:
     where="sec. 1, 4 and 6",
     kind="numerical",
     verdict="holds",
+    premises=("none",),
     proof="stated there",
     statement="No ecosystem has a diversity below one, a single model: the finding is a best "
     "diversity above one.",
@@ -117,6 +120,8 @@ def _effective_models(weights: np.ndarray, laws: np.ndarray) -> float:
     where="sec. 1 and 3.1, eq. (1)",
     kind="numerical",
     verdict="holds as corrected",
+    premises=("distinct models",),
+    breaks=("distinct models",),
     proof="stated there",
     statement="D is the effective number of equally frequent diverse models.",
     latex=r"D = \exp\left(-\sum_m w_m \ln w_m\right)",
@@ -164,6 +169,8 @@ def _counts_diverse_models(form, trial: Trial) -> Evidence:
     where="sec. 3.1, eq. (3)",
     kind="symbolic",
     verdict="holds as corrected",
+    premises=("none",),
+    breaks=("none",),
     proof="stated there",
     statement="The mean perplexity over test sequences says how well a model's law is aligned with "
     "the true one: no law has less than the truth itself.",
@@ -206,6 +213,7 @@ def _log(q):
     where="sec. 3.1, eq. (4), and fig. 5",
     kind="published",
     verdict="holds",
+    premises=("printed numbers",),
     proof="stated there",
     statement="Eq. (4) averages over the ten iterations of the experiment.",
     latex=r"\mu_T = \frac1T \sum_{t=1}^T \mu_t, \quad T = 10",
@@ -234,6 +242,7 @@ def _eq4_range(form, trial: Trial) -> Evidence:
     where="sec. 3.2",
     kind="published",
     verdict="holds",
+    premises=("printed numbers",),
     proof="stated there",
     statement="Two fifths of WikiText-2's training split, and all of the others, are 7,500, 1,900 "
     "and 2,200 blocks of 128 tokens: one number of tokens per word explains all three.",
@@ -262,6 +271,7 @@ def _data_points(form, trial: Trial) -> Evidence:
     where="sec. 1, 3 and 3.2",
     kind="published",
     verdict="holds",
+    premises=("fixed budget",),
     proof="stated there",
     statement="The computation of training and generating in an iteration does not depend on the "
     "number of models.",

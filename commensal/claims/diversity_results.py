@@ -42,6 +42,8 @@ def beam(chain: np.ndarray, start: Any, length: int, beams: int) -> list[int]:
     where="sec. 3.2",
     kind="numerical",
     verdict="fails",
+    premises=("deterministic language",),
+    breaks=("deterministic language",),
     proof="stated there",
     statement="A model without any error would produce the original data again, by the five-way "
     "beam search that continues each block.",
@@ -81,6 +83,8 @@ def _dealt(points: np.ndarray, side: np.ndarray, models: int, rule: str, rng) ->
     where="sec. 5",
     kind="statistical",
     verdict="fails",
+    premises=("segments follow subpopulations",),
+    breaks=("segments follow subpopulations",),
     proof="stated there",
     statement="Models that are trained on segments specialise in subpopulations, so that their "
     "ensemble expresses more: two Gaussians fit the mixture that one cannot.",
@@ -127,6 +131,7 @@ def _specialisation(form, trial: Trial) -> Evidence:
     where="sec. 5",
     kind="statistical",
     verdict="holds",
+    premises=("word types", "random segments", "plain sampling"),
     proof="stated there",
     statement="Every segment of real data is precise, and its recall, the share of the true law "
     "that it covers, falls as its size N/M does.",
@@ -168,6 +173,14 @@ def _recall_falls(form, trial: Trial) -> Evidence:
     where="fig. 1",
     kind="statistical",
     verdict="holds",
+    premises=(
+        "repeats frequencies",
+        "equal segments",
+        "random segments",
+        "plain sampling",
+        "no human data later",
+        "last generation only",
+    ),
     proof="proved here",
     statement="A collection of models that learns from nothing but its collective output also "
     "narrows to a point in the end.",
@@ -224,6 +237,7 @@ def _fig1_ecosystem_collapse(form, trial: Trial) -> Evidence:
     where="sec. 4, fig. 3 and 4",
     kind="published",
     verdict="open",
+    premises=("fixed budget", "random segments"),
     proof="measured there",
     statement="On a fixed budget of data, the diversity of four is the best among 1, 2, 4 and 16 "
     "for language models that learn from their collective output.",

@@ -17,6 +17,7 @@ known = Register()
     where="Technical Deep Dive",
     kind="statistical",
     verdict="holds",
+    premises=("repeats frequencies", "plain sampling", "no human data later"),
     proof="proved here",
     statement="Refitting on samples of the model's own output prunes the tails: the rarest types "
     "go first, and what is gone stays gone.",
@@ -62,6 +63,8 @@ def _tails_pruned(form, trial: Trial) -> Evidence:
     where="Technical Deep Dive",
     kind="statistical",
     verdict="fails",
+    premises=("repeats frequencies", "sharpened text"),
+    breaks=("sharpened text",),
     proof="proved here",
     statement="Maximum likelihood favours probable tokens: trained on a model's own samples it "
     "amplifies them.",
@@ -119,6 +122,8 @@ def _kept(share: float, size: int, law: float) -> float:
     where="Technical Deep Dive",
     kind="numerical",
     verdict="fails",
+    premises=("repeats frequencies", "plain sampling"),
+    breaks=("none",),
     proof="proved here",
     statement="Collapse is a form of Bayesian shrinkage, which makes the posterior concentrate on "
     "the modes.",
@@ -144,6 +149,14 @@ def _shrinkage(form, trial: Trial) -> Evidence:
     where="Technical Deep Dive",
     kind="numerical",
     verdict="fails",
+    premises=(
+        "repeats frequencies",
+        "plain sampling",
+        "last generation only",
+        "fresh human data",
+        "same human law",
+    ),
+    breaks=("none",),
     proof="proved here",
     statement="Five per cent of fresh human data in each generation delay collapse, and it comes "
     "nevertheless.",
@@ -176,6 +189,14 @@ def _fresh_human_data(form, trial: Trial) -> Evidence:
     where="first table and its takeaway",
     kind="numerical",
     verdict="fails",
+    premises=(
+        "repeats frequencies",
+        "plain sampling",
+        "no human data later",
+        "last generation only",
+        "frequent types",
+    ),
+    breaks=("frequent types",),
     proof="proved here",
     statement="By the mechanism described the loss of distinct types runs away: each generation "
     "loses more than the one before.",

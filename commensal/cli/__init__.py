@@ -14,6 +14,8 @@ import typer
 import commensal
 from commensal import sims
 from commensal._spelling import did_you_mean
+from commensal.cli._advise import add_advise
+from commensal.cli._audit import audit
 from commensal.cli._check import check
 from commensal.cli._console import (
     ending_with_the_next,
@@ -24,11 +26,15 @@ from commensal.cli._console import (
 )
 from commensal.cli._doctor import doctor
 from commensal.cli._environment import prepared
+from commensal.cli._explore import explore
 from commensal.cli._figure import figure
 from commensal.cli._fingerprint import fingerprint
+from commensal.cli._forecast import forecast
 from commensal.cli._help import Command, Group
 from commensal.cli._llm import llm_app
+from commensal.cli._measure import measure
 from commensal.cli._pair import pair
+from commensal.cli._parts import merge
 from commensal.cli._settings import parse_grid
 from commensal.cli._simulate import simulate_app
 from commensal.cli._sweep import sweep_app
@@ -41,6 +47,7 @@ app = typer.Typer(
 
     commensal sweep regression --plot
     commensal simulate gaussian --plot
+    commensal measure a.jsonl b.txt --public c.txt
     commensal check --list
     commensal llm presets
     """,
@@ -52,7 +59,8 @@ for process in sims.__all__:  # each of which has its command in a file of that 
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(simulate_app, name="simulate")
 app.add_typer(llm_app, name="llm")
-for command in (check, figure, pair, fingerprint, doctor):
+add_advise(app)
+for command in (measure, audit, forecast, explore, check, figure, pair, fingerprint, merge, doctor):
     app.command(cls=Command)(command)
 
 # the papers' symbols, and the options that they may stand for
@@ -114,6 +122,15 @@ def _run() -> int:
             )
             fail(f"No such option: {name}{hint}")
         message: str = error.format_message()  # pyright: ignore[reportAttributeAccessIssue]
+        if (missing := getattr(error, "param", None)) is not None and message.startswith("Missing"):
+            told = " ".join((getattr(missing, "help", None) or "").split())
+            message = f"{message.removesuffix('.')}{told and f': {told}'}"
+        if message.startswith("Invalid value") and hasattr(error.__context__, "errors"):
+            given = error.__context__.errors()[0]["input"]  # pyright: ignore
+            message += f", got {given!r}"
+        if message.startswith("No such command") and "Did you mean" not in message:
+            there = error.ctx.command.commands  # pyright: ignore[reportAttributeAccessIssue]
+            message += f" There are {', '.join(there)}."
         if "unexpected extra argument" in message:
             message += ": values of one option are separated by commas, as in 2,4,8"
         fail(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -18,6 +18,8 @@ from commensal.cli._console import (
     say_next,
     wrote,
 )
+from commensal.cli._options import Overwrite
+from commensal.cli._parts import Ray, Shard, in_parts
 from commensal.cli._places import check_page
 
 if TYPE_CHECKING:
@@ -58,10 +60,19 @@ def check(
     html: Annotated[
         Path | None, typer.Option(help="Write a report with formulas and figures.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", rich_help_panel="Output", help="JSON file of everything that was found."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of samples and of instances.")] = 0,
     jobs: Annotated[
         int | None, typer.Option(min=1, help="Number of processes. (default: one per core)")
     ] = None,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> int:
     """Check the papers' theorems, equations and numbers: what holds, and what does not.
 
@@ -82,24 +93,41 @@ def check(
         check_page(html, "--html")
     console = Console(stderr=True, quiet=True) if as_json else out_console
     start = time.perf_counter()
-    found: dict[str, Finding] = {}
-    shown = 0
     bar_console = out_console if out_console.is_terminal and not as_json else err_console
-    with progress_bar("checking", bar_console) as progress:
-        progress(0, len(chosen))
-        for finding in library.check(chosen, full=full, seed=seed, jobs=jobs):
-            found[finding.id] = finding
-            # in the papers' order: a line waits for those before it
-            while shown < len(chosen) and chosen[shown].id in found:
-                line = _line(found[chosen[shown].id], console)
-                console.print(line, soft_wrap=not console.is_terminal)
-                shown += 1
-            progress(len(found), len(chosen))
+
+    def compute(overwrite: bool) -> dict[str, Finding]:
+        found: dict[str, Finding] = {}
+        shown = 0
+        how: dict[str, Any] = {"full": full, "seed": seed, "jobs": jobs}
+        if out is None:
+            findings = library.check(chosen, **how)
+        else:
+            findings = library.check_to_file(chosen, out, overwrite=overwrite, **how)
+        with progress_bar("checking", bar_console) as progress:
+            if out is None:  # else something may be wrong with it
+                progress(0, len(chosen))
+            for finding in findings:
+                found[finding.id] = finding
+                # in the papers' order: a line waits for those before it
+                while shown < len(chosen) and chosen[shown].id in found:
+                    line = _line(found[chosen[shown].id], console)
+                    console.print(line, soft_wrap=not console.is_terminal)
+                    if id:
+                        _say_premises(chosen[shown], console)
+                    shown += 1
+                progress(len(found), len(chosen))
+        return found
+
+    found = in_parts(compute, out, shard, ray, overwrite)
+    if found is None:
+        return 0
     seconds = time.perf_counter() - start
     if as_json:
         records = [library.record(claim, found[claim.id]) for claim in chosen]
         print_json(records)
     _summarise(console, chosen, [found[claim.id] for claim in chosen], seconds)
+    if out is not None:
+        wrote(out, err_console if as_json else out_console)
     if html is not None:
         from commensal.claims import report
         from commensal.saving import write
@@ -120,6 +148,7 @@ def check(
 def _list(chosen: Sequence[Claim], as_json: bool) -> None:
     """Print one line per claim: id, paper, kind, statement."""
     names = ("id", "paper", "kind", "where", "statement", "verdict", "fault", "doubt")
+    names += ("premises", "breaks")
     if as_json:
         print_json([{name: getattr(claim, name) or None for name in names} for claim in chosen])
         return
@@ -159,6 +188,14 @@ def _line(finding: Finding, console: Console) -> Text:
     if console.is_terminal:
         text.truncate(console.width, overflow="ellipsis")
     return text
+
+
+def _say_premises(claim: Claim, console: Console) -> None:
+    """Print what a claim rests on, and what does not hold where its printed form fails."""
+    from commensal.claims import premises_in_words
+
+    for line in premises_in_words(claim):
+        console.print(Text(f"    {line}", style="bright_black"), soft_wrap=True)
 
 
 def _summarise(

@@ -56,6 +56,11 @@ def stopped(kept: bool) -> NoReturn:
     raise typer.Exit(130) from None
 
 
+def typed() -> str:
+    """Return the command that runs as it was typed, to be copied from what it writes."""
+    return shlex.join(["commensal", *sys.argv[1:]])
+
+
 def say_next(*command: Any) -> None:
     """Suggest a command that works on the results of this one, ready to be copied.
 
@@ -104,22 +109,32 @@ def _escape(text: str) -> str:
 
 def in_one_line(error: ValidationError) -> str:
     """Describe the first error of a pydantic validation in one line."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+    errors = error.errors()
+    first, where = errors[0], _where(errors[0])
+    if first["type"] == "missing":  # all at once: one by one they would be asked for in turn
+        absent = [_where(other) for other in errors if other["type"] == "missing"]
+        return f"missing: {', '.join(absent)}"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = message.replace("Extra inputs are not permitted", "there is no such setting")
     if first["type"] in ("tuple_type", "list_type"):
         message = "needs a list, written as [0, 0.5, 1]"
-    given = first.get("input")
+    given, share = first.get("input"), ""
+    if (first["type"], first.get("ctx")) == ("less_than_equal", {"le": 1.0}) and 1 < given <= 100:
+        share = f"; {given:g} % is written {given / 100:g}"
     told = "got " in message or isinstance(given, (dict, list, tuple))
     # what stands in a wrong place may be a server's key
     told = told or first["type"] == "extra_forbidden"
     told = told or ("endpoint" in first["loc"] and isinstance(given, str))
-    shown = "" if told else f", got {given}"
-    others = len(error.errors()) - 1
+    shown = "" if told else f", got {given}{share}"
+    # what an error in a part makes wrong of the whole is no other
+    others = len({_where(other) for other in errors}) - 1
     more = f" (settings that are wrong besides: {others})" if others else ""
     return f"{where}: {message}{shown}{more}" if where else f"{message}{more}"
+
+
+def _where(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"] if not isinstance(part, int))
 
 
 @contextmanager

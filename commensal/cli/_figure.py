@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from commensal.cli._console import in_one_line, say_next, wrote
-from commensal.cli._sweep import draw_maps, maps_of, pictures
+from commensal.cli._sweep import draw_maps, maps_in, pictures
 
 # what no picture shows
 _LARGE = ("mspe", "estimate", "covariance", "covariance_standard_error", "weights")
@@ -34,7 +34,7 @@ def figure(
     simulation = "process" in dataset.attrs
     if not simulation:
         sweep.load(file).close()  # which says what is wrong with it
-    places = [file.with_suffix(".png")] if simulation else pictures(file, maps_of(dataset))
+    places = [file.with_suffix(".png")] if simulation else pictures(file, maps_in(dataset))
     for place in places:
         if place == file:
             raise ValueError(

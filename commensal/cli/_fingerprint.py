@@ -85,6 +85,11 @@ def fingerprint(
     from commensal.llm.fingerprint._analysis import write_tables
 
     check_folder(out)
+    if file.is_dir() and not (file / "run.json").exists():
+        raise ValueError(
+            f"{str(file)!r} is no run's folder (it has no run.json); texts are a table with the "
+            "columns model and text"
+        )
     if point is not None and not file.is_dir():
         raise ValueError("--point goes with a run's folder")
     note = ""
@@ -104,7 +109,10 @@ def fingerprint(
         elif "family" in table:
             models = library.models_of(table)
         else:
-            raise ValueError(f"{file}: no column 'family'; give --families")
+            raise ValueError(
+                f"{file}: no column 'family', which says what models are compared with as their "
+                "own kind; add one, or give a table of models and families as --families"
+            )
         if equal_amounts:
             table = library.equal_amounts(table)
         against = library.english

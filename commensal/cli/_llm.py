@@ -22,6 +22,7 @@ from commensal.cli._console import (
     wrote,
 )
 from commensal.cli._help import Command, Group
+from commensal.cli._parts import Ray, Shard, command
 from commensal.cli._places import check_page
 from commensal.cli._torch import need_torch
 
@@ -35,7 +36,22 @@ _SEVERAL = 5  # replicates with which the presets' findings have intervals
 Workers = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Number of grid points run side by side. (default: as the processor has room)"
+        min=1,
+        help="Number of grid points run side by side. (default: one for each GPU, or as the "
+        "processor has room)",
+    ),
+]
+Devices = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0,1,…", help="GPUs to use, or cpu,cpu for two processes without. (default: all)"
+    ),
+]
+Track = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,…",
+        help="Also show the metrics of each generation in tensorboard, wandb or mlflow.",
     ),
 ]
 
@@ -54,10 +70,20 @@ def llm_run(
         typer.Option("--set", help="Override a setting: path.to.setting=value. Repeatable."),
     ] = None,
     workers: Workers = None,
+    devices: Devices = None,
+    shard: Shard = None,
+    ray: Ray = None,
+    track: Track = None,
     dry_run: Annotated[
         bool,
         typer.Option(
             "--dry-run", help="Print all settings, and only check that a run with them can begin."
+        ),
+    ] = False,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Only try a few steps, and say what time, memory and disk it takes."
         ),
     ] = False,
 ) -> None:
@@ -65,29 +91,41 @@ def llm_run(
 
     commensal llm run demo --out runs/demo
     commensal llm run demo --set training.steps=200 --dry-run
+    commensal llm run demo --set model.size=medium --estimate
+    commensal llm run demo --out runs/demo --shard 1/4
     """
     from commensal.llm.presets import read_config
 
     changes = [*(change or []), *([] if seed is None else [f"seed={seed}"])]
     settings = read_config(config, changes)
     folder = out or Path("runs") / Path(config).stem
-    if dry_run:
-        _try(settings, folder)
+    if dry_run or estimate:
+        (_try if dry_run else _estimate)(settings, folder)
         given = [part for one in changes for part in ("--set", one)]
         say_next("llm", "run", config, "--out", folder, *given)
         return
-    _go(settings, folder, workers)
+    if shard is not None and ray is not None:
+        raise ValueError("--shard and --ray exclude each other: Ray divides the work by itself")
+    if shard is not None:
+        from commensal._part import Part, keep_note, partial_folder
+
+        part = Part.parse(shard, first=0)
+        need_torch()
+        keep_note(partial_folder(folder), part, command())
+    _go(settings, folder, workers, devices, shard, ray, track)
 
 
 @llm_app.command("resume", cls=Command)
-def llm_resume(folder: Folder, workers: Workers = None) -> None:
+def llm_resume(
+    folder: Folder, workers: Workers = None, devices: Devices = None, track: Track = None
+) -> None:
     """Resume a run that was interrupted.
 
     commensal llm resume runs/demo
     """
     from commensal.llm.records.results import config_of
 
-    _go(config_of(folder), folder, workers)
+    _go(config_of(folder), folder, workers, devices, track=track)
 
 
 @llm_app.command("presets", cls=Command)
@@ -133,6 +171,39 @@ def llm_report(
     say_next(*_after_report(folder))
 
 
+@llm_app.command("export", cls=Command)
+def llm_export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="New folder for the models.", show_default=False)],
+    hub: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME", help="Also upload them to this repository of the Hugging Face Hub."
+        ),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="Make the repository a public one.")
+    ] = False,
+) -> None:
+    """Write the models that a run has trained, as transformers opens them.
+
+    commensal llm export runs/demo --out models
+    commensal llm export runs/demo --out models --hub user/demo
+    """
+    need_torch()
+    from commensal.llm import export
+
+    if public and hub is None:
+        raise ValueError("--public needs --hub")
+    with progress_bar("models") as update:
+        models = export(folder, out, hub=hub, public=public, progress=update)
+    _say(out_console, f"wrote {len(models)} models into {out}, such as {out / models[-1]}")
+    if hub is not None:
+        _say(out_console, f"uploaded to https://huggingface.co/{hub}")
+    else:
+        _say(out_console, f"upload them with: hf upload USER/NAME {out}")
+
+
 @llm_app.command("power", cls=Command)
 def llm_power(
     folder: Folder,
@@ -159,7 +230,7 @@ def _after_report(folder: Path) -> tuple[Any, ...]:
     run = read_run(folder)
     if run.complete + len(run.stops) < len(run.points):
         return "llm", "resume", folder
-    if _can_be_paired(run.config):
+    if run.config.can_be_paired:
         return "pair", folder
     if run.config.replicates == 1:
         return _with_replicates(folder, _SEVERAL)
@@ -171,12 +242,6 @@ def _with_replicates(folder: Path, replicates: int) -> tuple[Any, ...]:
     other = folder.with_name(f"{folder.resolve().name}-{replicates}")
     change = f"replicates={replicates}"
     return "llm", "run", folder / "config.yaml", "--set", change, "--out", other
-
-
-def _can_be_paired(config: Any) -> bool:
-    if config.process == "regression":
-        return config.generations > 0 and config.human_share == 0
-    return config.process == "mixture"
 
 
 @contextmanager
@@ -215,20 +280,68 @@ def _try(settings, folder: Path) -> None:
     out_console.print(found, markup=False, highlight=False, soft_wrap=True)
 
 
-def _go(settings, folder: Path, workers: int | None) -> None:
+def _estimate(settings, folder: Path) -> None:
     need_torch()
+    if not settings.trains:
+        raise ValueError("nothing is trained in this run: there is nothing to estimate")
+    from commensal.cli._size import size_of
+    from commensal.llm.estimate import estimate
+
+    with _warnings_as_lines():
+        found = estimate(settings)
+    for row in found.stages.to_dict("records"):
+        what = f"{row['stage']}: {row['tokens']:,.0f} tokens at {row['rate']:,.0f} a second"
+        _say(out_console, f"{what}, {row['seconds']:,.0f} s of one process")
+    learnt = f"{found.parameters:,} parameters"
+    if found.trained != found.parameters:
+        learnt += f", of which {found.trained:,} are trained"
+    _say(out_console, f"model: {learnt}; {found.workers} grid points side by side")
+    told = size_of(
+        str(folder),
+        memory=found.workers * found.memory,
+        seconds=found.seconds,
+        disk=found.disk,
+        yes=True,
+    )
+    _say(out_console, told)
+
+
+def _go(
+    settings,
+    folder: Path,
+    workers: int | None,
+    devices: str | None = None,
+    shard: str | None = None,
+    ray: str | None = None,
+    track: str | None = None,
+) -> None:
+    need_torch()
+    from commensal._part import is_merging
     from commensal.llm import run
+    from commensal.llm.records import shards
     from commensal.llm.records.results import diverged
 
     try:
         with _stoppable(), progress_bar("generations") as update, _warnings_as_lines():
-            metrics = run(settings, folder, workers=workers, progress=update)
+            if is_merging():
+                metrics = shards.join(folder, settings)
+            else:
+                where = {"workers": workers, "devices": devices, "shard": shard, "ray": ray}
+                metrics = run(settings, folder, **where, track=track, progress=update)
     except KeyboardInterrupt as stop:
         # by Ctrl-C, or by SIGTERM, whose number it brings
         number = stop.args[0] if stop.args else signal.SIGINT
-        _say(err_console, f"interrupted; go on with: commensal llm resume {folder}")
+        whole = shard is None and not is_merging()
+        again = f"commensal llm resume {folder}" if whole else "the same command"
+        _say(err_console, f"interrupted; go on with: {again}")
         raise typer.Exit(128 + number) from None
+    if shard is not None:
+        _say(out_console, f"part {shard} of {folder} is done")
+        say_next("merge", folder)
+        return
     _say(out_console, f"wrote {folder} ({len(metrics):,} numbers)")
+    if track is not None and "tensorboard" in track:
+        _say(out_console, f"look at it with: tensorboard --logdir {folder / 'tensorboard'}")
     say_next("llm", "report", folder)
     stopped = diverged(folder)
     for name, stop in stopped.items():

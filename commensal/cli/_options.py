@@ -81,6 +81,8 @@ def form_of(annotation: Any, option: str) -> Form | None:
 
 def default_of(config: type[BaseModel], name: str) -> str:
     """Write a field's default as one would type it; empty where no default is shown."""
+    if config.model_fields[name].is_required():
+        return ""
     value = config.model_fields[name].default
     if value is True:
         return "on"
@@ -230,4 +232,6 @@ def _help(configs: list[type[BaseModel]], config: type[BaseModel], name: str, de
     first, *others = defaults.items()
     unlike = [f"{label} {default}" for label, default in others if default != first[1]]
     values = "; ".join([first[1], *unlike])
+    if configs[0].model_fields.get(name) and configs[0].model_fields[name].is_required():
+        return f"{told} (required)"
     return f"{told} (default: {values})" if default and values else told

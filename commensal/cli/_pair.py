@@ -108,13 +108,21 @@ def _published(out: Path | None, seed: int, designs: int, refit: bool) -> None:
 
 
 def _run(folder: Path, out: Path | None, options: dict[str, Any]) -> None:
-    from commensal.llm.config import TrainedConfig
+    from commensal.llm.config import RemediesConfig, TrainedConfig
     from commensal.llm.records.results import config_of
 
     if config_of(folder).process == "mixture":
         from commensal.pairing import pair_web
 
         found = pair_web(folder)
+        _say(found.text)
+        _write(found, out or folder / "pair", folder.resolve().name)
+        return
+    if isinstance(config_of(folder), RemediesConfig):
+        from commensal.pairing import pair_words
+
+        with progress_bar("reading texts") as update:
+            found = pair_words(folder, progress=update)
         _say(found.text)
         _write(found, out or folder / "pair", folder.resolve().name)
         return

@@ -11,6 +11,7 @@ import typer
 
 from commensal.cli._console import note, out_console, progress_bar, say_next, stopped, wrote
 from commensal.cli._help import Group
+from commensal.cli._parts import in_parts
 from commensal.cli._size import size_of
 
 simulate_app = typer.Typer(
@@ -36,6 +37,8 @@ def simulate(
     plot: bool,
     overwrite: bool,
     yes: bool,
+    shard: str | None,
+    ray: str | None,
     prepare: Callable[[], Any] = lambda: None,
 ) -> None:
     """Run a process, print its table, save and draw it, and suggest the next command.
@@ -52,7 +55,7 @@ def simulate(
         Simulates, given ``progress``, ``out`` and ``overwrite``, and writes the file.
     table, draw : callable
         Build the table of the runs, and draw them to a path.
-    out, plot, overwrite, yes
+    out, plot, overwrite, yes, shard, ray
         Options of that name.
     prepare
         What may find fault with the settings before the bar appears.
@@ -61,11 +64,17 @@ def simulate(
     label = f"{count:,} {runs_of}"
     check_size(label, numbers, yes)
     prepare()
-    try:
+
+    def compute(overwrite: bool) -> Any:
         with progress_bar(label, waiting="compiling") as update:
-            runs = run(progress=update, out=out, overwrite=overwrite)
+            return run(progress=update, out=out, overwrite=overwrite)
+
+    try:
+        runs = in_parts(compute, out, shard, ray, overwrite)
     except KeyboardInterrupt:
         stopped(kept=out is not None)
+    if runs is None:
+        return
     out_console.print(table(runs))
     if out is not None:
         wrote(out)

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._parts import Ray, Shard
 from commensal.cli._simulate import simulate, simulate_app, some_generations
 from commensal.saving import save_figure
 
@@ -22,6 +23,8 @@ def simulate_ecosystem(
     plot: Plot = False,
     overwrite: Overwrite = False,
     yes: Yes = False,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> None:
     """Write, pool, shuffle, deal out and refit; compare numbers of models.
 
@@ -48,6 +51,8 @@ def simulate_ecosystem(
         plot=plot,
         overwrite=overwrite,
         yes=yes,
+        shard=shard,
+        ray=ray,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._parts import Ray, Shard
 from commensal.cli._simulate import simulate, simulate_app, some_generations
 from commensal.saving import save_figure
 
@@ -30,6 +31,8 @@ def simulate_gaussian(
     plot: Plot = False,
     overwrite: Overwrite = False,
     yes: Yes = False,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> None:
     """Draw points, refit a Gaussian, draw from it, refit: one lineage, or a population.
 
@@ -68,6 +71,8 @@ def simulate_gaussian(
         plot=plot,
         overwrite=overwrite,
         yes=yes,
+        shard=shard,
+        ray=ray,
     )
 
 

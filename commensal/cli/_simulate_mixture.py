@@ -10,6 +10,7 @@ import typer
 from rich.table import Table
 
 from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._parts import Ray, Shard
 from commensal.cli._simulate import simulate, simulate_app, some_generations
 from commensal.saving import save_figure
 
@@ -31,6 +32,8 @@ def simulate_mixture(
     plot: Plot = False,
     overwrite: Overwrite = False,
     yes: Yes = False,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> None:
     """Post points, draw from the web, update the weights; measure how far the models stay apart.
 
@@ -68,6 +71,8 @@ def simulate_mixture(
         plot=plot,
         overwrite=overwrite,
         yes=yes,
+        shard=shard,
+        ray=ray,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._parts import Ray, Shard
 from commensal.cli._simulate import simulate, simulate_app
 
 
@@ -19,6 +20,8 @@ def simulate_regression(
     plot: Plot = False,
     overwrite: Overwrite = False,
     yes: Yes = False,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> None:
     """Draw responses, refit every model, publish, repeat; compare with the closed form.
 
@@ -51,6 +54,8 @@ def simulate_regression(
         plot=plot,
         overwrite=overwrite,
         yes=yes,
+        shard=shard,
+        ray=ray,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from commensal.cli._options import Out, Overwrite, Plot, Yes, configured
+from commensal.cli._parts import Ray, Shard
 from commensal.cli._simulate import simulate, simulate_app, some_generations
 from commensal.saving import save_figure
 
@@ -22,6 +23,8 @@ def simulate_words(
     plot: Plot = False,
     overwrite: Overwrite = False,
     yes: Yes = False,
+    shard: Shard = None,
+    ray: Ray = None,
 ) -> None:
     """Fit models to the words of a corpus, let them write the next; count the words that are left.
 
@@ -51,6 +54,8 @@ def simulate_words(
         plot=plot,
         overwrite=overwrite,
         yes=yes,
+        shard=shard,
+        ray=ray,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 
 from commensal.llm.config import ExperimentConfig, part
+from commensal.llm.devices import Machines
 from commensal.llm.records.directory import RunDirectory
 
 Progress = Callable[[float | int, float | int], None]
@@ -61,7 +62,7 @@ class Experiment(Protocol):
         self,
         directory: RunDirectory,
         device: torch.device,
-        workers: int | None,
+        machines: Machines,
         progress: Progress,
     ) -> None:
         """Compute every missing generation of every grid point.
@@ -71,8 +72,8 @@ class Experiment(Protocol):
         directory : RunDirectory
             It is this process' alone, and holds the configuration.
         device : torch.device
-        workers : int or None
-            Grid points that run side by side; None: as many as there is room for.
+        machines : Machines
+            Where grid points run, and which of them.
         progress : callable
         """
         ...

@@ -221,6 +221,7 @@ class Generation:
                         precision=precision,
                         rare=test.rare,
                         law=test.law,
+                        logits_memory=self.config.measurement.logits_memory,
                     )
                 if not math.isfinite(found.loss):
                     why = f"after the training the loss on {test.name} is {found.loss}"

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from commensal.llm.config import GridPoint, TrainedConfig
+from commensal.llm.corpora import Corpus
 from commensal.llm.generation import Generation, Past
+from commensal.llm.models.pretrained import fill, trainable
 from commensal.llm.models.training import Diverged
-from commensal.llm.opening import open_resources
+from commensal.llm.opening import corpora_of, open_resources, prepare
 from commensal.llm.records.branch import Branch, RunDirectoryError, jsonl_gz, npy, parquet
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of
 from commensal.llm.records.timing import as_lines
 from commensal.llm.resources import RunResources
+from commensal.llm.session import device_of
 from commensal.llm.workflows import workflow_of
 from commensal.saving import append
 
@@ -32,12 +34,20 @@ class Lane:
         The run's folder.
     report : callable
         Called with a branch and how many of its generations are done.
+    corpora : mapping, optional
+        Texts of each replicate, where they have been read already.
     """
 
-    def __init__(self, path: Path, report: Callable[[str, float | int], None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        report: Callable[[str, float | int], None],
+        corpora: Mapping[int, Sequence[Corpus]] | None = None,
+    ) -> None:
         self.directory = RunDirectory(path)
         self.config = config_of(path, TrainedConfig)
         self.report = report
+        self._corpora = corpora or {}
         self._turn_to(0)
 
     def _turn_to(self, replicate: int) -> None:
@@ -52,6 +62,23 @@ class Lane:
         if self._resources is None:
             self._resources = open_resources(self.directory.path, self.config, self._replicate)
         return self._resources
+
+    def prepare(self, replicate: int, bases: int) -> None:
+        """Write the tokenizer and the base models of a replicate; a pretrained base is nothing."""
+        branch = f"base {replicate}"
+        if self.config.model.pretrained:
+            self.report(branch, 1)
+            return
+        config = self.config.of_replicate(replicate)
+        prepare(
+            self.directory,
+            config,
+            self._corpora.get(replicate) or corpora_of(config),
+            device_of(config),
+            lambda share: self.report(branch, share),
+            replicate=replicate,
+            bases=bases,
+        )
 
     def run(self, point: GridPoint, first: bool) -> None:
         """Compute generation 0 of a start, or all later generations of a grid point.
@@ -88,11 +115,18 @@ class Lane:
                 at += 1
                 self.report(point.name, at - 1)
                 models = self._generation(point, branch, at, models, past)
-                if self.config.keep == "last":
-                    branch.drop_weights_before(at)
-        if self.config.keep == "last" and branch.finished(last):
-            branch.drop_weights_before(last)  # of one in between that was computed again
+                self._thin(branch, at)
+        if branch.finished(last):
+            self._thin(branch, last)  # also one in between that was computed again
         self.report(point.name, last)
+
+    def _thin(self, branch: Branch, reached: int) -> None:
+        """Delete the weights that the run does not keep, once a generation is reached."""
+        keep, whole = self.config.keep, branch.finished(self.config.generations)
+        for generation in range(1, reached + 1):
+            last = generation == reached and not (keep == "resume" and whole)
+            if not last and not (keep == "all" and generation % self.config.keep_every == 0):
+                branch.drop_weights(generation)
 
     def _at_base(self, point: GridPoint) -> list[PreTrainedModel]:
         return [self.resources.start(k) for k in range(self.workflow.models(point))]
@@ -108,16 +142,10 @@ class Lane:
         source.check(generation)
         models = self._at_base(point)
         for model, network in enumerate(models):
-            path = source.weights(generation, model)
             try:
-                weights = load_file(path)
-            except Exception as error:
-                raise RunDirectoryError(
-                    f"{str(path)!r} is missing or damaged; {source.repair(generation)}"
-                ) from error
-            with torch.no_grad():
-                for name, parameter in network.named_parameters():
-                    parameter.copy_(weights[name])
+                fill(network, source.weights(generation, model))
+            except ValueError as error:
+                raise RunDirectoryError(f"{error}; {source.repair(generation)}") from error
         return models
 
     def _generation(
@@ -160,7 +188,7 @@ class Lane:
             # generation 0 is where every grid point starts, so it stays
             elif self.config.keep != "none" or generation == 0:
                 for model, network in enumerate(made.models):
-                    weights = {n: p.detach().contiguous() for n, p in network.named_parameters()}
+                    weights = {n: p.detach().contiguous() for n, p in trainable(network).items()}
                     save_file(weights, folder / f"model-{model}.safetensors")
         append(
             self.directory.path / "timings.jsonl", as_lines(made.clock.entries, branch.path.name)

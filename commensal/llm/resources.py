@@ -86,7 +86,10 @@ class RunResources:
 
     def start(self, model: int) -> PreTrainedModel:
         """Return a copy of what one of the models starts from."""
-        return deepcopy(self.bases[model if len(self.bases) > 1 else 0])
+        base = self.bases[model if len(self.bases) > 1 else 0]
+        # what is never trained is there once, for all models
+        shared = {id(p): p for p in base.parameters() if not p.requires_grad}
+        return deepcopy(base, shared)
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
         """Encode examples as tokens, cut at the model's context."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ import transformers
 import commensal
 from commensal.llm.config import ExperimentConfig
 
+Kind = TypeVar("Kind", bound=ExperimentConfig)
 _OUT_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 
@@ -49,6 +51,7 @@ def environment(config: ExperimentConfig, device: torch.device) -> dict[str, Any
         "numpy": np.__version__,
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "instructions": torch.backends.cpu.get_cpu_capability(),
         "threads": config.threads,
         "seed": config.seed,
     }
@@ -98,9 +101,21 @@ def memory(path: Path) -> Iterator[None]:
         raise OutOfMemory(
             f"{where} ran out; what was finished before is whole. Free some, or go on with fewer "
             f"settings side by side: commensal llm resume {path} --workers 1. If one alone is too "
-            "large, start a new run with a smaller training.batch_size (and more "
-            "training.accumulation), measurement.batch_size and sampling.batch_size"
+            "large, start a new run with --set training.checkpointing=true, a smaller "
+            "training.logits_memory, measurement.logits_memory, sampling.batch_size or "
+            "training.batch_size (and more training.accumulation), or adapters (model.lora)"
         ) from error
+
+
+def with_threads(config: Kind) -> Kind:
+    """Return the settings with a number of threads: one per core for large models, else one.
+
+    It is written down with a run, so that a resumed one has the same.
+    """
+    if config.threads is not None:
+        return config
+    cores = (os.cpu_count() or 1) if config.large else 1
+    return config.model_copy(update={"threads": cores})
 
 
 @contextmanager

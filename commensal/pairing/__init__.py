@@ -6,7 +6,8 @@ linear regression with finite training says of them, :func:`fit` finds its four 
 good any could be, :func:`table_of_means` and :func:`rule` what can be said without any theory,
 and :func:`pair_published` does all of it. :func:`pair_run` lays the theory over
 a run of language models, whose own features it takes for the datasets, and
-:func:`pair_replicates` over every replicate of one.
+:func:`pair_replicates` over every replicate of one. :func:`pair_words` lays the law of surviving
+words over a lineage.
 """
 
 from commensal.pairing._agreement import (
@@ -28,6 +29,7 @@ from commensal.pairing._pair_published import Judged, PublishedPairing, pair_pub
 from commensal.pairing._pair_replicates import ReplicatesPairing, pair_replicates
 from commensal.pairing._pair_run import RunPairing, pair_losses, pair_run
 from commensal.pairing._pair_web import WebPairing, pair_web
+from commensal.pairing._pair_words import WordsPairing, pair_words
 from commensal.pairing._prediction import Scalars, predict
 from commensal.pairing._published import published_losses
 from commensal.pairing._report import write_pairing
@@ -50,6 +52,7 @@ __all__ = [
     "Scalars",
     "Scores",
     "WebPairing",
+    "WordsPairing",
     "agreement",
     "ceilings",
     "curves",
@@ -62,6 +65,7 @@ __all__ = [
     "pair_replicates",
     "pair_run",
     "pair_web",
+    "pair_words",
     "predict",
     "published_losses",
     "rule",

@@ -12,6 +12,8 @@ from scipy.stats import rankdata
 CONSTANT = 0.1
 """Largest change, in nats per token, that `interactive` counts as none (its Table 2)."""
 
+_TOGETHER = 2**20  # numbers that are ranked in one go
+
 
 class AgreementScore(NamedTuple):
     """One measure of agreement.
@@ -156,8 +158,8 @@ def direction(change: Any, constant: float = CONSTANT) -> Float[np.ndarray, "...
 
 
 def rank_correlations(
-    a: Float[np.ndarray, "#designs n"], b: Float[np.ndarray, "#designs n"]
-) -> Float[np.ndarray, "designs"]:
+    a: Float[np.ndarray, "*#designs n"], b: Float[np.ndarray, "*#designs n"]
+) -> Float[np.ndarray, "*designs"]:
     """Return Spearman correlations along the last axis; NaN where either side is constant."""
     # equal but for rounding (α = 1 hears no β; 3.8 - 3.7 is not 2.1 - 2.0) is equal: ties
     x, y = (rankdata(np.round(r, 9), axis=-1) for r in (a, b))
@@ -166,7 +168,7 @@ def rank_correlations(
     return (x * y).sum(axis=-1) / np.where(norm > 0, norm, np.nan)
 
 
-def cells_of(labels: Sequence[Any]) -> list[Int[np.ndarray, "n"]]:
+def cells_of(labels: Sequence[Any]) -> list[Int[np.ndarray, "_"]]:
     """Return the rows of each cell, in the order in which cells first appear.
 
     Examples
@@ -198,7 +200,7 @@ def _check(observed: np.ndarray, predicted: np.ndarray, labels: int) -> None:
 def _scores(
     observed: Float[np.ndarray, "rows"],
     predicted: Float[np.ndarray, "designs rows"],
-    where: list[Int[np.ndarray, "n"]],
+    where: list[Int[np.ndarray, "_"]],
     constant: float,
     resamples: int,
     seed: int,
@@ -215,21 +217,17 @@ def _scores(
     )
     designs, cells = np.arange(len(predicted)), np.arange(len(where))
 
-    def pooled(design: np.ndarray, cell: np.ndarray) -> np.ndarray:
-        rows = np.concatenate([where[c] for c in cell])
-        return rank_correlations(observed[None, rows], predicted[np.ix_(design, rows)])
-
     def all_four(design: np.ndarray, cell: np.ndarray) -> np.ndarray:
         rank, sign, r_squared = parts.measures(design, cell)
-        return np.array([rank, pooled(design, cell), sign, r_squared])
+        return np.stack([rank, _pooled(observed, predicted, where, design, cell), sign, r_squared])
 
-    each = all_four(designs, cells)  # (measure, design)
+    each = all_four(designs[None], cells[None])[:, 0]  # (measure, design)
     rng = np.random.default_rng(seed)
-    drawn = [
-        np.mean(all_four(rng.choice(designs, len(designs)), rng.choice(cells, len(cells))), axis=1)
-        for _ in range(resamples)
+    draws = [
+        (rng.choice(designs, len(designs)), rng.choice(cells, len(cells))) for _ in range(resamples)
     ]
-    low, high = _middle(np.array(drawn)) if drawn else np.full((2, 4), np.nan)
+    drawn = all_four(*map(np.stack, zip(*draws, strict=True))).mean(axis=2).T if draws else None
+    low, high = _middle(drawn) if drawn is not None else np.full((2, 4), np.nan)
     first, last = _middle(each.T)
     return Scores(
         *(
@@ -237,6 +235,26 @@ def _scores(
             for m, a, b, f, g in zip(each, low, high, first, last, strict=True)
         )
     )
+
+
+def _pooled(
+    observed: Float[np.ndarray, "rows"],
+    predicted: Float[np.ndarray, "designs rows"],
+    where: list[Int[np.ndarray, "_"]],
+    design: Int[np.ndarray, "draws D"],
+    cell: Int[np.ndarray, "draws C"],
+) -> Float[np.ndarray, "draws D"]:
+    """Return the rank correlations over all rows of each draw of designs and of cells."""
+    rows = [np.concatenate([where[c] for c in drawn]) for drawn in cell]
+    out = np.empty(design.shape)
+    # cells may differ in size; draws of one size are ranked together
+    for size in set(map(len, rows)):
+        alike = [i for i, r in enumerate(rows) if len(r) == size]
+        step = max(1, _TOGETHER // (size * design.shape[1]))
+        for some in (alike[i : i + step] for i in range(0, len(alike), step)):
+            at = np.stack([rows[i] for i in some])[:, None]
+            out[some] = rank_correlations(observed[at], predicted[design[some][..., None], at])
+    return out
 
 
 class _Parts(NamedTuple):
@@ -247,19 +265,20 @@ class _Parts(NamedTuple):
     total: Float[np.ndarray, "cells"]
 
     def measures(self, design: np.ndarray, cell: np.ndarray) -> tuple[np.ndarray, ...]:
-        at = np.ix_(design, cell)
+        """Return three measures (..., designs) of draws (..., designs) and (..., cells)."""
+        at = design[..., None], cell[..., None, :]
         known = np.isfinite(self.ranks[at])
-        count = known.sum(axis=1)
-        rank = np.where(known, self.ranks[at], 0).sum(axis=1) / np.where(count, count, np.nan)
-        sign = self.hits[at].sum(axis=1) / self.size[cell].sum()
-        total = self.total[cell].sum()
-        r_squared = 1 - self.missed[at].sum(axis=1) / (total if total else np.nan)
-        return rank, sign, r_squared
+        count = known.sum(axis=-1)
+        rank = np.where(known, self.ranks[at], 0).sum(axis=-1) / np.where(count, count, np.nan)
+        sign = self.hits[at].sum(axis=-1) / self.size[cell].sum(axis=-1, keepdims=True)
+        total = self.total[cell].sum(axis=-1, keepdims=True)
+        missed = self.missed[at].sum(axis=-1)
+        return rank, sign, 1 - missed / np.where(total, total, np.nan)
 
 
 def _per_cell(
     values: Float[np.ndarray, "designs rows"] | Bool[np.ndarray, "designs rows"],
-    where: list[Int[np.ndarray, "n"]],
+    where: list[Int[np.ndarray, "_"]],
 ) -> Float[np.ndarray, "designs cells"]:
     return np.stack([values[:, c].sum(axis=1, dtype=float) for c in where], axis=1)
 

@@ -36,6 +36,17 @@ class RunSystem(NamedTuple):
         Reading network of each grid point; None: all read all alike everywhere.
     networks : tuple of str
         Name of each grid point's network; empty where there is one for all.
+    memory : {"replace", "accumulate", "window"}
+        Part of the web that is read.
+    window : int or None
+        Generations that memory "window" keeps; None for all of them.
+    human_share : float
+        Share φ of human texts in the new data.
+    human_tasks : Float[numpy.ndarray, "datasets"] or None
+        Share of each dataset in the human texts, the public dataset last; None where there are no
+        such texts.
+    human_texts : {"fresh", "seen"}
+        New ones in every generation for every model, or the private data of all models.
     """
 
     private: Float[np.ndarray, "K d d"]
@@ -48,12 +59,48 @@ class RunSystem(NamedTuple):
     truths: Float[np.ndarray, "datasets datasets"]
     reads: Float[np.ndarray, "points K K"] | None = None
     networks: tuple[str, ...] = ()
+    memory: str = "replace"
+    window: int | None = None
+    human_share: float = 0.0
+    human_tasks: Float[np.ndarray, "datasets"] | None = None
+    human_texts: str = "fresh"
+
+    @property
+    def human(self) -> Float[np.ndarray, "d d"] | None:
+        """Gram matrix of the human texts per token, or None where there are none."""
+        if self.human_tasks is None:
+            return None
+        known = np.concatenate([self.private, self.public[None]])
+        return np.einsum("j,jab->ab", self.human_tasks, known)
+
+    @property
+    def human_noise(self) -> Float[np.ndarray, "points"]:
+        """Variance of the noise of a generation's human texts, over that of n texts.
+
+        A model gets φα times as many fresh texts as it draws texts; known ones bring no new noise.
+        """
+        count = self.human_share * self.alpha
+        fresh = (count > 0) & (self.human_texts == "fresh")
+        return np.where(fresh, 1 / np.where(count > 0, count, 1), 0.0)
+
+    @property
+    def web_shares(self) -> Float[np.ndarray, "points T"]:
+        """Share of the web in the data of each generation after the first.
+
+        Where everything is kept each of t generations has the weight α, and real data 1 - α.
+        """
+        times = np.arange(1, self.generations + 1) if self.memory == "accumulate" else 1
+        web = times * np.repeat(self.alpha[:, None], self.generations, axis=1)
+        return web / (1 - self.alpha[:, None] + web)
 
     def web(self, point: int) -> Float[np.ndarray, "*K d d"]:
         """Return the Gram matrix of what models read at a grid point, one for all or one each."""
         if self.reads is None:
-            return self.synthetic[point].mean(axis=0)
-        return np.einsum("kj,jab->kab", self.reads[point], self.synthetic[point])
+            written = self.synthetic[point].mean(axis=0)
+        else:
+            written = np.einsum("kj,jab->kab", self.reads[point], self.synthetic[point])
+        human = self.human
+        return written if human is None else self.human_share * (human - written) + written
 
 
 class ErrorCurves(NamedTuple):
@@ -108,11 +155,14 @@ def curves(
     array([[0.14, 1.4 ],
            [0.  , 2.  ]])
     """
-    rates = np.array([initial_training, training])
+    # data are a number of texts, whatever is kept: what changes is the share of the web in them
+    varies = system.memory == "accumulate" and system.generations > 0
+    shares_of_web = system.web_shares if varies else system.alpha[:, None]
+    rates = np.array([initial_training, *[training] * shares_of_web.shape[1]])
     points = [
         _filters_of(system, *at, rates)
         for at in zip(
-            system.alpha,
+            shares_of_web,
             system.beta,
             system.initial_beta,
             map(system.web, range(len(system.alpha))),
@@ -120,7 +170,10 @@ def curves(
         )
     ]
     kept, gain = (np.stack(part) for part in zip(*points, strict=True))
-    mix = np.stack([system.alpha, system.beta, system.initial_beta], axis=1)
+    web = shares_of_web if varies else system.alpha
+    mix = web, system.beta, system.initial_beta
+    # each share is of all that is kept together
+    window = 1 if system.memory == "replace" else system.window
     values, axes = np.linalg.eigh(np.concatenate([system.private, system.public[None]]))
     values = values.clip(0)
     expected, variance, known = _curves(
@@ -133,8 +186,12 @@ def curves(
         system.reads,
         system.truths,
         axes,
+        None if system.human is None else (system.human, system.human_tasks, system.human_noise),
+        system.human_share,
         system.generations,
         shares,
+        window,
+        system.human_texts == "seen",
     )
     d = system.public.shape[-1]
     return ErrorCurves(
@@ -147,19 +204,19 @@ def curves(
 
 def _filters_of(
     system: RunSystem,
-    alpha: float,
+    shares: Float[np.ndarray, "later"],
     beta: float,
     initial_beta: float,
     web: Float[np.ndarray, "*K d d"],
-    rates: Float[np.ndarray, "2"],
-) -> tuple[Float[np.ndarray, "2 K d d"], Float[np.ndarray, "2 K d d"]]:
-    """Return H = exp(-τG) and (I - H) G⁺ of both rounds, for every model."""
-    grams = np.stack(
-        [
-            initial_beta * system.private + (1 - initial_beta) * system.public,
-            (1 - alpha) * (beta * system.private + (1 - beta) * system.public) + alpha * web,
-        ]
-    )
+    rates: Float[np.ndarray, "rounds"],
+) -> tuple[Float[np.ndarray, "rounds K d d"], Float[np.ndarray, "rounds K d d"]]:
+    """Return H = exp(-τG) and (I - H) G⁺ of all rounds, for every model.
+
+    There is one after the first for each share of the web.
+    """
+    real = beta * system.private + (1 - beta) * system.public
+    first = initial_beta * system.private + (1 - initial_beta) * system.public
+    grams = np.stack([first, *((1 - share) * real + share * web for share in shares)])
     values, vectors = np.linalg.eigh(grams)
     seen = values > 1e-9 * values.max(axis=-1, keepdims=True)
     values = np.where(seen, values, 1.0)
@@ -175,24 +232,26 @@ def _filters_of(
 
 
 @float64
-def _curves(private, public, synthetic, mix, kept, gain, reads, truths, axes, generations, shares):
-    return _curves_jit(
-        private, public, synthetic, mix, kept, gain, reads, truths, axes, generations, shares
-    )
+def _curves(*arguments):
+    return _curves_jit(*arguments)
 
 
 def _curves_impl(
     private: Array,
     public: Array,
     synthetic: Array,
-    mix: Array,
+    mix: tuple[Array, Array, Array],
     kept: Array,
     gain: Array,
     reads: Array | None,
     truths: Array,
     axes: Array,
+    humans: tuple[Array, Array, Array] | None,
+    human_share: Array,
     generations: int,
     shares: bool,
+    window: int | None,
+    seen: bool,
 ) -> tuple[
     Float[AnyArray, "points time K m"],
     Float[AnyArray, "points time K m"],
@@ -201,23 +260,44 @@ def _curves_impl(
     tests = jnp.concatenate([private, public[None]])
     base_knows_public = truths[-1, -1] == 0
 
-    def one(synthetic: Array, mix: Array, kept: Array, gain: Array, reads: Array | None):
+    memory = {} if window == 1 else {"memory": "window", "window": window}
+    human_tasks, of_humans = None, {}
+    if humans is not None:
+        human, human_tasks, _ = humans
+        of_humans = {"human_share": human_share, "human": human, "human_data": "own"}
+
+    def one(
+        synthetic: Array,
+        mix: tuple[Array, Array, Array],
+        kept: Array,
+        gain: Array,
+        reads: Array | None,
+        human_noise: Array | None,
+    ):
         alpha, beta, initial_beta = mix
         w = RegressionWorkflow(
-            private, public, synthetic, alpha, beta, 1.0, initial_beta, reads=reads
+            private, public, synthetic, alpha, beta, 1.0, initial_beta, reads=reads, **of_humans
         )
-        found = dependence(w, Filters(kept, gain), generations)
-        parts = error_parts(w, found, truths, tests)
+        noise = 1.0 if human_noise is None else human_noise
+        found = dependence(w, Filters(kept, gain), generations, human_noise=noise, **memory)
+        from_human = jnp.asarray(found.from_human)[:, :, None]
+        fresh_tasks = human_tasks
+        if seen and human_tasks is not None:  # the texts of the datasets themselves, noise and all
+            of_real = found.from_real + human_tasks[:, None, None] * from_human
+            found, fresh_tasks = found._replace(from_real=of_real), None
+        parts = error_parts(w, found, truths, tests, fresh_tasks)
         if not shares:
             return *parts, None
         said = jnp.asarray(found.from_real) @ tests  # E[θ̂_k | θ_1, ..., θ_*] = Σ_j said[k, j] θ_j
+        if fresh_tasks is not None:
+            said += from_human @ (fresh_tasks[:, None, None] * tests)
         # a base that knows the public data says what they say, wherever nothing else was learnt
         rest = jnp.eye(public.shape[-1]) - said[:, :, :-1].sum(axis=2)
         said = said.at[:, :, -1].set(jnp.where(base_knows_public, rest, said[:, :, -1]))
         return *parts, jnp.einsum("mai,tkmab,mbi->tkmi", axes, said, axes)
 
-    return jax.vmap(one)(synthetic, mix, kept, gain, reads)
+    return jax.vmap(one)(synthetic, mix, kept, gain, reads, None if humans is None else humans[2])
 
 
 # one program per shape: it takes seconds to compile, and hundredths of one to run
-_curves_jit = compiled(_curves_impl, static_argnums=(9, 10))
+_curves_jit = compiled(_curves_impl, static_argnums=(11, 12, 13, 14))

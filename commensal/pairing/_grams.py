@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from commensal.pairing._curves import RunSystem
 if TYPE_CHECKING:
     from commensal.llm.config import GridPoint, InteractiveConfig
     from commensal.llm.corpora import Example
+    from commensal.llm.resources import RunResources
 
 
 class FeatureMoments(NamedTuple):
@@ -117,24 +118,53 @@ def system_of(
     progress: Callable[[float, float], None] | None = None,
 ) -> tuple[RunSystem, float]:
     """Return the theory's inputs from a run, and the share of variance in its d directions."""
-    from commensal.llm.measures.features import hidden_states
     from commensal.llm.models.tokens import written_in
     from commensal.llm.opening import open_resources
     from commensal.llm.records.directory import RunDirectory
 
     resources = open_resources(folder, config, config.resources_of(points[0]))
+    written: dict[str, list[list[Example]]] = {}
+    for start in dict.fromkeys(point.start for point in points):
+        branch = RunDirectory(folder).branch(start)
+        records = branch.samples(0) if branch.finished(0) else []
+        web = [
+            [r for r in records if r["kind"] == "web" and r["model"] == k][:texts]
+            for k in range(len(resources.tasks))
+        ]
+        written[start] = [[written_in(r) for r in of_model] for of_model in web]
+    return system_from(
+        resources, config, points, written, dim=dim, layer=layer, texts=texts, progress=progress
+    )
+
+
+def system_from(
+    resources: RunResources,
+    config: InteractiveConfig,
+    points: Sequence[GridPoint],
+    written: Mapping[str, Sequence[Sequence[Example]]],
+    *,
+    dim: int,
+    layer: int,
+    texts: int,
+    progress: Callable[[float, float], None] | None = None,
+) -> tuple[RunSystem, float]:
+    """Return the same from the texts and the base alone, and from what is ``written`` already.
+
+    ``written`` are texts of each start's models; where there are none, the real texts of the task
+    stand for them.
+    """
+    from commensal.llm.measures.features import hidden_states
+
     models = range(len(resources.tasks))
     parts: list[Sequence[Example]] = [c.train[:texts] for c in (*resources.tasks, resources.public)]
-    # what each start's models wrote; real texts of the task where nobody has to read it
     where: dict[str, list[int]] = {}
     for start in dict.fromkeys(point.start for point in points):
         where[start] = []
-        records = RunDirectory(folder).branch(start).samples(0)
         for k in models:
-            web = [r for r in records if r["kind"] == "web" and r["model"] == k][:texts]
+            web = written[start][k] if start in written else []
             where[start].append(len(parts) if web else k)
             if web:
-                parts.append([written_in(r) for r in web])
+                parts.append(web)
 
     def moments(place: int) -> FeatureMoments:
         count, mean, second = 0, np.zeros(1), np.zeros((1, 1))
@@ -157,8 +187,8 @@ def system_of(
 
     found = [moments(place) for place in range(len(parts))]
     datasets = len(models) + 1
-    real, written, share = whitened(found[:datasets], found[datasets:], dim)
-    grams = np.concatenate([real, written])
+    real, others, share = whitened(found[:datasets], found[datasets:], dim)
+    grams = np.concatenate([real, others])
     alpha, beta = (
         np.array([float(s.coordinates[name]) for s in points]) for name in ("alpha", "beta")
     )
@@ -172,9 +202,28 @@ def system_of(
         initial_beta=first,
         generations=config.generations,
         truths=truths_about(len(models), not config.model.pretrained),
+        memory=config.memory,
+        window=config.window,
         **_networks(config, points),
+        **_humans(config, [len(task.train) for task in resources.tasks]),
     )
     return system, share
+
+
+def _humans(config: InteractiveConfig, counts: Sequence[int]) -> dict[str, Any]:
+    """Return what human texts there are; nothing where there are none.
+
+    Fresh ones are about all tasks in turn; those seen before are drawn from all private texts, of
+    which each task has so many.
+    """
+    if not config.human_share:
+        return {}
+    each = np.ones(len(counts)) if config.human_texts == "fresh" else np.array(counts, float)
+    return {
+        "human_share": config.human_share,
+        "human_texts": config.human_texts,
+        "human_tasks": np.append(each / each.sum(), 0.0),
+    }
 
 
 def _networks(config: InteractiveConfig, points: Sequence[GridPoint]) -> dict[str, Any]:

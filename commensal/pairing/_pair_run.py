@@ -117,9 +117,10 @@ def pair_run(
     -----
     Given to the theory: Gram matrices of the base model's hidden states, centred and whitened
     together, for each task's training texts, the public ones and what every model wrote at t = 0;
-    α, β, β_0, T and who reads whom. Fitted to losses: how long training is (τ, and τ_0 at t = 0; no
-    number for the minimiser), noise (ν) and one affine map of errors to losses (a and b; or an a
-    per dataset). No τ is fitted per grid point or task.
+    α, β, β_0, T, who reads whom, what is kept of the web, and the human texts. Fitted to losses:
+    how long training is (τ, and τ_0 at t = 0; no number for the minimiser), noise (ν) and one
+    affine map of errors to losses (a and b; or an a per dataset). No τ is fitted per grid point or
+    task.
     """
     from commensal.llm.records.results import diverged
     from commensal.llm.records.results import metrics as metrics_of
@@ -272,16 +273,6 @@ def _finished(folder: Path, replicate: int) -> tuple[InteractiveConfig, list[Gri
     config = config_of(folder, InteractiveConfig)
     if config.generations < 1:
         raise ValueError(f"{str(folder)!r} has no generation after t = 0: nothing to predict")
-    if config.human_share > 0:
-        raise ValueError(
-            f"{str(folder)!r} has fresh human data in its web (human_share "
-            f"{config.human_share:g}), which pair does not know"
-        )
-    if config.memory != "replace":
-        raise ValueError(
-            f"{str(folder)!r} keeps what was written before (memory {config.memory}), which pair "
-            "does not know; regression.trajectory(..., memory=) has the theory of it"
-        )
     points = _of_replicate(config, replicate)
     if not points:
         raise ValueError(

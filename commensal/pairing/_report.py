@@ -13,6 +13,7 @@ from commensal import page
 from commensal.pairing._pair_published import PublishedPairing
 from commensal.pairing._pair_run import RunPairing
 from commensal.pairing._pair_web import WebPairing
+from commensal.pairing._pair_words import WordsPairing
 from commensal.pairing._text import verdicts
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def write_pairing(
-    found: RunPairing | PublishedPairing | WebPairing,
+    found: RunPairing | PublishedPairing | WebPairing | WordsPairing,
     folder: str | Path,
     name: str = "published tables",
 ) -> list[Path]:
@@ -28,7 +29,7 @@ def write_pairing(
 
     Parameters
     ----------
-    found : RunPairing, PublishedPairing or WebPairing
+    found : RunPairing, PublishedPairing, WebPairing or WordsPairing
     folder : str or Path
     name : str
         Of what the theory was laid over.
@@ -37,7 +38,8 @@ def write_pairing(
     -------
     list of Path
         ``report.html`` with all figures in it, ``findings.txt``, the figures as PNG, and tables:
-        ``scores.csv``, ``beside.csv`` and ``losses.parquet``, or ``distances.parquet`` of a web.
+        ``scores.csv``, ``beside.csv`` and ``losses.parquet``; or ``distances.parquet`` of a web;
+        or ``retention.csv`` of words.
 
     Raises
     ------
@@ -57,6 +59,9 @@ def write_pairing(
     elif isinstance(found, WebPairing):
         figures, lead = _web_figures(found), _WEB_LEAD
         subject = "The mixture law"
+    elif isinstance(found, WordsPairing):
+        figures, lead = _words_figures(found), _WORDS_LEAD
+        subject = "The law of surviving words"
     else:
         figures, lead = (
             _published_figures(found),
@@ -71,7 +76,7 @@ def write_pairing(
                 "Figures",
                 [page.picture(figure, heading) for heading, (_, figure) in figures.items()],
             ),
-            *([] if isinstance(found, WebPairing) else [_beside(found.beside)]),
+            *([] if isinstance(found, WebPairing | WordsPairing) else [_beside(found.beside)]),
             page.Section("findings", "What was found", [page.Output(found.text)]),
         ],
     )
@@ -91,12 +96,20 @@ _WEB_LEAD = (
     "`webdynamics`, and retrieval without memory, laid over ‖D‖_F."
 )
 
+_WORDS_LEAD = (
+    "How many rare words a lineage of language models still shows in samples of two sizes: what "
+    "chance takes shows in large samples, what the models' preference takes in all."
+)
+
 
 def _tables(
-    found: RunPairing | PublishedPairing | WebPairing, parquet: Callable[[pd.DataFrame], bytes]
+    found: RunPairing | PublishedPairing | WebPairing | WordsPairing,
+    parquet: Callable[[pd.DataFrame], bytes],
 ) -> dict[str, bytes]:
     if isinstance(found, WebPairing):
         return {"distances.parquet": parquet(found.table)}
+    if isinstance(found, WordsPairing):
+        return {"retention.csv": found.table.to_csv(index=False, float_format="%.6g").encode()}
     return {
         "scores.csv": found.table.to_csv(index=False).encode(),
         "beside.csv": found.beside.to_csv(index=False).encode(),
@@ -201,6 +214,12 @@ def _web_figures(found: WebPairing) -> dict[str, tuple[str, Figure]]:
         drawn = llm_web_law(law_table(found.laws))
         figures["Language shares beside the law that was taught"] = ("law.png", drawn)
     return figures
+
+
+def _words_figures(found: WordsPairing) -> dict[str, tuple[str, Figure]]:
+    from commensal.plots import words_retention
+
+    return {"Rare words over the generations": ("retention.png", words_retention(found.curves))}
 
 
 def _png(figure: Figure) -> bytes:

@@ -55,10 +55,37 @@ def describe_run(
     loss: str = "squared",
 ) -> str:
     """Write a report in plain text: scalars, scores, which theory leads, and where it is wrong."""
-    lines = [*_fitted(found, datasets, loss), "", *_scores(scores, found.left_out)]
+    lines = [*_remembered(system), *_humans(system), *_fitted(found, datasets, loss), ""]
+    lines += _scores(scores, found.left_out)
     lines += ["", *_together(together, found)]
     lines += ["", *_failures(system, losses, found, datasets)]
     return "\n".join(lines) + "\n"
+
+
+def _remembered(system: RunSystem) -> Iterator[str]:
+    if system.memory == "replace":
+        return
+    which = "all generations" if system.window is None else f"the last {system.window} generations"
+    share = "each with weight α" if system.memory == "accumulate" else "with weight α together"
+    yield f"Memory of the web, in the run and in the theory: {which}, {share}."
+    yield ""
+
+
+def _humans(system: RunSystem) -> Iterator[str]:
+    if system.human_tasks is None:
+        return
+    yield f"Human texts, in the run and in the theory: {system.human_share:.0%} of the new data,"
+    if system.human_texts == "seen":
+        yield "drawn from the private texts of all models, by their numbers; they bring no noise of"
+        yield "their own. Where the run is not the theory: it draws them at random, anew each time."
+    else:
+        yield "about all tasks alike, new in each generation and other ones for each model."
+        yield "Where the run is not the theory of fresh human data: each task has a truth of its"
+        yield "own, and the texts are that share × α of what a model draws; both are counted in."
+        if system.memory != "replace":
+            yield "They are kept as long as what models wrote then. That models draw at random from"
+            yield "what is kept is left out."
+    yield ""
 
 
 def _fitted(found: Predictions, datasets: tuple[str, ...], loss: str) -> Iterator[str]:

@@ -50,6 +50,7 @@ class _Panel(NamedTuple):
     values: xr.DataArray
     without: dict[str, xr.DataArray | None]  # cells without a value, by reason
     best: Best | None
+    biased: str = "some model is biased for ever"
 
 
 def efficiency_map(ds: xr.Dataset) -> Figure:
@@ -88,7 +89,10 @@ def efficiency_map(ds: xr.Dataset) -> Figure:
         if best is not None:
             text = f"best {best.value:.3f} at ({best.alpha:.3g}, {best.beta:.3g})"
             text += "" if half is None else f"\n{half:.3f} at (0.5, 0.5)"
-        panels.append(_Panel(f"{title_of(cells)}\n{text}", values, _without(cells), best))
+        panel = _Panel(f"{title_of(cells)}\n{text}", values, _without(cells), best)
+        if "generations" in ds.attrs:
+            panel = panel._replace(biased="bias is above 1/1000 of a model's error")
+        panels.append(panel)
     norm = Normalize(0, largest([p.values for p in panels]))
     return _maps(panels, "viridis", norm, "mean relative efficiency")
 
@@ -138,7 +142,9 @@ def stability_map(ds: xr.Dataset) -> Figure:
 
     Notes
     -----
-    `interactive`, Theorem 3; bound: :func:`commensal.theory.regression.stability_bound`.
+    `interactive`, Theorem 3; bound: :func:`commensal.theory.regression.stability_bound`. Where a
+    memory keeps everything errors change as a power n^p of the generation (``growth_exponent``),
+    which the title tells: blue where they stay bounded.
     """
     panels = []
     for cells in each_map(ds, "spectral_radius"):
@@ -146,6 +152,9 @@ def stability_map(ds: xr.Dataset) -> Figure:
         worst, text = argmax(values), ""
         if worst is not None:
             text = f"\nlargest ρ = {worst.value:.3f}"
+            if (power := _power(cells)) is not None:
+                text = f"\nerrors change as $n^p$, p up to {float(power.max()):.3g}"
+                values = values.where(~cells["stable"], 1 - 1e-6)
             if "stability_bound" in cells:
                 text += f" (bound {float(cells['stability_bound']):.3f})"
         # rounded, or the edges where ρ is 1 up to rounding errors would be mottled
@@ -160,9 +169,15 @@ def stability_map(ds: xr.Dataset) -> Figure:
     return _maps(panels, "RdBu_r", norm, label, contour=1.0, note=note)
 
 
+def _power(cells: xr.Dataset) -> xr.DataArray | None:
+    """Return p where everything is kept and errors change as n^p; None elsewhere."""
+    power = cells.get("growth_exponent")
+    return power if power is not None and np.isfinite(power).any() else None
+
+
 def _without(cells: xr.Dataset) -> dict[str, xr.DataArray | None]:
     untrusted = ~cells["trusted"] if "trusted" in cells else None
-    if "stable" not in cells:
+    if "stable" not in cells or "generations" in cells.attrs:  # which has errors where they grow
         return {"unstable": None, "untrusted": untrusted}
     unstable = ~cells["stable"]
     return {
@@ -207,7 +222,7 @@ def _maps(
             blank &= ~where
         if blank.any():
             ax.set_facecolor(GREY)
-            known["biased"] = Patch(color=GREY, label="some model is biased for ever")
+            known["biased"] = Patch(color=GREY, label=panel.biased)
         if contour is not None and values.min() < contour < values.max() and min(values.shape) > 1:
             # a hair above, or the edge α = 1, where ρ is 1 up to rounding, would be drawn as well
             ax.contour(values["alpha"], values["beta"], values, [contour + 1e-6], colors="black")

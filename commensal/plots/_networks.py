@@ -1,11 +1,14 @@
-"""Figure of reading networks: stability, agreement, and how many prompts make a system safe."""
+"""Figures of reading networks: stability, agreement, and how many prompts make a system safe."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, PercentFormatter
 
 from commensal.plots._style import (
@@ -13,32 +16,36 @@ from commensal.plots._style import (
     PALETTE,
     TEXT_SIZE,
     TITLE_SIZE,
+    WIDTH,
     draw_curve,
     mark,
     new_figure,
     shared_legend,
 )
 
+_UNSTABLE: dict[str, Any] = {"color": PALETTE[1], "lw": 1.2, "marker": "o", "ms": 3}
+_MARKS = (*MARKS, "v", "P")  # one for each kind of network
+_KINDS = {
+    "self": "self, and all others alike",
+    "blocs": "two blocs",
+    "shares": "one leader",
+    "uniform": "all alike",
+}
 
-def reading_networks(
-    stability: xr.DataArray, agreement: xr.Dataset, safety: xr.DataArray
-) -> Figure:
-    """Plot what a reading network does: stability, agreement, and the prompts that make it safe.
+
+def reading_stability(stability: xr.DataArray) -> Figure:
+    """Plot growth of errors over the share that a model reads of itself, by regime of prompts.
 
     Parameters
     ----------
     stability : xarray.DataArray
         Spectral radius ρ, over (regime, self_share, seed); ``regime`` has the names.
-    agreement : xarray.Dataset
-        ``consensus_distance`` and ``relative_efficiency`` (mean over models), over (network, seed);
-        ``sources`` (network), the models that a model effectively reads.
-    safety : xarray.DataArray
-        Share of fresh human data that is enough for given prompts, over (prompts, seed).
 
     Returns
     -------
     matplotlib.figure.Figure
-        Curves and points are medians over designs, bands and bars reach from least to most.
+        A panel for each regime: every design as a thin line, with points where it is unstable,
+        the median as a thick one.
 
     Notes
     -----
@@ -46,62 +53,142 @@ def reading_networks(
 
     Examples
     --------
-    >>> share = xr.DataArray([[0.3], [0.1]], {"prompts": [5, 50], "seed": [0]}, ("prompts", "seed"))
-    >>> rho = share.rename(prompts="self_share").expand_dims(regime=["private prompts"])
-    >>> both = xr.Dataset(
-    ...     {"consensus_distance": share, "relative_efficiency": share}
-    ... ).rename(prompts="network").assign(sources=("network", [1.0, 4.0]))
-    >>> len(reading_networks(rho, both, share).axes)
-    4
+    >>> names = {"regime": ["private prompts", "fresh"], "self_share": [0.0, 1.0], "seed": [0]}
+    >>> len(reading_stability(xr.DataArray(np.ones((2, 2, 1)), names)).axes)
+    2
     """
-    fig, (left, middle, right) = new_figure(3)
-    for n, regime in enumerate(stability["regime"].values):
-        of = stability.sel(regime=regime)
-        color = PALETTE[n % len(PALETTE)]
-        draw_curve(left, of["self_share"], of.median("seed"), color=color, lw=2, label=str(regime))
-        _band(left, of, "self_share", color)
-    left.axhline(1, color="0.3", lw=1, ls=":")
-    left.set(xlabel="s: share that a model reads of itself", ylabel="ρ: growth of errors")
-    left.set_title("Stability", fontsize=TITLE_SIZE)
+    fig, axes = new_figure(stability.sizes["regime"])
+    if len(axes) == 4:  # what is looked at runs from left to right
+        fig.set_size_inches(WIDTH, 0.72 * WIDTH)
+    low, high = float(stability.min()), max(1.05, float(stability.max()))
+    room = 0.04 * (high - low)
+    known: list[Any] = [
+        Line2D([], [], color="black", lw=2, label="median"),
+        Line2D([], [], color=PALETTE[0], lw=0.8, label="one design"),
+        Line2D([], [], **_UNSTABLE, label="unstable"),
+    ]
+    for ax, regime in zip(axes, stability["regime"].values, strict=True):
+        of = stability.sel(regime=regime).transpose("seed", "self_share")
+        x = of["self_share"].values
+        for y in of.values:
+            ax.plot(x, y, color=PALETTE[0], lw=0.8, alpha=0.5)
+            ax.plot(x, np.where(y > 1 + 1e-9, y, np.nan), **_UNSTABLE)
+        draw_curve(ax, x, of.median("seed"), color="black", lw=2)
+        ax.axhline(1, color="0.3", lw=1, ls=":")
+        ax.set_ylim(low - room, high + room)
+        ax.set_xlabel("s: share that a model reads of itself", fontsize=TEXT_SIZE)
+        ax.set_ylabel("ρ: growth of errors", fontsize=TEXT_SIZE)
+        ax.set_title(str(regime), fontsize=TITLE_SIZE)
+    shared_legend(fig, known)
+    return fig
 
-    order = agreement["sources"].values.argsort()
-    sources = agreement["sources"].values[order]
-    apart, good = (
-        agreement[name].isel(network=order)
-        for name in ("consensus_distance", "relative_efficiency")
-    )
-    color, other = PALETTE[0], PALETTE[1]
-    _bars(middle, sources, apart, 0, color)
-    middle.set(xlabel="n: models that a model effectively reads")
-    middle.set_ylabel("distance between models", color=color, fontsize=TEXT_SIZE)
-    twin = middle.twinx()
-    twin.tick_params(labelbottom=False)  # the same numbers, in the same place
-    _bars(twin, sources, good, 1, other)
-    twin.set_ylabel("relative efficiency", color=other, fontsize=TEXT_SIZE)
-    middle.set_title("Agreement and efficiency", fontsize=TITLE_SIZE)
 
-    draw_curve(right, safety["prompts"], safety.median("seed"), color="black", lw=2)
-    _band(right, safety, "prompts", "black")
-    right.set(xscale="log", xlabel="T: different prompts of a model")
-    right.set_ylabel("φ: human share that is enough", fontsize=TEXT_SIZE)
-    right.set_ylim(bottom=0)
-    right.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    right.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
-    right.yaxis.set_major_formatter(PercentFormatter(1))
-    right.set_title("Safe for any real data", fontsize=TITLE_SIZE)
-    shared_legend(fig, left.get_legend_handles_labels()[0])
+def reading_agreement(agreement: xr.Dataset) -> Figure:
+    """Plot distance between models, and efficiency, over the models that one effectively reads.
+
+    Parameters
+    ----------
+    agreement : xarray.Dataset
+        ``consensus_distance`` and ``relative_efficiency`` (mean over models), over (network, seed);
+        ``sources`` (network), the models that a model effectively reads.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel for each; points are medians over designs, bars reach from least to most. The kind
+        of network is told by marks.
+
+    Notes
+    -----
+    New here; docs/explanation/networks.md.
+
+    Examples
+    --------
+    >>> share = xr.DataArray([[0.3], [0.1]], {"network": ["ring", "star"], "seed": [0]})
+    >>> both = xr.Dataset({"consensus_distance": share, "relative_efficiency": share})
+    >>> len(reading_agreement(both.assign(sources=("network", [1.0, 4.0]))).axes)
+    2
+    """
+    fig, axes = new_figure(2)
+    kinds = [str(name).partition(":")[0] for name in agreement["network"].values]
+    known: list[Any] = []
+    titles = {
+        "consensus_distance": ("distance between models", "Homogenisation"),
+        "relative_efficiency": ("relative efficiency", "Efficiency"),
+    }
+    for n, kind in enumerate(dict.fromkeys(kinds)):
+        here = [i for i, other in enumerate(kinds) if other == kind]
+        style = mark(_MARKS[n % len(_MARKS)], PALETTE[n % len(PALETTE)], 7.0)
+        known.append(Line2D([], [], label=_KINDS.get(kind, kind), **style))
+        for ax, name in zip(axes, titles, strict=True):
+            part = agreement.isel(network=here)
+            least, middle, most = (part[name].quantile(q, "seed").values for q in (0, 0.5, 1))
+            ends = np.array([middle - least, most - middle])
+            ax.errorbar(part["sources"].values, middle, ends, **style)
+    for ax, (label, title) in zip(axes, titles.values(), strict=True):
+        ax.set_xlabel("models that a model effectively reads", fontsize=TEXT_SIZE)
+        ax.set_ylabel(label, fontsize=TEXT_SIZE)
+        ax.set_title(title, fontsize=TITLE_SIZE)
+        ax.set_ylim(bottom=0)
+    shared_legend(fig, known)
+    return fig
+
+
+def prompts_safety(safety: xr.DataArray, any_prompts: xr.DataArray) -> Figure:
+    """Plot the human share that is enough over the number of different prompts.
+
+    Parameters
+    ----------
+    safety : xarray.DataArray
+        Share of fresh human data that is enough for given prompts and any real data, over (models,
+        prompts, seed).
+    any_prompts : xarray.DataArray
+        Share that is enough whatever the prompts are too, over (models).
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Curves are medians over draws of prompts, bands reach from least to most.
+
+    Notes
+    -----
+    New here; docs/explanation/networks.md.
+
+    Examples
+    --------
+    >>> names = {"models": [2], "prompts": [5, 50], "seed": [0, 1]}
+    >>> share = xr.DataArray([[[0.15, 0.17], [0.05, 0.06]]], names)
+    >>> len(prompts_safety(share, xr.DataArray([0.172], {"models": [2]})).axes)
+    1
+    """
+    fig, (ax,) = new_figure(1)
+    fig.set_size_inches(WIDTH, 0.6 * WIDTH)
+    for n, k in enumerate(safety["models"].values):
+        of, color = safety.sel(models=k), PALETTE[n % len(PALETTE)]
+        label = f"K = {k} models"
+        draw_curve(ax, of["prompts"], of.median("seed"), color=color, lw=2, label=label)
+        _band(ax, of, "prompts", color)
+        ax.axhline(float(any_prompts.sel(models=k)), color=color, lw=1.2, ls="--")
+    handles = [
+        *ax.get_legend_handles_labels()[0],
+        Line2D([], [], color="black", lw=1.2, ls="--", label="enough for any prompts"),
+    ]
+    ax.set(xscale="log")
+    ax.set_xlabel("different prompts of each model", fontsize=TEXT_SIZE)
+    ax.set_ylabel("human share that is enough", fontsize=TEXT_SIZE)
+    ax.set_ylim(bottom=0)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_minor_formatter(FuncFormatter(lambda *_: ""))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.set_title("Safe whatever the real data are", fontsize=TITLE_SIZE)
+    shared_legend(fig, handles)
     return fig
 
 
 def _band(ax: Axes, values: xr.DataArray, over: str, color: str) -> None:
     low, high = (values.quantile(q, "seed").values for q in (0, 1))
     ax.fill_between(values[over].values, low, high, color=color, alpha=0.15, lw=0)
-
-
-def _bars(ax: Axes, x: np.ndarray, y: xr.DataArray, n: int, color: str) -> None:
-    low, middle, high = (y.quantile(q, "seed").values for q in (0, 0.5, 1))
-    style = mark(MARKS[n], color, 6.0)
-    ax.errorbar(x, middle, np.array([middle - low, high - middle]), **style)
 
 
 def redrawn_prompts(growth: xr.DataArray) -> Figure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -77,6 +78,51 @@ def vocabulary(runs: xr.Dataset, theory: xr.Dataset | None = None) -> Figure:
     )
     right.set_ylabel("share of words that are left", fontsize=TEXT_SIZE)
     right.set_title(f"after {int(t[-1])} generations, by frequency", fontsize=TITLE_SIZE)
+    shared_legend(fig, known)
+    return fig
+
+
+def words_retention(curves: pd.DataFrame) -> Figure:
+    """Plot how many rare words a lineage of language models still shows, beside the law.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        A row per ``remedy``, ``sample`` (number of words in a sample), ``replicate`` and
+        ``generation``: what was measured, ``relative``, and what the law says with one number,
+        ``chance``, and with two, ``law``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A panel per remedy; colours tell the size of the samples. Marks: means over replicates,
+        with all replicates as thin lines; lines: the law; dashed: chance alone.
+    """
+    remedies = list(dict.fromkeys(curves["remedy"]))
+    sizes = sorted(curves["sample"].unique(), reverse=True)
+    colors = dict(zip(sizes, PALETTE, strict=False))
+    fig, axes = new_figure(len(remedies))
+    data: Any = curves
+    for ax, remedy in zip(axes, remedies, strict=True):
+        here = data.loc[data["remedy"] == remedy]
+        for size, part in here.groupby("sample"):
+            color = colors[size]
+            for _, one in part.groupby("replicate"):
+                ax.plot(one["generation"], one["relative"], color=color, lw=0.6, alpha=0.4)
+            mean = part.groupby("generation")[["relative", "law", "chance"]].mean()
+            ax.plot(mean.index, mean["relative"], **mark("o", color, 5))
+            ax.plot(mean.index, mean["law"], color=color, lw=1.8)
+            ax.plot(mean.index, mean["chance"], color=color, lw=1.2, ls="--")
+        ax.set_ylim(bottom=0)
+        ax.set_title(remedy, fontsize=TITLE_SIZE)
+        ax.set_xlabel("generation", fontsize=TEXT_SIZE)
+        ax.set_ylabel("rare words shown, of generation 0's", fontsize=TEXT_SIZE)
+    known = [
+        Line2D([], [], label=f"samples of {size:,} words", **mark("o", color, 5))
+        for size, color in colors.items()
+    ]
+    known.append(Line2D([], [], color="black", lw=1.8, label="law: chance, and copies"))
+    known.append(Line2D([], [], color="black", lw=1.2, ls="--", label="law: chance alone"))
     shared_legend(fig, known)
     return fig
 

@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING
 from commensal._lazy import attach
 
 if TYPE_CHECKING:
-    from commensal.sims import ecosystem, gaussian, mixture, regression, words
+    from commensal.sims import ecosystem, gaussian, mixture, regression, selection, words
 
-__all__ = ["ecosystem", "gaussian", "mixture", "regression", "words"]
+__all__ = ["ecosystem", "gaussian", "mixture", "regression", "selection", "words"]
 
 __getattr__, __dir__ = attach(__name__, __all__)

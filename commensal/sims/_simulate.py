@@ -15,6 +15,7 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 
 import commensal
+from commensal import _part
 from commensal._checkpoint import (
     FORMAT,
     Chunks,
@@ -164,7 +165,7 @@ def of_all_replicates(
 ) -> Arrays:
     """Collect arrays of all replicates; read the chunks that are on disk and write the others."""
     out: Arrays = {}
-    done = 0
+    done = total = 0
 
     def place(start: int, part: Arrays) -> None:
         for name, values in part.items():
@@ -174,14 +175,17 @@ def of_all_replicates(
             out[name][start : start + len(kept)] = kept
 
     ends, starts = chunk_ends(replicates, width, chunk), []
-    for start, stop in ends.values():
-        if chunks is not None and _name(start, stop) in chunks:
-            place(start, chunks.read(_name(start, stop)))
+    names = {_name(start, stop): (start, stop) for start, stop in ends.values()}
+    for name in names if chunks is None else chunks.mine(list(names)):
+        start, stop = names[name]
+        total += stop - start
+        if chunks is not None and name in chunks:
+            place(start, chunks.read(name))
             done += stop - start
         else:
             starts += range(start, stop, width)
     if progress is not None:
-        progress(done, replicates)
+        progress(done, total)
     for start, part in in_batches(run, starts, compiles):
         place(start, part)
         if start in ends:
@@ -190,7 +194,9 @@ def of_all_replicates(
                 chunks.save(_name(first, stop), {k: v[first:stop] for k, v in out.items()})
             done += stop - first
             if progress is not None:
-                progress(done, replicates)
+                progress(done, total)
+    if chunks is not None:
+        _part.leave_part()
     return out
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field, field_validator, model_validator
 
 from commensal._config import MIX, OUTPUT
+from commensal._memory import named_memory
 from commensal._reading import Network, as_networks, names_of, network_of
 from commensal.designs import Amount, DesignConfig
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from commensal.theory.regression import RegressionWorkflow
 
 Weight = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+USUAL_GENERATION = 100
+"""Generation T that a sweep tells of where there is a memory, unless another is asked for."""
 
 
 def _axis(count: int) -> tuple[float, ...]:
@@ -51,6 +56,13 @@ class RegressionSweep(DesignConfig):
     "ring:0.5", "star", "self:0.5", "blocs:0.1" or "shares:3,1,1", as in ``commensal.networks``; in
     a file of settings also matrices, whose row k says how model k weighs what each model published.
     """
+    memory: tuple[str, ...] = Field(default=("replace",), min_length=1, json_schema_extra=MIX)
+    """Memory of the web, one or several with a comma between: "replace", what was published
+    last; "accumulate", everything, each generation with weight α; "window:3", the last
+    three generations, and "window", all of them, with weight α together."""
+    generations: int | None = Field(default=None, ge=1)
+    """Generation T whose errors are told. Not given: the limit, or where there is any memory but
+    "replace", generation 100."""
     tasks: bool = Field(default=True, json_schema_extra=OUTPUT)
     """Whether to keep ``mspe``, the error of each model on each task."""
 
@@ -66,7 +78,22 @@ class RegressionSweep(DesignConfig):
     def _as_network(cls, value: Any) -> Any:
         return as_networks(value)
 
-    @field_validator("alpha", "beta", "models", "reads")
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _as_names(cls, value: Any) -> Any:
+        value = (value,) if isinstance(value, str) else value
+        if not all(isinstance(name, str) for name in value):
+            return value
+        return tuple(one for name in value for one in name.replace(",", " ").split())
+
+    @field_validator("memory")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            named_memory(name)
+        return value
+
+    @field_validator("alpha", "beta", "models", "reads", "memory")
     @classmethod
     def _no_repetition(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) < len(value):
@@ -98,8 +125,24 @@ class RegressionSweep(DesignConfig):
 
     @property
     def cells(self) -> int:
-        """Number of (W, K, α, β) cells."""
-        return len(self.alpha) * len(self.beta) * len(self.models) * len(self.reads)
+        """Number of cells: of every network and memory, K, α and β."""
+        grid = len(self.alpha) * len(self.beta) * len(self.models)
+        return grid * len(self.reads) * len(self.memory)
+
+    @property
+    def told(self) -> int | None:
+        """Generation whose errors are told; None for the limit."""
+        if self.generations is None and self.memory != ("replace",):
+            return USUAL_GENERATION
+        return self.generations
+
+    def effort(self, which: int = 0) -> float:
+        """Work per cell with one of the memories, in units of that of a limit, about."""
+        if self.told is None:
+            return 1.0
+        memory, window = named_memory(self.memory[which])
+        slots = 1 if memory == "replace" else min(window or 1, self.told)
+        return 1 + self.told * (0.4 if memory == "accumulate" else 0.15 + 0.04 * slots)
 
     @property
     def networks(self) -> tuple[str, ...]:

@@ -15,17 +15,19 @@ import xarray as xr
 
 import commensal
 from commensal._checkpoint import FORMAT
+from commensal._memory import named_memory
 from commensal.saving import whole
-from commensal.theory.regression import STABILITY_MARGIN
 
 OBJECTIVES = ("mean", "worst")
 
 
 class Chunk(NamedTuple):
-    """Some β rows of one K and one network at all α, the unit of work and of storage."""
+    """Some β rows of one K, network and memory at all α, the unit of work and of storage."""
 
     which: int
     """Place of the network."""
+    memory: int
+    """Place of the memory."""
     models: int
     start: int
     stop: int
@@ -33,7 +35,8 @@ class Chunk(NamedTuple):
     @property
     def name(self) -> str:
         """Name of the chunk's file."""
-        return f"reads{self.which}_models{self.models}_beta{self.start}-{self.stop}"
+        system = f"reads{self.which}_memory{self.memory}_models{self.models}"
+        return f"{system}_beta{self.start}-{self.stop}"
 
 
 class Layout(NamedTuple):
@@ -42,6 +45,8 @@ class Layout(NamedTuple):
     config: dict[str, Any]
     identity: str
     reads: tuple[str, ...]
+    memory: tuple[str, ...]
+    generations: int | None
     alpha: tuple[float, ...]
     beta: tuple[float, ...]
     theta: dict[int, np.ndarray]  # per K, in the order of the dimension
@@ -53,6 +58,7 @@ class Layout(NamedTuple):
         most = max(self.theta)
         sizes = {
             "reads": len(self.reads),
+            "memory": len(self.memory),
             "models": len(self.theta),
             "alpha": len(self.alpha),
             "beta": len(self.beta),
@@ -63,30 +69,43 @@ class Layout(NamedTuple):
         }
         if not self.tasks:
             del sizes["task"]
-        if not self.several:
-            del sizes["reads"]
+        for name in {"reads", "memory"}.difference(self.several):
+            del sizes[name]
         return sizes
 
     @property
-    def several(self) -> bool:
-        """Whether there are several networks, which are a dimension then."""
-        return len(self.reads) > 1
+    def several(self) -> tuple[str, ...]:
+        """Names of the dimensions that only a sweep of several networks or memories has."""
+        return tuple(name for name in ("reads", "memory") if len(getattr(self, name)) > 1)
+
+    @property
+    def _keeps_all(self) -> bool:
+        """Whether some memory keeps everything, where growth is no factor per generation."""
+        return any(named_memory(name) in _ALL for name in self.memory)
 
     def variables(self) -> dict[str, tuple[tuple[str, ...], dict[str, str]]]:
         """Return dimensions and attributes of every variable but the coordinates."""
         return {
             name: (
-                ("reads", *dims) if self.several and name != "theta" else dims,
-                {"units": units, "long_name": text, "equation": equation},
+                dims if name == "theta" else (*self.several, *dims),
+                {"units": units, "long_name": self._said(name, text), "equation": equation},
             )
             for name, (dims, units, text, equation) in _VARIABLES.items()
-            if self.tasks or "task" not in dims
+            if (self.tasks or "task" not in dims) and (self._keeps_all or name != "growth_exponent")
         }
+
+    def _said(self, name: str, text: str) -> str:
+        """Describe a variable, of a limit or of one generation."""
+        if self.generations is None:
+            return text
+        place = f"generation {self.generations}: "
+        return place * (name not in _LONG_RUN) + _IN_GENERATION.get(name, text)
 
     def coordinates(self) -> dict[str, tuple[Any, dict[str, str]]]:
         """Return values and attributes of every coordinate."""
         values = {
             "reads": np.array(self.reads, dtype=object),
+            "memory": np.array(self.memory, dtype=object),
             "models": np.array(list(self.theta)),
             "alpha": np.array(self.alpha),
             "beta": np.array(self.beta),
@@ -102,13 +121,16 @@ class Layout(NamedTuple):
 
     def attributes(self) -> dict[str, Any]:
         """Return the attributes of the dataset, which tell where its numbers come from."""
+        told = "limits" if self.generations is None else f"generation {self.generations}"
         return {
-            "title": "Interactive linear regression: limits over alpha, beta and models",
+            "title": f"Interactive linear regression: {told} over alpha, beta and models",
             "paper": (
                 "Vu, Reeves, Wenger: What happens when generative AI models train recursively "
                 "on each other's outputs?"
             ),
-            "equation": "Theorem 3 and eq. (2), as corrected",
+            "equation": "Theorem 3 and eq. (2), as corrected"
+            if self.generations is None
+            else "Theorem 2, as corrected, and for models that remember",
             "seed": self.config["seed"],
             "config": json.dumps(self.config, sort_keys=True),
             "commensal_version": commensal.__version__,
@@ -116,15 +138,30 @@ class Layout(NamedTuple):
             "numpy_version": np.__version__,
             "format": FORMAT,
             "fingerprint": self.identity,
-        }
+        } | ({} if self.generations is None else {"generations": self.generations})
 
 
 _CELL = ("models", "alpha", "beta")
 _MODEL = (*_CELL, "model")
 _BEST = ("models", "objective")
 _FLAGS = ("stable", "trusted")
+_ALL = (("accumulate", None), ("window", None))
+_LONG_RUN = ("spectral_radius", "growth_exponent", "stable", "trusted", "theta")
+_IN_GENERATION = {
+    "spectral_radius": "growth of errors per generation in the long run; 1 if everything is kept",
+    "stable": "whether errors stay bounded in the long run",
+    "mse": "mean squared error of each model's estimate",
+    "squared_bias": "the part of mse that is bias",
+    "relative_efficiency": (
+        "error of the best unbiased estimate from all real data, over the model's mse; NaN where "
+        "more than a thousandth of that is bias"
+    ),
+    "mspe": "mean squared prediction error of each model on each task",
+    "optimal_mse": "smallest error on the grid, of mixes whose efficiency is defined",
+}
 _COORDINATES = {
     "reads": "network of who reads whom, by its name",
+    "memory": "what is kept of the web, by its name",
     "models": "number of models, K",
     "alpha": "weight of newly collected data",
     "beta": "weight of private data within the real data",
@@ -140,6 +177,12 @@ _VARIABLES: dict[str, tuple[tuple[str, ...], str, str, str]] = {
         "1",
         "spectral radius of Q: growth factor of errors per generation",
         "Theorem 3",
+    ),
+    "growth_exponent": (
+        _CELL,
+        "1",
+        "p, with errors that change as n^p in the long run where everything is kept; NaN elsewhere",
+        "",
     ),
     "stable": (_CELL, "1", "whether the spectral radius is below one", "Theorem 3"),
     "trusted": (
@@ -210,21 +253,25 @@ def _slabs(
     """Yield the whole dataset in slabs, one chunk in memory at a time."""
     for i, theta in enumerate(layout.theta.values()):
         yield _Slab("theta", (i, slice(0, theta.size)), theta)
-    for which, (i, k) in product(range(len(layout.reads)), enumerate(layout.theta)):
-        place = (which, i) if layout.several else (i,)
+    places = (range(len(layout.reads)), range(len(layout.memory)), enumerate(layout.theta))
+    for which, memory, (i, k) in product(*places):
+        of = {"reads": which, "memory": memory}
+        place = (*(of[name] for name in layout.several), i)
         shape = (len(layout.alpha), len(layout.beta), k)
         found = {name: np.empty(shape) for name in ("mse", "squared_bias", "relative_efficiency")}
-        for chunk in (c for c in chunks if (c.which, c.models) == (which, k)):
+        for chunk in (c for c in chunks if (c.which, c.memory, c.models) == (which, memory, k)):
             rows = slice(chunk.start, chunk.stop)
             arrays = read(chunk.name)
-            arrays["stable"] = arrays["spectral_radius"] < 1 - STABILITY_MARGIN
             for name, of_all in found.items():
                 of_all[:, rows] = arrays[name]
             for name, values in arrays.items():
                 of_models = [slice(0, k)] * (values.ndim - 2)
                 yield _Slab(name, (*place, slice(None), rows, *of_models), values)
+        bias = found["squared_bias"].sum(axis=-1)
+        if layout.generations is not None:  # what is small counts as none
+            bias = np.where(np.isfinite(found["relative_efficiency"]).all(axis=-1), 0, bias)
         for j, reduce in enumerate((np.mean, np.max)):
-            at = _best(reduce(found["mse"], axis=-1), found["squared_bias"].sum(axis=-1))
+            at = best_cell(reduce(found["mse"], axis=-1), bias)
             if at is None:
                 continue
             best = {
@@ -237,7 +284,7 @@ def _slabs(
                 yield _Slab(f"optimal_{name}", (*place, j), np.asarray(value))
 
 
-def _best(error: np.ndarray, squared_bias: np.ndarray) -> tuple[int, int] | None:
+def best_cell(error: np.ndarray, squared_bias: np.ndarray) -> tuple[int, int] | None:
     """Find the cell of smallest error among those of least bias; None where no cell has a limit.
 
     Bias first: a cell where some model never learns a direction may have a small error for this

@@ -1,4 +1,4 @@
-"""Sweep interactive regression over α × β × K: `commensal sweep regression`."""
+"""Sweep interactive regression over α, β, K and more: `commensal sweep regression`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from typing import Any, Literal, ParamSpec
 import numpy as np
 import xarray as xr
 
-from commensal import designs
+from commensal import _part, designs
 from commensal._checkpoint import Chunks, check_target, discard, fingerprint, finished, load
 from commensal._cores import available_cores
+from commensal._memory import named_memory
 from commensal.sweep._config import RegressionSweep
 from commensal.sweep._dataset import Chunk, Layout, to_file, to_memory
 from commensal.theory import regression as theory
@@ -43,6 +44,8 @@ def _signature(
     noise: float = 1.0,
     human_share: float = 0.0,
     reads: Reads = ("uniform",),
+    memory: str | Sequence[str] = ("replace",),
+    generations: int | None = None,
     tasks: bool = True,
     design: Literal["gaussian", "misaligned"] = "gaussian",
     dim: int = 15,
@@ -100,9 +103,10 @@ def regression(
     -------
     xarray.Dataset
         The sweep, with dimensions models, alpha, beta, model, task, feature and objective; where
-        several networks are asked for, all but ``theta`` has the first dimension reads. Models
-        and tasks beyond K are NaN, and so is everything but ``spectral_radius`` where ρ(Q) ≥ 1
-        (``stable`` False), and everything where rounding may have spoilt it (``trusted`` False).
+        several networks are asked for, all but ``theta`` has the first dimension reads, and so for
+        several memories memory. Models and tasks beyond K are NaN, and so is everything but
+        ``spectral_radius`` where ρ(Q) ≥ 1 (``stable`` False), unless ``generations`` are given, and
+        everything where rounding may have spoilt it (``trusted`` False).
         ``optimal_*`` are of the best mix on the grid: the smallest error (mean over models, or the
         worst model's) among the mixes whose limit is unbiased, or least biased if none is. Read
         lazily from ``out`` where that is given.
@@ -119,7 +123,8 @@ def regression(
     Notes
     -----
     `interactive`, sec. 5: Theorem 3, fig. 2. The numbers do not depend on how many cores share
-    the work, nor on interruptions.
+    the work, nor on interruptions. What is told of one generation, and of memories, stands in
+    :func:`commensal.theory.regression.grid`.
 
     Examples
     --------
@@ -133,6 +138,15 @@ def regression(
     >>> of_networks = regression(alpha=0.5, beta=0.5, models=4, reads=["isolated", "ring:0.5"])
     >>> of_networks.spectral_radius.sel(reads="ring:0.5").round(3).item()
     0.5
+
+    What memory does to the error after 50 generations:
+
+    >>> kept = regression(alpha=0.5, beta=0.5, models=4, memory="replace,window:3,accumulate",
+    ...                   generations=50)
+    >>> kept.mse.mean("model").squeeze().values.round(2)
+    array([2.97, 2.34, 2.54])
+    >>> kept.spectral_radius.squeeze().values.round(3), kept.growth_exponent.squeeze().values
+    (array([0.528, 0.738, 1.   ]), array([nan, nan,  0.]))
     """
     if config is None:
         config = RegressionSweep(**settings)
@@ -143,14 +157,17 @@ def regression(
     described = _describe(config)
     identity = fingerprint(described)
     chunks = [
-        Chunk(*system, start, min(start + ROWS, len(config.beta)))
+        Chunk(which, memory, k, start, min(start + ROWS, len(config.beta)))
         for start in range(0, len(config.beta), ROWS)
-        for system in systems
+        for memory in range(len(config.memory))
+        for which, k in systems
     ]
     layout = Layout(
         config=described,
         identity=identity,
         reads=config.networks,
+        memory=config.memory,
+        generations=config.told,
         alpha=config.alpha,
         beta=config.beta,
         theta={k: designs.truth(w.dim, config.seed) for (_, k), w in workflows.items()},
@@ -168,10 +185,13 @@ def regression(
             progress(1.0, 1.0)
         return load(out)
     stored = Chunks(out, described, identity)
-    todo = [c for c in chunks if c.name not in stored]
-    with closing(_compute(config, workflows, chunks, todo, progress)) as results:
+    names = set(stored.mine([c.name for c in chunks]))
+    mine = [c for c in chunks if c.name in names]
+    todo = [c for c in mine if c.name not in stored]
+    with closing(_compute(config, workflows, mine, todo, progress)) as results:
         for chunk, arrays in results:
             stored.save(chunk.name, arrays)
+    _part.leave_part()
     to_file(layout, chunks, stored.read, out)
     stored.remove()
     return load(out)
@@ -195,7 +215,8 @@ def _compute(
 
     def cost(chunk: Chunk) -> float:
         # per cell: a part that is d × d, and a part per model (measured, benchmarks/)
-        return (chunk.stop - chunk.start) * (4.0 + chunk.models)
+        of_limit = (chunk.stop - chunk.start) * (4.0 + chunk.models)
+        return of_limit * config.effort(chunk.memory)
 
     total, done = sum(map(cost, chunks)), sum(map(cost, chunks)) - sum(map(cost, todo))
     if progress:
@@ -208,15 +229,22 @@ def _compute(
             return {}
         w = workflows[chunk.which, chunk.models]
         theta = designs.truth(w.dim, config.seed)
-        cells = theory.grid(w, alpha, beta[chunk.start : chunk.stop], theta, tasks=config.tasks)
+        told: dict[str, Any] = {}
+        if config.told is not None:
+            memory, window = named_memory(config.memory[chunk.memory])
+            told = {"generations": config.told, "memory": memory, "window": window}
+        rows = beta[chunk.start : chunk.stop]
+        cells = theory.grid(w, alpha, rows, theta, tasks=config.tasks, **told)
+        found = {"mspe": cells.mspe, "growth_exponent": cells.growth_exponent}
         return {
             "spectral_radius": cells.spectral_radius,
+            "stable": cells.stable,
             "trusted": cells.trusted,
             "mse": cells.mse,
             "squared_bias": cells.squared_bias,
             "relative_efficiency": cells.relative_efficiency,
             "consensus_distance": cells.consensus_distance,
-        } | ({"mspe": cells.mspe} if cells.mspe is not None else {})
+        } | {name: values for name, values in found.items() if values is not None}
 
     # `todo` goes through all systems before it comes back to one, so that threads compile for
     # different ones at the same time and never for the same one. A bounded queue keeps finished

@@ -263,7 +263,7 @@ def isotropic_errors(
         raise ValueError("private, public and synthetic must be positive")
     _check_counts(dim=dim)
     kept = _kept(memory, window)
-    sizes = np.array([beta * private, (1 - beta) * public]) * (1 - alpha)
+    own, common = (1 - alpha) * beta * private, (1 - alpha) * (1 - beta) * public
     start = np.array([beta * private, (1 - beta) * public])
     start /= start.sum()
     web = alpha * synthetic
@@ -272,25 +272,25 @@ def isotropic_errors(
         """Shares of private data, of public data and of the web in generation t."""
         if t == 0:
             return float(start[0]), float(start[1]), 0.0
-        parts = np.array([*sizes, web * (t if memory == "accumulate" else 1)])
-        a, b, r = parts / parts.sum()
-        return float(a), float(b), float(r)
+        read = web * (t if memory == "accumulate" else 1)
+        whole = own + common + read
+        return own / whole, common / whole, read / whole
 
     flat = n.ravel()
     ends = np.isinf(flat)
     found = np.empty((flat.size, 3, values.size), dtype=complex)
     if ends.any():
-        c = sizes.sum() / web if web else np.inf
+        c = (own + common) / web if web else np.inf
         found[ends] = _limit(values, shares(1), start, c, memory == "accumulate", kept)
     if not ends.all():
         path = _path(values, shares, int(flat[~ends].max()), kept)
         found[~ends] = path[flat[~ends].astype(int)]
-    real, common, variance = np.moveaxis(found, 1, 0)
+    real, shared_data, variance = np.moveaxis(found, 1, 0)
     each = np.abs(real) ** 2 / private + np.real(variance) / synthetic
     # the eigenvector of ones belongs to one eigenvalue 1: what all models share
     shared = np.abs(values - 1).argmin()
     unit = noise**2 * dim
-    mse = each.sum(axis=1) / models + np.abs(common[:, shared]) ** 2 / public
+    mse = each.sum(axis=1) / models + np.abs(shared_data[:, shared]) ** 2 / public
     apart = np.delete(each, shared, axis=1).sum(axis=1) / models
     return MemoryErrors(*(_plain(unit * x.reshape(n.shape)) for x in (mse, apart)))
 

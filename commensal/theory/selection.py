@@ -26,6 +26,7 @@ __all__ = [
     "Verified",
     "critical_human_share",
     "curated",
+    "curation_course",
     "filtered_accuracy",
     "verified",
 ]
@@ -249,6 +250,55 @@ def curated(
         return Curation(law(low), 0.0, critical)
     root: Any = brentq(lambda scale: law(scale).sum() - 1, low, top / (1 - h) * (1 + 1e-12))
     return Curation(law(float(root)), 0.0, critical)
+
+
+def curation_course(
+    rewards: Any, reference: Any, human_share: float | int, generations: int
+) -> Float[np.ndarray, "time n"]:
+    """Law of answers in each generation, from human answers on.
+
+    Parameters
+    ----------
+    rewards, reference
+        Answers' rewards and probabilities, as for :func:`critical_human_share`.
+    human_share : float
+        Share h in [0, 1] of human answers in every generation.
+    generations : int
+        Number of generations T, at least 0.
+
+    Returns
+    -------
+    Float[np.ndarray, "time n"]
+        Laws p_0, ..., p_T, of which :func:`curated` has the limit.
+
+    Raises
+    ------
+    ValueError
+        Under the conditions of :func:`critical_human_share`, or if a number is out of range.
+
+    Notes
+    -----
+    The recursion of :func:`curated`, for infinitely many answers; claim
+    ``commensal.curation_condensate``.
+
+    Examples
+    --------
+    >>> curation_course([0.0, np.log(3)], [0.5, 0.5], human_share=0.5, generations=2).round(3)
+    array([[0.5  , 0.5  ],
+           [0.375, 0.625],
+           [0.333, 0.667]])
+    """
+    if not 0 <= human_share <= 1:
+        raise ValueError(f"human_share must lie in [0, 1], got {human_share}")
+    if generations < 0:
+        raise ValueError(f"generations must not be negative, got {generations}")
+    missing, p = _curation(rewards, reference, np.max(rewards, initial=-np.inf))
+    weight = 1 - missing
+    out = [p]
+    for _ in range(generations):
+        kept = out[-1] * weight
+        out.append(human_share * p + (1 - human_share) * kept / kept.sum())
+    return np.stack(out)
 
 
 def _curation(rewards: Any, reference: Any, highest: Any) -> tuple[np.ndarray, np.ndarray]:

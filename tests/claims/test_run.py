@@ -13,14 +13,17 @@ from commensal import claims
 from commensal.claims import Register, check_one, identity, judge, mutated, stated
 
 EXTRACTION = "may be the text's extraction"
+SOLID = {"fault": "wording", "doubt": "solid"}
 
 
 def register() -> Register:
     known = Register()
     common = {"where": "sec. 1", "kind": "numerical", "statement": "One and one are two."}
+    common["premises"] = ("one number",)
 
     def entered(name, verdict, printed, mutation, **more):
         fields = {"id": f"news.{name}", "verdict": verdict, "printed": printed, **common, **more}
+        fields |= {"breaks": ("none",)} if verdict not in ("holds", "open") else {}
 
         @known.claim(**fields, mutations={"other": mutation})
         def _(form, trial):
@@ -50,6 +53,7 @@ def test_verdicts(claim):
 def test_a_broken_check_is_no_verdict():
     known = Register()
     common = {"where": "1", "kind": "numerical", "statement": "s", "verdict": "open"}
+    common["premises"] = ("none",)
 
     @known.claim(id="news.broken", **common)
     def _(form, trial):
@@ -71,14 +75,28 @@ def test_a_broken_check_is_no_verdict():
         ({"fault": "misprint"}, "fault and doubt go together"),
         ({"fault": "misprint", "doubt": "solid"}, "needs either a fault"),
         ({"repeats": "news.false"}, "needs either a fault"),
-        ({"verdict": "fails"}, "needs either a fault"),
+        ({"verdict": "fails", "breaks": ("none",)}, "needs either a fault"),
         ({"fault": "wording", "doubt": EXTRACTION}, "is a misprint of a claim that holds"),
-        ({"verdict": "fails", "fault": "misprint", "doubt": EXTRACTION}, "is a misprint of"),
         (
-            {"verdict": "fails", "fault": "wording", "doubt": "solid", "reading": "One is meant."},
+            {
+                "verdict": "fails",
+                "breaks": ("none",),
+                "fault": "misprint",
+                "doubt": EXTRACTION,
+            },
+            "is a misprint of",
+        ),
+        (
+            {"verdict": "fails", "breaks": ("none",), "reading": "One is meant."} | SOLID,
             "what is our reading is no fault",
         ),
         ({"id": "news.true"}, "two claims have the id"),
+        ({"premises": ()}, "premises must name one or more"),
+        ({"premises": ("one numbre",)}, r"got \['one numbre'\]"),
+        ({"premises": ("none", "one number")}, r"got \['none'\]"),
+        ({"breaks": ("none",)}, "no other does"),
+        ({"verdict": "fails"} | SOLID, "says in breaks which premise"),
+        ({"verdict": "fails", "breaks": ("one model",)} | SOLID, "names of the claim's premises"),
     ],
 )
 def test_claims_that_are_not_entered(wrong, said):
@@ -89,6 +107,7 @@ def test_claims_that_are_not_entered(wrong, said):
         "statement": "s",
         "verdict": "holds",
         "mutations": {"other": 1},
+        "premises": ("one number",),
     }
     # the annotations, checked in tests, may be faster
     with pytest.raises((ValueError, TypeCheckError), match=said):
@@ -131,7 +150,11 @@ def test_report_stands_alone():
     for claim in chosen:
         assert f'id="{claim.id}"' in page
         assert page.count(f"--id {claim.id} ") == 1
-    for said in ("Not three.", "But for three.", "That one is meant is our reading.", "solid"):
+    said_of_premises = ("Rests on: one number", "although all of this is so")
+    for said in (
+        *("Not three.", "But for three.", "That one is meant is our reading.", "solid"),
+        *said_of_premises,
+    ):
         assert said in page
     assert "1 substantive, 1 misprint, 1 possibly extraction, 0 wording" in page
     assert page.count(EXTRACTION.replace("'", "&#39;")) == 1
@@ -144,6 +167,7 @@ def test_report_stands_alone():
 def test_report_escapes_what_it_is_given():
     known = Register()
     common = {"id": "news.x", "where": "1", "kind": "numerical", "verdict": "open"}
+    common["premises"] = ("none",)
 
     @known.claim(**common, statement="a < b & <script>")
     def _(form, trial):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from commensal.llm.config import WebConfig
-from commensal.llm.web.asking import Answer, WebQuestion
+from commensal.llm.web.asking import Responses, WebQuestion
 from commensal.llm.web.cache import AnswerCache
 from commensal.llm.web.endpoint import EndpointResponder
 
@@ -155,7 +155,7 @@ def settings(url: str, responses: int = 1, rules: Any = None, **more: Any) -> We
     )
 
 
-def ask(config: WebConfig, folder: Path, seed: int = 1) -> Answer:
+def ask(config: WebConfig, folder: Path, seed: int = 1) -> Responses:
     """One question, with the answers that the folder has."""
     model: Any = config.models[0]
     responder = EndpointResponder(config, model, lambda name: AnswerCache(folder / "kept.jsonl"))

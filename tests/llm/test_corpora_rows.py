@@ -178,6 +178,13 @@ def test_empty_files_and_headers_alone(tmp_path: Path) -> None:
             read_texts(path)
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_as_spreadsheets_write_them(mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(f'a{mark}b\n"so{mark} so, no"{mark}1\n')
+    assert [row for _, row in read_rows(path)] == [{"a": f"so{mark} so, no", "b": "1"}]
+
+
 def test_endings() -> None:
     assert format_of("a/b.JSONL.GZ") == ".jsonl"
     assert stem_of("a/b.c.tsv.zst") == "b.c"

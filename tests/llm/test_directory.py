@@ -133,7 +133,7 @@ def test_weights_that_were_let_go_are_no_damage(tmp_path: Path):
     with branch.writing(1) as folder:
         (folder / "metrics.parquet").write_bytes(b"0123456789")
         (folder / "model-0.safetensors").write_bytes(b"weights")
-    branch.drop_weights_before(2)
+    branch.drop_weights(1)
     branch.check(1)
     assert branch.finished(1)
 

@@ -63,7 +63,7 @@ def stopping(when: Callable[[generation.Generation], bool], where: str = "train"
     return method
 
 
-def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, capsys):
+def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, capsys, undrawing):
     path = tmp_path / "run"
     run(interactive(alpha=[0, 0.5, 1]), tmp_path / "whole", workers=1)
 
@@ -98,7 +98,8 @@ def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, 
         "Diverged: 1 of 3 grid points, which stop there and are left out of the findings: α = 0.5, "
         "β = 0.5 at generation 1. Of α = 0.5, β = 0.5, the loss is nan."
     )
-    found = {one.id: one for one in contents_of(read_run(path)).found}
+    with undrawing():
+        found = {one.id: one for one in contents_of(read_run(path)).found}
     assert found["half-own"].verdict == found["best"].verdict == "cannot be told here"
     assert found["zero-own"].leaning
     assert not found["half-own"].leaning
@@ -115,7 +116,7 @@ def test_one_setting_diverges_and_the_others_go_on(tmp_path: Path, monkeypatch, 
     ],
     ids=lambda config: config.workflow,
 )
-def test_a_rate_of_1e20_ends_in_no_verdict(config, tmp_path: Path, monkeypatch, capsys):
+def test_a_rate_of_1e20_ends_in_no_verdict(config, tmp_path: Path, monkeypatch, capsys, undrawing):
     monkeypatch.setattr(
         "commensal.llm.presets.read_config", lambda *_: config
     )  # of a file, without writing one
@@ -130,7 +131,8 @@ def test_a_rate_of_1e20_ends_in_no_verdict(config, tmp_path: Path, monkeypatch, 
     metrics = resume(tmp_path / "run", workers=1)
     assert metrics.diverged.all()
     assert not (metrics.metric == "loss").any()
-    shown = contents_of(read_run(tmp_path / "run"))
+    with undrawing():
+        shown = contents_of(read_run(tmp_path / "run"))
     assert {one.verdict for one in shown.found} <= {"cannot be told here"}
     assert not any("reproduce" in lead for lead in shown.leads)
     assert alarms(tmp_path / "run")[0].startswith(f"Diverged: {len(settings)} of {len(settings)}")
@@ -142,7 +144,7 @@ def test_a_rate_of_1e20_ends_in_no_verdict(config, tmp_path: Path, monkeypatch, 
     ids=lambda config: config.workflow,
 )
 @pytest.mark.parametrize("at", [0, 1])
-def test_a_report_of_what_diverged_in_part(config, at: int, tmp_path: Path, monkeypatch):
+def test_a_report_of_what_diverged_in_part(config, at: int, tmp_path: Path, monkeypatch, undrawing):
     """The last start, or one setting at its first generation after the start."""
     name = config.grid()[-1].start if at == 0 else config.grid()[-1].name
 
@@ -155,15 +157,18 @@ def test_a_report_of_what_diverged_in_part(config, at: int, tmp_path: Path, monk
     assert set(diverged(tmp_path / "run")) == {s.name for s in left}
     assert set(metrics.loc[metrics.diverged, "generation"]) == {at}
     assert alarms(tmp_path / "run")[0].startswith(f"Diverged: {len(left)} of ")
-    assert not any("nan" in lead for lead in contents_of(read_run(tmp_path / "run")).leads)
+    with undrawing():
+        shown = contents_of(read_run(tmp_path / "run"))
+    assert not any("nan" in lead for lead in shown.leads)
 
 
-def test_a_rate_of_1000_teaches_nothing(tmp_path: Path):
+def test_a_rate_of_1000_teaches_nothing(tmp_path: Path, undrawing):
     """Models end uniform: all losses are equal, which is no finding."""
     config = interactive(alpha=[0, 0.5], training={**TRAINING, "learning_rate": 1000, "steps": 12})
     metrics = run(config, tmp_path / "run", workers=1)
     assert np.isfinite(metrics.loc[metrics.metric == "loss", "value"]).all()
-    shown = contents_of(read_run(tmp_path / "run"))
+    with undrawing():
+        shown = contents_of(read_run(tmp_path / "run"))
     assert {one.verdict for one in shown.found} == {"cannot be told here"}
     assert alarms(tmp_path / "run")[0].startswith(
         "Not trained: in 2 of 2 grid points a model is no better than guessing after its first"

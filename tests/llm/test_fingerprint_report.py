@@ -54,6 +54,26 @@ def small(tmp_path: Path, dates: str = "") -> tuple[Path, Path]:
     return path, families
 
 
+def test_families_of_one_model_are_compared_without_pairs_within(tmp_path: Path) -> None:
+    path, families = small(tmp_path)
+    names = ("human", "generation 1", "generation 2")
+    families.write_text("model,family\n" + "".join(f"m{i},{n}\n" for i, n in enumerate(names)))
+    out = tmp_path / "out"
+    fingerprint(path, out, families, resamples=5)
+    page = (out / "report.html").read_text()
+    assert "No family has two models" in page
+    assert not re.search(r"\bnan\b|None", re.sub(r"base64,[^\"]*", "", page))
+    assert not (out / "fig3_densities.png").exists()
+    assert not (out / "statistics.csv").exists()
+    assert len(pd.read_parquet(out / "pairs.parquet")) == 3
+    # one family of two beside one of one has a pair within
+    families.write_text("model,family\nm0,human\nm1,v\nm2,v\nm3,v\n")
+    prints, models = fp.read_profiles(path), fp.read_models(families)
+    found = fp.analyse(fp.compare(prints, models), resamples=5)
+    assert found.pairs.within.sum() == 3
+    assert len(found.intervals)
+
+
 @pytest.mark.parametrize("dates", ["", "2024-0"])
 def test_profiles_with_and_without_dates(tmp_path: Path, dates: str) -> None:
     path, families = small(tmp_path, dates)
@@ -95,7 +115,7 @@ def test_texts_of_a_run(tmp_path: Path) -> None:
     assert "generations" in (tmp_path / "out" / "report.html").read_text()
     table = tmp_path / "texts.csv"
     pd.DataFrame({"model": ["a"], "text": ["hum"]}).to_csv(table, index=False)
-    with pytest.raises(ValueError, match="no column 'family'; give --families"):
+    with pytest.raises(ValueError, match="no column 'family', which says"):
         fingerprint(table, tmp_path / "out", resamples=5)
 
 

@@ -18,8 +18,8 @@ import torch
 from safetensors import SafetensorError
 
 from commensal import cli
+from commensal.llm import devices, lane, resume, run
 from commensal.llm import generation as generation
-from commensal.llm import lane, resume, run, trained
 from commensal.llm.records.directory import RunDirectory, RunDirectoryError, Unsaved
 from commensal.llm.records.lock import alone
 from commensal.llm.records.results import metrics
@@ -95,6 +95,7 @@ def held(copy: Path):
     other.communicate()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_second_process_leaves_the_first_alone(held, monkeypatch, capsys, tmp_path: Path):
     path, other = held
     before = contents(path)
@@ -158,7 +159,7 @@ def test_one_model_alone_through_kills(tmp_path: Path, monkeypatch):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_ends_with_the_next_command(copy, monkeypatch, capsys, number: int, code: int):
-    monkeypatch.setattr(trained, "prepare", lambda *_, **__: os.kill(os.getpid(), number))
+    monkeypatch.setattr(lane, "prepare", lambda *_, **__: os.kill(os.getpid(), number))
     before = signal.getsignal(signal.SIGTERM)
     # where tests run in the background, Ctrl-C is ignored from the start
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -313,7 +314,8 @@ class _Killed(ProcessPoolExecutor):
 
 
 def test_a_worker_that_is_killed(copy: Path, monkeypatch, capsys):
-    monkeypatch.setattr(trained, "ProcessPoolExecutor", _Killed)
+    shutil.rmtree(copy / "generations" / "alpha=0.5,beta=0.5" / "0002")
+    monkeypatch.setattr(devices, "ProcessPoolExecutor", _Killed)
     code, said = command(monkeypatch, capsys, "llm", "resume", str(copy), "--workers", "2")
     assert code == 2
     assert said == (

@@ -14,7 +14,7 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from commensal.llm.corpora import CorpusWarning, Example, FileCorpus, MarkovCorpus
-from commensal.llm.models.tokens import train_tokenizer
+from commensal.llm.models.tokens import Encoded, train_tokenizer
 from commensal.llm.multiple_choice import (
     QUESTIONS,
     FileQuestions,
@@ -322,6 +322,8 @@ def test_likelihoods_of_single_choices(batch_size: int):
     network = model_of("llama").eval()
     rows = sheet(questions.asked, questions, tokenizer, CONTEXT).rows
     rows = [row._replace(tokens=tuple(t % 20 for t in row.tokens)) for row in rows]
+    # and choices of one token, which are read together
+    rows += [Encoded((*rows[i].tokens[:4], last), 4) for i in (0, -1) for last in (5, 6, 7)]
     found = log_likelihoods(
         network, rows, padding=0, batch_size=batch_size, precision="float32"
     )  # fmt: skip

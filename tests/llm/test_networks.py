@@ -316,7 +316,7 @@ def test_what_a_run_says_first():
     assert "these 24 differences" in said[-1]
 
 
-def test_the_page_of_several_networks(ran: Path, tmp_path: Path):
+def test_the_page_of_several_networks(ran: Path, tmp_path: Path, undrawing):
     from commensal.llm.reports import write_report
     from tests.llm.test_report import text_of
 
@@ -330,7 +330,8 @@ def test_the_page_of_several_networks(ran: Path, tmp_path: Path):
     # unfinished: the networks that are left are compared
     copy = shutil.copytree(ran, tmp_path / "copy")
     shutil.rmtree(copy / "generations" / "alpha=0.5,beta=0.5,reads=ring:0")
-    text = text_of(write_report(copy))
+    with undrawing():
+        text = text_of(write_report(copy))
     assert "Unfinished: 7 of 8" in text
 
 

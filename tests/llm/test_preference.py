@@ -161,7 +161,7 @@ def test_shares_of_wins_order_models_as_bradley_terry_strengths_do():
             {"judge": {"kind": "law", "prompts": 0}},
             "judge.law.prompts: Input should be greater than",
         ),
-        ({"judge": {"kind": "model"}}, "judge.model.name: Field required"),
+        ({"judge": {"kind": "model"}}, "missing: judge.model.name"),
         ({"judge": {"kind": "people"}}, "'law', 'model'"),
         (
             {"tasks": [{"kind": "file", "path": "a.txt"}]},

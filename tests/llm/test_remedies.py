@@ -338,6 +338,7 @@ def test_the_report(finished: Path, tmp_path: Path):
     assert page.count("data:image/webp") == 3
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
     import shutil
 

@@ -19,11 +19,9 @@ import pytest
 from commensal.llm import run
 from commensal.llm.corpora import MarkovCorpus, load
 from commensal.llm.records.directory import RunDirectoryError, Unsaved
-from commensal.llm.reports import _own_tasks as report_own_tasks
 from commensal.llm.reports import write_report
 from commensal.llm.reports._reading import floors, read_run
 from commensal.llm.reports._tables import changes, loss_tables, samples, timings
-from commensal.page import Picture
 from tests.llm.runs import interactive, language, single
 
 GRID: dict[str, Any] = {"alpha": [0, 0.5, 1], "beta": [0.5, 1], "generations": 1}
@@ -37,14 +35,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("COMMENSAL_CACHE", str(folder / "cache"))
         run(interactive(**GRID), folder / "run", workers=1)
         yield folder / "run"
-
-
-@pytest.fixture
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are made, but not drawn, which takes most of the time."""
-    monkeypatch.setattr(
-        report_own_tasks, "picture", lambda _, caption: Picture(caption, "", "", 800)
-    )
 
 
 @pytest.fixture

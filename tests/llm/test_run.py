@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from commensal.llm import resume, run
 from commensal.llm.records.directory import RunDirectoryError
@@ -69,8 +70,8 @@ def test_a_finished_run_is_only_read(finished: Path):
     assert {p: p.stat().st_mtime_ns for p in finished.rglob("generations/**/*")} == before
 
 
-def test_the_number_of_workers_changes_nothing(finished: Path, tmp_path: Path):
-    run(interactive(), tmp_path / "run", workers=2)
+def test_the_number_of_workers_and_their_devices_change_nothing(finished: Path, tmp_path: Path):
+    run(interactive(), tmp_path / "run", devices="cpu,cpu")
     assert files_of(tmp_path / "run") == files_of(finished)
 
 
@@ -135,6 +136,7 @@ def test_two_processes_do_not_run_the_same(finished: Path):
 def test_what_it_ran_on_is_noted(finished: Path):
     (entry,) = json.loads((finished / "environment.json").read_text())
     assert entry["device"] == "cpu"
+    assert entry["instructions"] == torch.backends.cpu.get_cpu_capability()
     assert entry["threads"] == 1
     assert entry["seed"] == 0
 

@@ -417,6 +417,7 @@ def test_report(finished: Path, tmp_path: Path):
     assert "to train" not in text  # there are no corpora
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_report_of_an_unfinished_run(finished: Path, tmp_path: Path):
     import shutil
 

@@ -87,6 +87,25 @@ def test_intervals_cover_and_repeat() -> None:
     assert again.prediction == found.prediction
 
 
+def test_intervals_are_those_of_resamples_one_by_one() -> None:
+    """Designs and cells of unequal sizes, drawn again; each drawn cell counts as its own."""
+    rng = np.random.default_rng(2)
+    labels = np.repeat(np.arange(6), [2, 5, 3, 3, 4, 2])
+    observed = rng.standard_normal(len(labels))
+    predicted = observed + rng.standard_normal((3, len(labels)))
+    found = agreement(observed, predicted, labels.tolist(), resamples=40, seed=8)
+    draws, drawn = np.random.default_rng(8), []
+    for _ in range(40):
+        design, cell = draws.choice(3, 3), draws.choice(6, 6)
+        rows = [np.flatnonzero(labels == c) for c in cell]
+        whole = np.concatenate(rows)
+        at = np.repeat(np.arange(6), list(map(len, rows))).tolist()
+        one = agreement(observed[whole], predicted[design][:, whole], at, resamples=0)
+        drawn.append([score.value for score in one.prediction])
+    ends = np.quantile(drawn, [0.025, 0.975], axis=0)
+    np.testing.assert_allclose([s.interval for s in found.prediction], ends.T, rtol=1e-12)
+
+
 def test_undefined_ranks_are_left_out() -> None:
     found = agreement([0.5, 0.2, 0.3, 0.3], [0.4, 0.1, 0.2, 0.9], list("aabb"), resamples=20)
     assert found.prediction.rank_correlation.value == 1  # of the one cell that varies

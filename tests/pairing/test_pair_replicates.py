@@ -77,6 +77,7 @@ def test_a_replicate_without_a_number_leaves_none(pairings: dict[int, RunPairing
     assert pd.isna(row["value"])
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_every_replicate_of_a_run_is_paired(
     pairings: dict[int, RunPairing], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ):

@@ -308,7 +308,6 @@ def test_what_cannot_be_paired_is_one_line(run: Path, monkeypatch, capsys, tmp_p
         ((str(tmp_path / "nothing"),), "is not a run: no run.json"),
         ((made("single", single()),), "is a run of workflow single, not interactive"),
         ((made("fresh", interactive()),), "no grid point of"),
-        ((made("human", interactive(human_share=0.3)),), "fresh human data"),
         ((made("start", interactive(generations=0)),), "no generation after t = 0"),
         ((str(run), "--dim", "1000"), "dim must lie between 1 and"),
         ((str(run), "--layer", "9"), "layer must lie between"),

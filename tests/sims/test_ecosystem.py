@@ -264,6 +264,7 @@ def test_numba_is_for_cpus_that_have_it(monkeypatch):
     assert simulate(config).sizes["model"] == 4
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_chunks_replicates_and_fits_change_nothing():
     config = EcosystemConfig(**SMALL, models=4)
     runs = simulate(config)

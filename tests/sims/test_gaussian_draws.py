@@ -28,6 +28,11 @@ LEVEL = 1e-6
 
 
 @pytest.fixture(scope="module", autouse=True)
+def _simulations_are_called_once():
+    """Digits and bits are those of optimised programs here."""
+
+
+@pytest.fixture(scope="module", autouse=True)
 def _sixty_four_bits():
     with jax.enable_x64(True):
         yield

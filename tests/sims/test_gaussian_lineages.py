@@ -39,26 +39,25 @@ def loop(
         "exponential": lambda shape: rng.exponential(size=shape) - 1,
         "uniform": lambda shape: rng.uniform(-np.sqrt(3), np.sqrt(3), shape),
     }[config.truth]
-    means, covariances = [], []
-    for _ in range(lineages):
-        pool = np.empty((0, d))
-        mean, factor = np.zeros(d), np.eye(d)
-        for t in range(1, config.generations + 1):
-            if t == 1:
-                points = real((n, d))
-            else:
-                points = mean + rng.standard_normal((n - human, d)) @ factor.T
-                points = np.concatenate([points, real((human, d))])
-            pool = points if config.memory == "replace" else np.concatenate([pool, points])
-            chosen = pool
-            if config.memory == "accumulate_subsample":
-                chosen = rng.choice(pool, n, replace=False)
-            mean = chosen.mean(axis=0)
-            covariance = np.atleast_2d(np.cov(chosen.T, ddof=ddof))
-            factor = np.sqrt(covariance) if d == 1 else np.linalg.cholesky(covariance)
-        means.append(mean)
-        covariances.append(covariance)
-    return np.array(means), np.array(covariances)
+    pool = np.empty((lineages, 0, d))
+    mean, factor = np.zeros((lineages, d)), np.broadcast_to(np.eye(d), (lineages, d, d))
+    for t in range(1, config.generations + 1):
+        if t == 1:
+            points = real((lineages, n, d))
+        else:
+            points = mean[:, None] + rng.standard_normal((lineages, n - human, d)) @ factor.mT
+            points = np.concatenate([points, real((lineages, human, d))], axis=1)
+        pool = points if config.memory == "replace" else np.concatenate([pool, points], axis=1)
+        chosen = pool
+        if config.memory == "accumulate_subsample":
+            places = np.tile(np.arange(pool.shape[1]), (lineages, 1))
+            places = rng.permuted(places, axis=1)[:, :n]  # without replacement
+            chosen = np.take_along_axis(pool, places[..., None], axis=1)
+        mean = chosen.mean(axis=1)
+        centred = chosen - mean[:, None]
+        covariance = centred.mT @ centred / (chosen.shape[1] - ddof)
+        factor = np.linalg.cholesky(covariance)
+    return mean, covariance
 
 
 def same_law(first: np.ndarray, second: np.ndarray) -> bool:
@@ -75,7 +74,7 @@ def test_one_coordinate_has_the_law_of_the_plain_loop(method, memory, estimator)
         estimator=estimator, record=(5,),
     )  # fmt: skip
     runs = simulate(config)
-    mean, covariance = loop(config, np.random.default_rng(1), 1500)
+    mean, covariance = loop(config, np.random.default_rng(1), 10_000)
     assert same_law(runs["mean"].values, mean)
     assert same_law(runs.log_variance.values, np.log(covariance))
 
@@ -89,7 +88,7 @@ def test_fresh_human_points(method, estimator) -> None:
     )  # fmt: skip
     assert config.human_samples == 2
     runs = simulate(config)
-    mean, covariance = loop(config, np.random.default_rng(2), 1500)
+    mean, covariance = loop(config, np.random.default_rng(2), 10_000)
     assert same_law(runs["mean"].values, mean)
     assert same_law(runs.log_variance.values, np.log(covariance))
 
@@ -103,7 +102,7 @@ def test_other_truths(truth, human_share) -> None:
     )  # fmt: skip
     assert config.resolved_method == "samples"
     runs = simulate(config)
-    mean, covariance = loop(config, np.random.default_rng(3), 2500)
+    mean, covariance = loop(config, np.random.default_rng(3), 10_000)
     assert same_law(runs["mean"].values, mean)
     assert same_law(runs.log_variance.values, np.log(covariance))
 
@@ -116,7 +115,7 @@ def test_three_coordinates(memory, share) -> None:
         samples=6, dim=3, generations=4, replicates=20_000, memory=memory, human_share=share,
         record=(4,), full=True,
     )  # fmt: skip
-    mean, covariance = loop(config, np.random.default_rng(4), 1500)
+    mean, covariance = loop(config, np.random.default_rng(4), 10_000)
     routes = ("samples",) if memory == "accumulate_subsample" else ("statistics", "samples")
     for method in routes:
         runs = simulate(config.model_copy(update={"method": method}))
@@ -199,6 +198,7 @@ def test_singular_from_the_start() -> None:
             assert abs(trace.mean() - 4) < 5 * np.sqrt(2 * 4 / 2 / 2000)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_no_result_depends_on_the_chunk_or_on_what_follows() -> None:
     cases = [
         {}, {"dtype": "float64"}, {"memory": "accumulate"}, {"method": "samples"},
@@ -257,6 +257,7 @@ def test_generation_zero_is_the_truth() -> None:
     np.testing.assert_array_equal(runs.w2, 0.0)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_moments_are_those_of_the_lineages() -> None:
     config = GaussianConfig(samples=6, generations=8, replicates=40_001, record=(0, 1, 8))
     runs, streamed = simulate(config), moments(config, quantiles=(0.01, 0.5, 0.99))

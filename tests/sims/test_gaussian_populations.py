@@ -19,8 +19,6 @@ from commensal.sims.gaussian._population_process import Draws, Points
 from commensal.sims.gaussian._populations import replay_populations, simulate_populations
 from tests.reference import gaussian_population as plain
 
-pytestmark = pytest.mark.usefixtures("compiled_at_once")
-
 FAMILY = 1e-3
 SMALL = {"population": 9, "samples": 6, "generations": 12, "mean": 3.0, "variance": 4.0}
 PLAIN = {"mutation": 0.0, "inheritance": 0.0}

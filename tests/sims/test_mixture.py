@@ -215,6 +215,7 @@ def test_same_law_as_the_plain_program():
             assert stats.ks_2samp(a, b).pvalue > FAMILY / 6, extra
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_no_result_depends_on_what_else_is_computed():
     # numba has a test of its own
     base = {"generations": 10, "replicates": 130, "posts": 1, "kernel": "xla"}

@@ -61,6 +61,7 @@ def test_settings_of_full_em_are_refused_elsewhere():
         MixtureConfig(rate_cap=1.0)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")  # whose rounding the tolerance is for
 @pytest.mark.parametrize("name", CASES)
 def test_same_noise_same_models(name):
     config = MixtureConfig(**(SMALL | CASES[name]))

@@ -401,6 +401,7 @@ def small():
 
 @pytest.mark.parametrize("memory", ["replace", "accumulate", "window"])
 @pytest.mark.parametrize("chunk", [1, 256, 257, 700])
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_no_bit_depends_on_the_chunk(small, chunk, memory):
     small = small.model_copy(update={"memory": memory, "window": 2 if memory == "window" else None})
     other = small.model_copy(update={"chunk": chunk})

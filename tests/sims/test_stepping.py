@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 
 from commensal._checkpoint import OutputFileError, partial_folder
-from commensal.sims import ecosystem, gaussian, mixture, regression, words
+from commensal.sims import ecosystem, gaussian, mixture, regression, selection, words
 from commensal.sims.gaussian import GaussianConfig, PopulationConfig
 from commensal.sims.mixture import MixtureConfig
 
@@ -106,6 +106,14 @@ def of_words(**settings: Any) -> Process:
     )  # fmt: skip
 
 
+def chosen(**settings: Any) -> Process:
+    config = selection.SelectionConfig(samples=40, generations=4, replicates=REPLICATES, **settings)
+    return Process(
+        config, selection.init, selection.step, selection.observe, selection.simulate,
+        lambda seen: {k: v for k, v in seen._asdict().items() if k != "passed"}, rounding=1e-12,
+    )  # fmt: skip
+
+
 # Not to the bit: numba is another program, and sums over the models of a population, or over the
 # types of a law, are rounded according to what XLA computes together with them.
 PROCESSES = {
@@ -125,6 +133,9 @@ PROCESSES = {
     "mixture, moving components": mixtures(update="full"),
     "mixture, numba": mixtures(rounding=1e-12, kernel="auto"),
     "ecosystem": ecosystems(),
+    "selection by a verifier": chosen(),
+    "selection by a reward": chosen(by="reward"),
+    "selection by a filter": chosen(by="filter", dim=5, errors="model"),
     "words": of_words(),
     "words, accumulating": of_words(memory="accumulate"),
     "words, a network": of_words(
@@ -170,19 +181,31 @@ def without_the_start(process: Process, path: dict[str, np.ndarray]) -> dict[str
     return {k: v[1:] for k, v in path.items()} if recorded_later(process) else path
 
 
+# Whose bits are compared as users have them. Not all are, because optimising takes ten times as
+# long; in float32 unoptimised programs of lineages have bits of their own each.
+OPTIMISED = ("lineages", "regression, a window", "words")
+
+
+@pytest.fixture
+def name(request: pytest.FixtureRequest) -> str:
+    if request.param in OPTIMISED:
+        request.getfixturevalue("compiled_as_for_users")
+    return request.param
+
+
 @functools.cache
 def simulated(name: str) -> xr.Dataset:
     return PROCESSES[name].simulate(PROCESSES[name].config, KEY)
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", PROCESSES, indirect=True)
 def test_steps_by_hand_are_what_is_simulated(name: str) -> None:
     process = PROCESSES[name]
     path = without_the_start(process, by_hand(process, KEY))
     same(process, path, of_simulate(process, path, simulated(name)))
 
 
-@pytest.mark.parametrize("name", PROCESSES)
+@pytest.mark.parametrize("name", PROCESSES, indirect=True)
 def test_a_scan_of_steps_is_what_is_simulated(name: str) -> None:
     process = PROCESSES[name]
     with jax.enable_x64(True):
@@ -210,6 +233,7 @@ def test_a_scan_of_steps_is_what_is_simulated(name: str) -> None:
     ],
     ids=["lineages", "regression", "mixture"],
 )
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_batches_are_the_replicates_that_follow(process: Process) -> None:
     width = {GaussianConfig: 256, MixtureConfig: 128}.get(type(process.config), 256)
     config = process.config.model_copy(update={"replicates": width + REPLICATES})
@@ -220,7 +244,10 @@ def test_batches_are_the_replicates_that_follow(process: Process) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["lineages", "populations", "regression", "regression, a window", "mixture", "ecosystem"],
+    [
+        *("lineages", "populations", "regression", "regression, a window", "mixture", "ecosystem"),
+        *("selection by a verifier", "selection by a reward", "selection by a filter"),
+    ],
 )
 def test_a_state_goes_on_from_where_it_was_kept(name: str) -> None:
     process = PROCESSES[name]
@@ -280,6 +307,8 @@ SMALL = {
         update={"replicates": 900, "chunk": 256})),
     "mixture": (mixture.simulate, MixtureConfig(**(WEBS | {"replicates": 300}), chunk=128)),
     "ecosystem": (ecosystem.simulate, TOKENS.model_copy(update={"replicates": 7, "chunk": 2})),
+    "selection": (selection.simulate, selection.SelectionConfig(
+        generations=3, samples=2**14, replicates=300, chunk=64)),
     "words": (words.simulate, WORDS.model_copy(update={"replicates": 7, "chunk": 2})),
 }  # fmt: skip
 
@@ -352,6 +381,7 @@ def test_settings_may_be_left_out() -> None:
         (regression, regression.RegressionConfig),
         (mixture, MixtureConfig),
         (ecosystem, ecosystem.EcosystemConfig),
+        (selection, selection.SelectionConfig),
     ):
         assert int(module.init().generation) == 0
         assert module.init().now is not None

@@ -11,18 +11,20 @@ import pytest
 from scipy import stats
 
 from commensal import designs
-from commensal.sims import _keys, ecosystem, gaussian, mixture, regression, words
+from commensal.sims import _keys, ecosystem, gaussian, mixture, regression, selection, words
 from commensal.sims.ecosystem import _simulate as of_ecosystem
 from commensal.sims.gaussian import _batches as of_lineages
 from commensal.sims.gaussian import _population_steps as of_populations
 from commensal.sims.mixture import _steps as of_mixture
 from commensal.sims.regression import _simulate as of_regression
+from commensal.sims.selection import _simulate as of_selection
 from commensal.sims.words import _simulate as of_words
 
 TOKENS = ecosystem.EcosystemConfig(
     types=30, tokens=60, hold=20.0, models=2, generations=2, replicates=2
 )
 ESTIMATES = regression.RegressionConfig(models=2, dim=3, rank=2, generations=2, replicates=3)
+CHOSEN = selection.SelectionConfig(generations=2, replicates=3)
 WORDS = words.WordsConfig(generations=2, replicates=2)
 LINEAGES = gaussian.GaussianConfig(samples=5, generations=2, replicates=3)
 
@@ -53,6 +55,7 @@ SIMULATORS: dict[str, tuple[object, Callable[[], np.ndarray]]] = {
         of_ecosystem,
         lambda: ecosystem.grid(TOKENS, models=(1, 2)).perplexity.values,
     ),
+    "selection": (of_selection, lambda: selection.simulate(CHOSEN).estimate.values),
     "words": (of_words, lambda: words.simulate(WORDS).heterozygosity.values),
 }
 

@@ -227,6 +227,7 @@ def test_what_is_read_is_what_survives():
         check(runs.survivors.values.astype(float), np.full(3, 1 / 3), 3)
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")
 def test_nothing_depends_on_chunks_replicates_or_generations():
     config = WordsConfig(models=2, human_share=0.1, generations=4, replicates=5)
     runs = simulate(config)

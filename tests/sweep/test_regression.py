@@ -143,6 +143,7 @@ def test_interrupted_sweep_goes_on_and_ends_with_the_same_bits(small, tmp_path, 
     assert len(calls) == 2 * 3 - kept  # 2 values of K, 3 blocks of β rows
 
 
+@pytest.mark.usefixtures("compiled_as_for_users")  # what its processes write has those bits
 def test_killed_process_loses_only_chunks_in_flight(tmp_path):
     """SIGKILL, not an exception: nothing gets to clean up."""
     out = tmp_path / "s.nc"
@@ -176,11 +177,11 @@ def test_no_deadlock_on_all_cores():
     code = (
         "from commensal import sweep\n"
         "axis = tuple(i / 20 for i in range(21))\n"
-        "ds = sweep.regression(alpha=axis, beta=axis, models=(2, 4, 8, 16, 32, 64))\n"
+        "ds = sweep.regression(alpha=axis, beta=axis, models=(4, 16, 64))\n"
         "assert ds.stable.sel(alpha=slice(0.05, 0.95), beta=slice(0.05, 0.95)).all()\n"
         "from commensal import designs\n"
         "from commensal.theory import regression\n"
-        "for k in (2, 4, 8, 16, 32, 64):\n"
+        "for k in (4, 16, 64):\n"
         "    g = designs.gaussian(k, 15, 5).grams()\n"
         "    w = regression.RegressionWorkflow(**g, alpha=0.5, beta=0.5)\n"
         "    regression.relative_efficiency(w), regression.trajectory(w, designs.truth(15), 5)\n"
@@ -245,6 +246,11 @@ def test_without_tasks():
         ({"public_rank": 16}, "public_rank must be at most dim"),
         ({"noise": -1}, "noise"),
         ({"nonsense": 1}, "nonsense"),
+        ({"memory": "keep"}, "memory must be one of replace, accumulate, window, got 'keep'"),
+        ({"memory": "window:0"}, "or window:M with M ≥ 1, got 'window:0'"),
+        ({"memory": "accumulate:2"}, "or window:M with M ≥ 1, got 'accumulate:2'"),
+        ({"memory": ("window", "window")}, "same value appears twice"),
+        ({"generations": 0}, "greater than or equal to 1"),
     ],
 )
 def test_bad_settings(change, message):
@@ -326,6 +332,8 @@ def test_signature_is_that_of_the_settings():
         elif name == "reads":
             matrix = Sequence[Sequence[float]] | np.ndarray
             assert shown[name] == str | matrix | Sequence[str | matrix]
+        elif name == "memory":
+            assert shown[name] == str | Sequence[str]
         else:
             assert shown[name] == hints[name]
 

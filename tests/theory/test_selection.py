@@ -61,6 +61,10 @@ def test_curation_with_an_atom_at_the_top_settles_without_a_condensate(share):
     found = selection.curated(rewards, reference, rewards.max(), share)
     assert (found.condensed, found.critical) == (0.0, 0.0)
     np.testing.assert_allclose(found.law, iterate(rewards, reference, share, 3000), atol=1e-9)
+    course = selection.curation_course(rewards, reference, share, 7)
+    assert course.shape == (8, 40)
+    for t in (0, 1, 7):
+        np.testing.assert_allclose(course[t], iterate(rewards, reference, share, t), rtol=1e-12)
 
 
 def test_curation_condenses_below_the_critical_share():
@@ -122,6 +126,8 @@ def test_nonsense_is_refused():
         (lambda: selection.curated([0.0], [1.0], 0.0, 0.0), "human_share must lie in"),
         (lambda: selection.curated([0.0], [0.5], 0.0, 0.5), "sum to one"),
         (lambda: selection.curated([1.0], [1.0], 0.0, 0.5), "at least the highest reward 1"),
+        (lambda: selection.curation_course([0.0], [1.0], 1.5, 2), "human_share must lie in"),
+        (lambda: selection.curation_course([0.0], [1.0], 0.5, -1), "generations must not be"),
         (lambda: selection.filtered_accuracy(5, 5, 1.2), "right must lie in"),
         (
             lambda: selection.filtered_accuracy(5, 5, 1.0, true_positive=0),

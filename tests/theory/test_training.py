@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import dense
+from commensal import networks
 from commensal.theory import regression
 from commensal.theory.regression import RegressionTraining
 from tests.reference import regression_training as steps_of
@@ -165,18 +168,18 @@ def test_training_that_cannot_be(training, said):
         regression.trajectory(workflow(s), np.zeros(4), 2, training())
 
 
-@given(systems(), weights, st.sampled_from([(1, 1), (5, 12)]))
-@settings(max_examples=8)
-def test_dependence_is_what_trajectory_averages(s, initial_beta, steps):
+@given(systems(), weights, st.sampled_from([(1, 1), (5, 12)]), st.sampled_from(["shared", "own"]))
+@settings(max_examples=12)
+def test_dependence_is_what_trajectory_averages(s, initial_beta, steps, human_data):
     """Two routes to the same moments: one truth for all data put in before, or after."""
-    s = s._replace(human_share=0.0)
-    w = workflow(s, initial_beta=initial_beta)
+    w = workflow(s, initial_beta=initial_beta, human_data=human_data)
     training = RegressionTraining(0.05, steps[0], initial_rate=0.03, initial_steps=steps[1])
     found = regression.dependence(w, training, 3)
     grams = np.concatenate([s.private, s.public[None]])
     theta = np.random.default_rng(0).standard_normal(s.public.shape[-1])
     moments = regression.trajectory(w, theta, 3, training)
-    close(np.einsum("tkmab,mbc,c->tka", found.from_real, grams, theta), np.asarray(moments.mean))
+    mean = np.einsum("tkmab,mbc,c->tka", found.from_real, grams, theta)
+    close(mean + np.asarray(found.from_human) @ s.fresh @ theta, np.asarray(moments.mean))
     m = np.asarray(found.from_real)
     through = s.noise**2 * np.einsum("tkmab,mbc,tkmdc->tkad", m, grams, m)
     close(through + found.given_real, np.asarray(moments.covariance))
@@ -212,3 +215,106 @@ def test_dependence_that_cannot_be(training, generations, said):
     s, _ = example()
     with pytest.raises(ValueError, match=said):
         regression.dependence(workflow(s), training, generations)
+
+
+@pytest.mark.parametrize(
+    ("memory", "window"), [("window", 2), ("window", None), ("accumulate", None)]
+)
+@pytest.mark.parametrize("reads", [None, "ring:0.3"])
+@pytest.mark.parametrize("human_data", [None, "shared", "own"])
+def test_dependence_of_models_that_remember(memory, window, reads, human_data):
+    """A loop over unit moments and unit noises, each by itself; weights that vary in time."""
+    k, d, last = 3, 2, 4
+    rng = np.random.default_rng(5)
+    grams = rng.standard_normal((3 * k + 1, 5, d))
+    grams = grams.swapaxes(1, 2) @ grams
+    network = None if reads is None else networks.named(reads, k)
+    alpha, noise = np.array([0.3, 0.6, 0.9, 0.4]), 0.7
+    share, extra = (0.0, 1.0) if human_data is None else (0.3, 2.5)
+    of_humans = {"human_share": share, "human": grams[-1], "human_data": human_data or "shared"}
+    w = regression.RegressionWorkflow(
+        grams[:k], grams[k], grams[k + 1 : 2 * k + 1], alpha, 0.6, noise, reads=network, **of_humans
+    )
+    kept, gain = rng.standard_normal((2, last + 1, k, d, d)) / 3
+    filters = regression.Filters(kept, gain)
+    found = regression.dependence(w, filters, last, memory, window, human_noise=extra)
+    shares = np.full((k, k), 1 / k) if network is None else network
+
+    def path(moments, errors, human=0.0, human_errors=(0.0,) * last):
+        """Estimates (time K d) of given moments X'y (K+1 d) and errors of answers (T K d)."""
+        estimates, web, told = np.zeros((k, d)), [], []
+        for t in range(last + 1):
+            a = alpha[t - 1] if t else 0.0
+            heard = (1 - a) * (0.6 * moments[:k] + 0.4 * moments[k])
+            if t:
+                answers = np.einsum("kab,kb->ka", grams[k + 1 : 2 * k + 1], estimates)
+                written = shares @ (answers + errors[t - 1])
+                web.append((1 - share) * written + share * (human + human_errors[t - 1]))
+                read = web[-window:] if window else web
+                heard += a * (np.sum(read, axis=0) if memory == "accumulate" else np.mean(read, 0))
+            estimates = np.stack(
+                [kept[t, j] @ estimates[j] + gain[t, j] @ heard[j] for j in range(k)]
+            )
+            told.append(estimates)
+        return np.stack(told)
+
+    nothing, silent = np.zeros((k + 1, d)), np.zeros((last, k, d))
+    for m, b in np.ndindex(k + 1, d):
+        one = nothing.copy()
+        one[m, b] = 1
+        np.testing.assert_allclose(found.from_real[:, :, m, :, b], path(one, silent), atol=1e-12)
+    given = np.zeros((last + 1, k, d, d))
+    for t, j in np.ndindex(last, k):
+        for column in np.linalg.cholesky(grams[k + 1 + j]).T:
+            one = silent.copy()
+            one[t, j] = noise * column
+            told = path(nothing, one)
+            given += told[..., :, None] * told[..., None, :]
+    people = {None: (), "shared": [slice(None)], "own": range(k)}[human_data]
+    for t, who in itertools.product(range(last), people):
+        for column in np.linalg.cholesky(extra * grams[-1]).T:
+            one = silent.copy()
+            one[t, who] = noise * column
+            told = path(nothing, silent, human_errors=one)
+            given += told[..., :, None] * told[..., None, :]
+    np.testing.assert_allclose(found.given_real, given, atol=1e-12)
+    for b in range(d):
+        told = path(nothing, silent, human=np.eye(d)[b])
+        np.testing.assert_allclose(found.from_human[..., b], told, atol=1e-12)
+
+
+@pytest.mark.parametrize("human_data", ["shared", "own"])
+@pytest.mark.parametrize(("memory", "window"), [("window", 2), ("accumulate", None)])
+def test_dependence_with_humans_and_memory_is_what_trajectory_averages(memory, window, human_data):
+    """The minimiser as filters, against moments that follow what is kept."""
+    s, _ = example(rank=7)
+    alpha, last, theta = 0.6, 4, np.arange(4.0)
+    k = len(s.private)
+    fresh = gram(np.random.default_rng(8), 4, 6)
+    w = regression.RegressionWorkflow(
+        s.private, s.public, s.synthetic, alpha, 0.4, noise=0.7, human_share=0.3, human=fresh,
+        human_data=human_data, reads=networks.named("ring:0.3", k),
+    )  # fmt: skip
+    reads = networks.named("ring:0.3", k)
+    web = 0.7 * np.einsum("kj,jab->kab", reads, s.synthetic) + 0.3 * fresh
+    real = 0.4 * s.private + 0.6 * s.public
+    weights = alpha * np.arange(last + 1) if memory == "accumulate" else [0] + [alpha] * last
+    gain = np.linalg.inv([(1 - alpha if t else 1) * real + a * web for t, a in enumerate(weights)])
+    found = regression.dependence(w, regression.Filters(0 * gain, gain), last, memory, window)
+    grams = np.concatenate([s.private, s.public[None]])
+    m = np.asarray(found.from_real)
+    theorem = regression.trajectory(w, theta, last, memory=memory, window=window)
+    mean = np.einsum("tkmab,mbc,c->tka", m, grams, theta)
+    close(mean + np.asarray(found.from_human) @ fresh @ theta, np.asarray(theorem.mean))
+    through = 0.7**2 * np.einsum("tkmab,mbc,tkmdc->tkad", m, grams, m)
+    close(through + found.given_real, np.asarray(theorem.covariance))
+
+
+def test_dependence_that_remembers_needs_filters_and_noise():
+    eye = np.eye(2)
+    w = regression.RegressionWorkflow(eye[None], eye, eye[None], 0.5, 0.5)
+    with pytest.raises(ValueError, match="memory 'window' needs filters, not gradient steps"):
+        regression.dependence(w, regression.RegressionTraining(0.01), 2, "window")
+    filters = regression.Filters(*np.zeros((2, 3, 1, 2, 2)))
+    with pytest.raises(ValueError, match="human_noise must not be negative, got -1"):
+        regression.dependence(w.replace(human_share=0.1), filters, 2, human_noise=-1.0)

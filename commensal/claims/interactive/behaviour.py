@@ -6,6 +6,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity, stated, symbolic
+from commensal.claims._premises import ANSWERS, FIT, UNIFORM
 from commensal.claims.interactive import _systems as systems
 
 known = Register()
@@ -17,6 +18,8 @@ known = Register()
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("none",),
+    breaks=("none",),
     statement="β is the size of the public dataset as a fraction of the private and the public "
     "one together.",
     latex=r"\beta = \frac{|D_*|}{|D_*| + |\tilde D_k|}",
@@ -61,6 +64,8 @@ def _weights(private, public, web, alpha, beta):
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("equal sizes",),
+    breaks=("equal sizes",),
     statement="α is the fraction of new data, and (1-α)β that of private data, in what a model "
     "trains on: the probabilities with which points are sampled from the datasets.",
     latex=r"\bar\alpha\beta, \quad \bar\alpha\bar\beta, \quad \alpha",
@@ -109,6 +114,8 @@ def _alpha_fraction(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("none",),
+    breaks=("none",),
     statement="Training points are drawn from the private, the public and the newly generated "
     "data with probabilities ᾱβ, ᾱβ and α/K.",
     latex=r"\bar\alpha\beta, \quad \bar\alpha\beta, \quad \frac{\alpha}{K}",
@@ -140,6 +147,7 @@ def _sampling_weights(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*UNIFORM, "equal noise", "no human data later"),
     statement="At α = 1 the variance grows linearly over the generations.",
     latex=r"C_t = t\, C_1 \quad (\alpha = 1)",
     printed=lambda t: t,
@@ -171,6 +179,13 @@ def _alpha_one_linear(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(
+        *FIT,
+        "all read alike",
+        "web counts",
+        "private data count",
+        "prompts touch what is known",
+    ),
     statement="At t = 0 no estimate depends on another model's private data; from t = 1 on each "
     "depends on everybody's.",
     latex=r"(M_0)_{kj} = 0, \quad (M_t)_{kj} \neq 0 \quad (j \neq k \leq K, \; t \geq 1)",
@@ -221,6 +236,7 @@ def _distances(system: systems.StackedFeatures, mixes: list[tuple[float, float]]
     kind="numerical",
     proof="measured there",
     verdict="holds",
+    premises=(*UNIFORM, "Gaussian designs", "stable"),
     statement="Interaction homogenises: the more weight new data have, the nearer the row blocks "
     "of M_t come to being identical.",
     latex=r"\alpha \mapsto \lVert M - (\Pi \otimes I) M \rVert_F \,/\, \lVert M \rVert_F"
@@ -252,6 +268,7 @@ def _homogenization(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "Gaussian designs", "named settings"),
     statement="Though private data are never shared, synthetic data let each model's model get "
     "better at the others' tasks.",
     latex=r"E\lVert \tilde X_m(\hat\theta_{Tk} - \theta) \rVert^2"
@@ -288,6 +305,7 @@ def _unseen_tasks(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=(*FIT, "one truth", "full-rank Gram matrices"),
     statement="If the initial data identify θ for everybody, all estimates are unbiased at every "
     "generation.",
     latex=r"\operatorname{rank} G_{0k} = d \;\Rightarrow\; E\,\hat\theta_{tk} = \theta",
@@ -320,6 +338,7 @@ def _unbiased_persists(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=(*UNIFORM, "one truth", "Gaussian designs", "named settings", "stable"),
     statement="Even where every initial estimate is biased, all biases may vanish in the course of "
     "the generations.",
     latex=r"E\,\hat\theta_{0k} \neq \theta \;\; \forall k, \quad E\,\hat\theta_{tk} \to \theta",

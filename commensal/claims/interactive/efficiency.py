@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical
+from commensal.claims._premises import ANSWERS, FIT, UNIFORM
 from commensal.claims._search import attack
 from commensal.claims.interactive import _systems as systems
 
@@ -22,6 +23,8 @@ _GRID = np.linspace(0.05, 0.95, 19)
     kind="numerical",
     proof="measured there",
     verdict="fails",
+    premises=(*UNIFORM, *ANSWERS, "Gaussian designs", "named settings", "stable"),
+    breaks=("none",),
     statement="The mix α = β = 0.5 is the best of all mixes for all models (K = 4, d = 15, rank "
     "5).",
     latex=r"(\tfrac12, \tfrac12) = \arg\max_{\alpha, \beta} \text{efficiency}",
@@ -64,6 +67,7 @@ def _fig2_best(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="measured there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "Gaussian designs", "named settings", "stable"),
     statement="If β is large (0.9), a relatively small α improves performance, too.",
     latex=r"\text{efficiency}(0.2, 0.9) > \text{efficiency}(\alpha, 0.9),"
     r" \quad \alpha \in \{0^+, 0.5, 0.8\}",
@@ -95,6 +99,7 @@ def _fig2_large_beta(form, trial: Trial) -> Evidence:
     kind="search",
     proof="stated there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "full-rank Gram matrices", "stable"),
     statement="Relative efficiency is at most 1: no mix beats the best unbiased estimate from all "
     "real data.",
     latex=r"\frac{\sigma^2 \operatorname{tr}(\sum_k \tilde S_k + S_*)^{-1}}"
@@ -156,6 +161,7 @@ def _efficiency_at_most_one(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "Gaussian designs", "named settings"),
     statement="The MSE that Theorem 2 predicts at every generation is that of the simulated "
     "process (K = 2, d = 50, rank 15).",
     latex=r"E\lVert\hat\theta_{tk} - \theta\rVert^2 = \lVert (E\hat\theta_{tk}) - \theta\rVert^2"
@@ -201,6 +207,7 @@ def _fig4_simulated(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "Gaussian designs", "named settings", "stable"),
     statement="The simulated process settles at the relative efficiency that Theorem 3 predicts "
     "(K = 4, d = 15, rank 5).",
     latex=r"\text{efficiency}_k = \frac{\sigma^2 \operatorname{tr}(\sum_j \tilde S_j + S_*)^{-1}}"
@@ -247,6 +254,7 @@ def _fig2_simulated(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*FIT, *ANSWERS, "one model", "fixed prompts", "equal sizes", "everything kept"),
     statement="If all data are kept and each generation adds as many as there were at first, the "
     "error of linear regression grows to π²/6 times that of the first fit, and no further.",
     latex=r"\frac{E\lVert\hat\theta_t - \theta\rVert^2}{E\lVert\hat\theta_0 - \theta\rVert^2}"

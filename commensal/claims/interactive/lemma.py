@@ -10,6 +10,7 @@ from scipy.linalg import block_diag
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity, stated, symbolic
+from commensal.claims._premises import FIT, LEMMA
 from commensal.claims.interactive import _systems as systems
 
 known = Register()
@@ -89,6 +90,14 @@ def _norm(a: np.ndarray) -> float:
     kind="symbolic",
     proof="proved there",
     verdict="holds as corrected",
+    premises=(
+        *FIT,
+        "all read alike",
+        "prompts from real data",
+        "private data count",
+        "real data count",
+    ),
+    breaks=("none",),
     statement="Under Lemma 1's condition Q is (δS + I ⊗ Δ)⁺ΠS with δ = ᾱβγ/(αλ) and "
     "Δ = (λ-β)/(αλ) S_* + S̲.",
     latex=r"\Delta = \frac{\lambda - \beta}{\alpha\lambda} S_* + \underline{S}",
@@ -139,6 +148,7 @@ def _lemma1_delta(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("none",),
     statement="Each S_k lies in the span of S̲, and so S in that of I ⊗ Δ.",
     latex=r"\operatorname{range} S_k \subseteq \operatorname{range} \underline{S}"
     r" \subseteq \operatorname{range} \Delta",
@@ -171,6 +181,7 @@ def _lemma1_span(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("prompts from real data", "private data count", "real data count"),
     statement="S(δS + I ⊗ Δ)⁺ is I ⊗ Δ^½ times R(δR + I)⁻¹ times I ⊗ Δ^{+½}, whatever the ranks.",
     latex=r"\mathbf S(\delta\mathbf S + I \otimes \Delta)^+ = (I \otimes \Delta^{1/2})"
     r" \mathbf R(\delta\mathbf R + I)^{-1} (I \otimes \Delta^{+1/2})",
@@ -208,6 +219,13 @@ def _factored(
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=(
+        *FIT,
+        "all read alike",
+        "prompts from real data",
+        "private data count",
+        "real data count",
+    ),
     statement="ρ(Q) is the operator norm of ΠR(δR + I)⁻¹Π, which is positive semidefinite.",
     latex=r"\rho(\mathbf Q) = \lVert \Pi\mathbf R(\delta\mathbf R + I)^{-1}\Pi \rVert",
     printed=lambda pi, r, delta: pi @ r @ np.linalg.inv(delta * r + np.eye(len(r))) @ pi,
@@ -240,6 +258,7 @@ def _lemma1_norm(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=LEMMA,
     statement="With ε the smallest nonzero singular value of R, ρ(Q) is at most ‖ΠRΠ‖/(1 + εδ), "
     "which makes it strictly less than one.",
     latex=r"(1 + \epsilon\delta)\,\rho(\mathbf Q) \leq \lVert \Pi\mathbf R\Pi \rVert \leq 1",
@@ -268,6 +287,7 @@ def _lemma1_shrinks(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("all read alike",),
     statement="Π is an orthogonal projection, commutes with I ⊗ Δ, and ΠSΠ is S̲ in every block, "
     "over K.",
     latex=r"\Pi\mathbf S\Pi = \tfrac1K \mathbf 1_{K \times K} \otimes \underline{S}",
@@ -320,6 +340,7 @@ def _chain(back: np.ndarray, case: _Case, share: float | int) -> list[float]:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=("all read alike", "prompts from real data", "real data count"),
     statement="‖ΠRΠ‖ = ‖Δ^{+½} S̲ Δ^{+½}‖, by six equations.",
     latex=r"\lVert \Pi\mathbf R\Pi \rVert = \dots"
     r" = \lVert \Delta^{+1/2} \underline{S} \Delta^{+1/2} \rVert",
@@ -351,6 +372,7 @@ def _lemma1_chain(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("prompts from real data", "real data count"),
     statement="For β ≤ λ, 0 ⪯ S̲ ⪯ Δ, and so ‖Δ^{+½} S̲ Δ^{+½}‖ ≤ 1.",
     latex=r"0 \preceq \underline{S} \preceq \Delta \;\Rightarrow\;"
     r" \lVert \Delta^{+1/2} \underline{S} \Delta^{+1/2} \rVert \leq 1",

@@ -10,6 +10,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical, symbolic
+from commensal.claims._premises import ANSWERS, SYSTEM
 from commensal.claims.interactive import _systems as systems
 
 known = Register()
@@ -23,6 +24,7 @@ NOISE = 1.3
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=SYSTEM,
     statement="With constant weights and features the recursions of Theorem 1 are sums of powers "
     "of Q.",
     latex=r"M_t = Q^t P_0 + \left(\sum_{s=0}^{t-1} Q^s\right) P, \quad"
@@ -105,6 +107,7 @@ def _on_settled(compare, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=(*SYSTEM, "stable"),
     statement="If the spectral radius of Q is below one, M_t converges, and forgets the first fit.",
     latex=r"M_t \to M = (I - Q)^{-1} P \quad (\rho(Q) < 1)",
     printed=lambda q, p: np.linalg.solve(np.eye(len(q)) - q, p),
@@ -131,6 +134,8 @@ def _eq2_mean(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
+    premises=(*SYSTEM, "equal noise", "stable"),
+    breaks=("none",),
     statement="The limit of C_t solves a linear system in all its entries.",
     latex=r"\operatorname{vec}(C) = \sigma^2 (I - Q \otimes Q)^{-1}"
     r" \operatorname{vec}(Q S^+ Q)",
@@ -169,6 +174,8 @@ def _eq2_covariance(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=(*SYSTEM, "stable"),
+    breaks=("none",),
     statement="The limit M of M_t is a fixed point.",
     latex=r"M = P + M Q",
     printed=lambda p, q, m: p + m @ q,
@@ -197,6 +204,7 @@ def _e3_mean(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*SYSTEM, "equal noise", "stable"),
     statement="The limit C of C_t solves a discrete Lyapunov equation, and is its only solution.",
     latex=r"C = Q (C + \sigma^2 S^+) Q^\top",
     printed=lambda q, noise, c: q @ (c + noise) @ q.T,
@@ -228,6 +236,7 @@ def _e3_covariance(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved there",
     verdict="holds",
+    premises=(*SYSTEM, *ANSWERS, "full-rank Gram matrices", "stable"),
     statement="If G has full rank and ρ(Q) < 1, all estimates become unbiased, and their "
     "covariance, within and between models, settles.",
     latex=r"E\,\hat\theta_t \to 1_K \otimes \theta, \quad \operatorname{Cov}(\hat\theta_t) \to"

@@ -9,6 +9,7 @@ from scipy.linalg import block_diag
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity
+from commensal.claims._premises import FIT
 from commensal.claims.interactive import _histories as histories
 
 known = Register()
@@ -26,6 +27,7 @@ def _inverse(x: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=FIT,
     statement="Only the answers to their prompts matter of the models: projecting the models onto "
     "the prompts' row space changes nothing.",
     latex=r"Q_t X_t^+ X_t = Q_t",
@@ -51,6 +53,7 @@ def _prompts_seen(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=FIT,
     statement="The estimates form a linear dynamical system. It is driven by the real data's "
     "least-squares estimates, by the estimates before, and by the noise of the new responses.",
     latex=r"\hat\theta_t = P_t \begin{bmatrix} \tilde X^+ \tilde y \\ X_*^+ y_* \end{bmatrix}"
@@ -82,6 +85,7 @@ def _eq4(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=FIT,
     statement="Given the initial data, the estimates' mean is linear in the least-squares "
     "estimates from each real dataset, by matrices with a linear recursion.",
     latex=r"M_t = P_t + Q_t M_{t-1}, \quad M_0 = P_0",
@@ -152,6 +156,8 @@ def stacked(
     kind="numerical",
     proof="proved there",
     verdict="holds as corrected",
+    premises=(*FIT, "equal noise"),
+    breaks=("none",),
     statement="Given the initial data, the estimates' covariance obeys a linear recursion.",
     latex=r"C_t = Q_t \left(\sigma^2 S_t^+ + C_{t-1}\right) Q_t",
     printed=lambda q, inner: q @ inner @ q,

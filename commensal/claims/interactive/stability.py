@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, stated
+from commensal.claims._premises import LEMMA, SYSTEM, UNIFORM
 from commensal.claims._search import attack
 from commensal.claims.interactive import _systems as systems
 
@@ -48,6 +49,7 @@ def _anywhere(rng: np.random.Generator) -> np.ndarray:
     kind="search",
     proof="proved there",
     verdict="holds",
+    premises=LEMMA,
     statement="If synthetic features are those of the private and of the public data, mixed by "
     "0 < λ ≤ 1, then ρ(Q) < 1 for all α < 1 and 0 < β ≤ λ.",
     latex=r"\mathbf S \propto \lambda \tilde{\mathbf S} + (1-\lambda)(I_K \otimes S_*)"
@@ -85,6 +87,7 @@ def _rate(beta, lam, sign=-1):
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=LEMMA,
     statement="If γS = λS̃ + (1-λ)S_* then ρ(Q) is at most α over α + (1-α)γm, where m is the "
     "smaller of β/λ and (1-β)/(1-λ): Lemma 1 needs no β ≤ λ, only 0 < β < 1 (or β = λ).",
     latex=r"\rho(\mathbf Q) \leq \frac{\alpha}{\alpha + \bar\alpha\gamma"
@@ -141,6 +144,8 @@ def _misaligned(strength: float | int) -> systems.StackedFeatures:
     kind="numerical",
     proof="stated there",
     verdict="holds, restricted",
+    premises=LEMMA,
+    breaks=("private data count",),
     statement="If S is proportional to S̃ then the system is stable for all 0 ≤ α < 1 and "
     "0 ≤ β ≤ 1.",
     latex=r"\mathbf S \propto \tilde{\mathbf S} \;\Rightarrow\; \rho(\mathbf Q) < 1"
@@ -194,6 +199,7 @@ def _lemma1_remark(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=(*UNIFORM, "no human data later"),
     statement="α = 1 is a boundary case: there ρ(Q) = 1, whatever the designs, and the covariance "
     "does not converge.",
     latex=r"\mathbf Q^2 = \mathbf Q \neq 0 \quad (\alpha = 1)",
@@ -271,6 +277,7 @@ def _stable_and_not(rng: np.random.Generator) -> list[tuple[systems.StackedFeatu
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=SYSTEM,
     statement="If ρ(Q) < 1 then M_t and C_t of eq. (1) converge.",
     latex=r"\rho(\mathbf Q) < 1 \;\Rightarrow\; \mathbf M_t \to \mathbf M, \;"
     r" \mathbf C_t \to \mathbf C",
@@ -294,6 +301,7 @@ def _radius_convergence(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, "equal noise"),
     statement="ρ(Q) < 1 is necessary, too: wherever ρ(Q) ≥ 1, and σ > 0, C_t diverges.",
     latex=r"\rho(\mathbf Q) \geq 1 \;\Rightarrow\; \lVert \mathbf C_t \rVert \to \infty",
     printed=2,

@@ -6,6 +6,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity, stated, symbolic
+from commensal.claims._premises import ANSWERS, FIT
 from commensal.claims.interactive import _histories as histories
 from commensal.claims.interactive import _systems as systems
 
@@ -20,6 +21,7 @@ NOISE = 1.3
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*ANSWERS, "linear least squares"),
     statement="Least-squares estimates from each real dataset have the mean SS⁺θ and the "
     "covariance σ²S⁺, and are independent of each other, whatever the ranks.",
     latex=r"\begin{bmatrix} \tilde X^+ \tilde y \\ X_*^+ y_* \end{bmatrix} \sim N\left("
@@ -57,6 +59,7 @@ def _eq5(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=(*FIT, "one truth", "full-rank Gram matrices"),
     statement="If every G_t but the first has full rank, the bias of the estimates is the part of "
     "the truth that the initial data do not see, passed on through the generations.",
     latex=r"E\,\hat\theta_t = \left(I - Q_t \cdots Q_1 (I - G_0 G_0^+)\right) (1_K \otimes \theta)",
@@ -96,6 +99,8 @@ def _thm2_mean(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds as corrected",
+    premises=(*FIT, *ANSWERS),
+    breaks=("none",),
     statement="The estimates' covariance is that of the real data, carried along, plus that of "
     "what the models have published.",
     latex=r"\operatorname{Cov}(\hat\theta_t) = M_t \begin{bmatrix} \tilde S^+ & 0 \\ 0 & S_*^+"
@@ -138,6 +143,7 @@ def _thm2_covariance(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("linear least squares", "all read alike"),
     statement="If all models hold the same estimate, the web's part of the update is the mean "
     "Gram matrix times this estimate.",
     latex=r"\Pi S_t (1_K \otimes I_d) = (I_K \otimes \underline{S}_t)(1_K \otimes I_d), \quad"
@@ -191,6 +197,7 @@ def _e2_identity(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=(*FIT, "one truth"),
     statement="If all models share one truth, real data and web give the pseudoinverse of G_t "
     "times the real data's part, plus the web's part.",
     latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = G_t^+ \left("
@@ -240,6 +247,7 @@ def _e2_bracket(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="proved there",
     verdict="holds",
+    premises=(*FIT, "one truth", "full-rank Gram matrices"),
     statement="The truth is a fixed point of the mean: once all models have found it, they keep "
     "it.",
     latex=r"P_t (1_{K+1} \otimes \theta) + Q_t (1_K \otimes \theta) = 1_K \otimes \theta",

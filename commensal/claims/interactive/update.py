@@ -7,6 +7,7 @@ from scipy.linalg import block_diag
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity, stated, symbolic
+from commensal.claims._premises import FIT
 from commensal.claims.interactive import _histories as histories
 from commensal.claims.interactive import _systems as systems
 
@@ -25,6 +26,8 @@ def _minimiser(own: np.ndarray, shared: np.ndarray, web: np.ndarray) -> np.ndarr
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=FIT,
+    breaks=("none",),
     statement="The weighted loss's minimiser of least norm is the pseudoinverse of the weighted "
     "Gram matrices times the weighted Xᵀy.",
     latex=r"\hat\theta_{tk} = \left(\bar\alpha\beta \tilde S_k + \bar\alpha\bar\beta S_* +"
@@ -89,6 +92,7 @@ def _minimiser_of_the_loss(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("linear least squares",),
     statement="Least squares sees the responses through Xᵀy, which depends on them only through "
     "the ordinary least-squares estimate, whatever the rank of X.",
     latex=r"A^\top = A^\top A A^+",
@@ -136,6 +140,7 @@ def _bracket(history: histories.History, t: int, z: np.ndarray, answers: np.ndar
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=FIT,
     statement="All estimates together are the pseudoinverse of G_t times the weighted sum of Gram "
     "matrices times ordinary least-squares estimates.",
     latex=r"\hat\theta_t = G_t^+ \left(\bar\alpha\beta \tilde S \tilde X^+ \tilde y +"
@@ -172,6 +177,7 @@ def _eq3(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("all read alike",),
     statement="The web that every model sees is an orthogonal projection of what all models "
     "publish: the mean over models, in each coordinate.",
     latex=r"\frac{1}{K}\left(1_K \otimes \sum_{j=1}^K S_{tj} X_{tj}^+ y_{tj}\right)"
@@ -209,6 +215,7 @@ def _averaging(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=FIT,
     statement="P_t, which says how all estimates depend on (z_1, ..., z_K, z_*), ends with K "
     "copies of S_* one below the other.",
     latex=r"P_t = \bar\alpha\, G_t^+ \begin{bmatrix} \beta \tilde S &"

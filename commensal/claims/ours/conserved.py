@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity
+from commensal.claims._premises import FIT
 from commensal.claims.ours.words_network import networks, perron
 
 known = Register()
@@ -19,6 +20,14 @@ known = Register()
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        "equal noise",
+        "isotropic data",
+        "fixed prompts",
+        "last generation only",
+        "no human data later",
+    ),
     statement="Without real data, and if all models are asked equally much in all directions, the "
     "estimates averaged with the left Perron vector π of W are expected to stay, and drift by "
     "σ²d Σπ²/s per generation in mean square: slowest if all are read alike. In the end all "
@@ -65,6 +74,7 @@ def _regression_conserved(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("separated components", "no prior", "draws with replacement", "everything kept"),
     statement="Mixtures that read a network and began with archives of their own posts keep the "
     "expected weights Σ_k π_k E π_k in every generation, with π W = π: what survives of model j is "
     "π_j. Premises: no prior (c = 0); well-separated components; draws with replacement.",

@@ -6,6 +6,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, identity, stated, statistical
+from commensal.claims._premises import DEALT
 from commensal.claims._search import attack
 from commensal.claims.ours._ecosystem import (
     ExactMoments,
@@ -46,6 +47,7 @@ def _recursion(f, b, m, w, n, k):
     where=WHERE,
     kind="numerical",
     verdict="holds",
+    premises=DEALT,
     proof="proved here",
     statement="The second moments of the models' laws obey a closed recursion, exactly, for every "
     "number of models, of tokens, and weight of what a model already knew.",
@@ -94,6 +96,7 @@ def _squares(m: ExactMoments, law: np.ndarray) -> np.ndarray:
     where=WHERE,
     kind="statistical",
     verdict="holds",
+    premises=(*DEALT, "quadratic distance"),
     proof="proved here",
     statement="The expected χ² distance of a model from the truth follows from its second moments "
     "after every generation.",
@@ -144,6 +147,7 @@ def _island_distance(form, trial: Trial) -> Evidence:
     where=WHERE,
     kind="numerical",
     verdict="holds",
+    premises=(*DEALT, "fixed budget", "named settings", "quadratic distance"),
     proof="proved here",
     statement="The best number of models depends on the distance: two by χ², one by L₂ (four by "
     "perplexity), averaged over the ten generations.",
@@ -171,6 +175,7 @@ def _quadratic_optima(form, trial: Trial) -> Evidence:
     where=WHERE,
     kind="numerical",
     verdict="holds",
+    premises=(*DEALT, "many generations", "many points"),
     proof="proved here",
     statement="In the long run an ecosystem loses its variants as slowly as one model that moves "
     "as little per fit: the number of models enters through that alone, up to a share M/N.",
@@ -213,6 +218,7 @@ def _collapse_rate(form, trial: Trial) -> Evidence:
     where="extends diversity eq. (3)",
     kind="search",
     verdict="holds",
+    premises=("none",),
     proof="proved here",
     statement="What the models write together is never further from the truth than eq. (3) says: "
     "the perplexity of their average law is at most the mean of their perplexities, even the "

@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, Z, stated, statistical
+from commensal.claims._premises import DEALT
 from commensal.claims.ours._ecosystem import Proxy, perplexities
 
 known = Register()
@@ -36,6 +37,7 @@ MEASURED = {1: 420.0, 2: 346.0, 4: 326.0, 16: 337.0, 64: 348.0}
     where=WHERE,
     kind="statistical",
     verdict="holds",
+    premises=(*DEALT, "fixed budget", "named settings"),
     proof="measured there",
     statement="Word types with memory show the paper's U-shape: of 1, 2, 4, 16 and 64 models four "
     "have the lowest mean perplexity, with the values given.",
@@ -84,6 +86,16 @@ def _proxy_u_shape(form, trial: Trial) -> Evidence:
     where=WHERE,
     kind="statistical",
     verdict="holds as corrected",
+    premises=(
+        "word types",
+        "equal segments",
+        "random segments",
+        "sharpened text",
+        "no human data later",
+        "fixed budget",
+        "named settings",
+    ),
+    breaks=("none",),
     proof="measured there",
     statement="Sharpening what models write (τ = 1.1) moves the best number of models up.",
     latex=r"M^* = 16 \quad (\tau = 1.1)",
@@ -113,6 +125,7 @@ def _proxy_sharpened_optimum(form, trial: Trial) -> Evidence:
     where=WHERE,
     kind="statistical",
     verdict="holds",
+    premises=(*DEALT, "fixed budget", "named settings"),
     proof="measured there",
     statement="One model alone on a quarter of the tokens, the control that the paper lacks, has "
     "mean perplexity 371: between one on all of them (420) and four that pool (326).",
@@ -146,6 +159,8 @@ def _proxy_control(form, trial: Trial) -> Evidence:
     where=WHERE,
     kind="statistical",
     verdict="fails",
+    premises=(*DEALT, "fixed budget", "named settings"),
+    breaks=("none",),
     proof="measured there",
     statement="Half of what four models gain over one is due to pooling: it remains when one model "
     "moves as little in each fit.",
@@ -182,6 +197,15 @@ def _proxy_matched_movement(form, trial: Trial) -> Evidence:
     where="new here; extends diversity fig. 3 and 4",
     kind="statistical",
     verdict="holds",
+    premises=(
+        "word types",
+        "equal segments",
+        "random segments",
+        "sharpened text",
+        "no human data later",
+        "fixed budget",
+        "named settings",
+    ),
     proof="proved here",
     statement="With slight sharpening (τ = 1.05, in the place of beam search) the proxy has every "
     "trait that the paper reports: one model is best after the first fit and four on average, "

@@ -13,6 +13,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Number, at_most, identity, stated, symbolic
+from commensal.claims._premises import DEALT
 from commensal.claims._search import attack
 from commensal.claims.ours._ecosystem import enumerated
 
@@ -92,6 +93,13 @@ def alike(
     where=WHERE,
     kind="numerical",
     verdict="holds",
+    premises=(
+        "word types",
+        "random segments",
+        "plain sampling",
+        "no human data later",
+        "quadratic distance",
+    ),
     proof="proved here",
     statement="A quadratic distance from the truth, expected after any number of generations for "
     "segments of any sizes, depends on the vocabulary through three numbers only, and needs "
@@ -136,6 +144,7 @@ def _pool_after(pool, same, mean, keep, tokens):
     where=WHERE,
     kind="symbolic",
     verdict="holds",
+    premises=(*DEALT, "quadratic distance"),
     proof="proved here",
     statement="What models with equal segments write together drifts, exactly, by what each of "
     "them still has to lose; so their pool is never further off, after any fit and by any "
@@ -219,6 +228,8 @@ def noises(models: Any, share: Any, keep: Any, ratio: Any, generations: int) -> 
     where=WHERE,
     kind="search",
     verdict="holds as corrected",
+    premises=(*DEALT, "quadratic distance", "few generations"),
+    breaks=("few generations",),
     proof="proved here",
     statement="Dealing text out in equal parts never lowers an expected quadratic distance: one "
     "model on all of the text that holds on to M times as much, which a lower learning rate "
@@ -320,6 +331,14 @@ def hill_shannon(sizes: np.ndarray) -> float:
     where=f"{WHERE}; diversity eq. (1)",
     kind="numerical",
     verdict="holds",
+    premises=(
+        "word types",
+        "random segments",
+        "plain sampling",
+        "no human data later",
+        "many generations",
+        "many points",
+    ),
     proof="proved here",
     statement="How fast an ecosystem loses its variants does not depend on how unequal segments "
     "are: the number of models enters, not their Hill-Shannon diversity, up to one part in the "

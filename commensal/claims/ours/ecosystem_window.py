@@ -13,6 +13,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, stated, statistical
+from commensal.claims._premises import DEALT
 from commensal.claims.ours._ecosystem import Proxy
 
 known = Register()
@@ -85,6 +86,13 @@ def cross_entropies(
     where=f"{WHERE}; diversity eq. (3)",
     kind="statistical",
     verdict="holds",
+    premises=(
+        "word types",
+        "random segments",
+        "plain sampling",
+        "no human data later",
+        "many points",
+    ),
     proof="proved here",
     statement="A model's expected log-perplexity after every generation is a single integral: the "
     "joint Laplace transform of the models' laws has two numbers for all types, and Frullani's "
@@ -229,6 +237,8 @@ def ends(hold: np.ndarray, slope: np.ndarray) -> list[float]:
     where=WHERE,
     kind="numerical",
     verdict="holds as corrected",
+    premises=(*DEALT, "quadratic distance", "many points", "small memory"),
+    breaks=("small memory",),
     proof="proved here",
     statement="By χ², averaged over the generations, more than one model pays for λ in a window "
     "between the noise of segments and the bias of the pretrained law, and for no λ if there are "

@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity
+from commensal.claims._premises import ANSWERS, FIT, UNIFORM
 
 known = Register()
 CASES = [(k, kappa) for k in (1, 2, 4, 16) for kappa in (0.2, 1.0, 5.0)]
@@ -38,6 +39,13 @@ def error(w: Any, k: float | int, kappa: float, shared: bool) -> Any:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "one number",
+        "fresh human data",
+        "last generation only",
+        "all read alike",
+        "models weigh alike",
+    ),
     statement="With a weight w of fresh human data in every generation the error of K models that "
     f"read each other settles at a closed form. {PREMISES}",
     latex=r"V_{own} = \frac{w^2 + \kappa(1-w)^2}{K(1-(1-w)^2)} + w^2\Big(1 - \frac1K\Big), \quad "
@@ -74,6 +82,13 @@ def lacking(w: float | int, k: float | int, kappa: float, shared: bool) -> float
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "one number",
+        "fresh human data",
+        "last generation only",
+        "all read alike",
+        "models weigh alike",
+    ),
     statement="The best weight of fresh human data is the golden ratio's with κ/K if all share "
     f"them, and the root of a quintic if each has its own. {PREMISES}",
     latex=r"w^2 + \tfrac{\kappa}{K} w = \tfrac{\kappa}{K} \;\text{(shared)}; \quad "
@@ -117,6 +132,14 @@ def selfish(w: float | int, k: float | int, kappa: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "one number",
+        "fresh human data",
+        "last generation only",
+        "all read alike",
+        "models weigh alike",
+        "many models",
+    ),
     statement="Models that each choose how much human data of their own to use, taking the web as "
     f"it is, use too little, and the loss grows as the sixth root of K. {PREMISES}",
     latex=r"(K-1)w^3 - (2K-1)w^2 - \kappa w + \kappa = 0, \quad V = w",
@@ -156,6 +179,7 @@ def of_each(told: Any) -> Any:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, *ANSWERS, "fresh human data", "all read alike", "last generation only"),
     statement="If each model collects its own fresh human data, of the same Gram matrix, means and "
     "ρ(Q) stay as with shared ones; what the data add to the web is a sum of squares in place of "
     "the square of a sum. Premises: linear models; everybody reads everything.",
@@ -223,6 +247,7 @@ def isotropic(r: float, q: float, k: int, real: tuple[float, float, float], shar
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "isotropic data", "fresh human data"),
     statement="With isotropic data and a share of fresh human data the error has a closed form, "
     "for human data that all share and for data of each model's own. Premises: all Gram matrices "
     "are the identity; everybody reads everything.",
@@ -276,6 +301,7 @@ def rising(r: float, whole: float, kept: float, k: int, shared: bool) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "isotropic data", "fresh human data", "rich human data"),
     statement="With isotropic data the best share of fresh human data follows from the only root "
     "of a polynomial; it is 1, no model-written data at all, where there is no root. Premises: "
     "human data are as rich as the web's; everybody reads everything.",

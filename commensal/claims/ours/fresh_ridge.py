@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, Panel, at_most, identity, statistical
+from commensal.claims._premises import ANSWERS, FIT
 
 known = Register()
 PREMISES = (
@@ -56,6 +57,15 @@ def modes(x: Any, theta: Any) -> tuple[Any, Any]:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *ANSWERS,
+        "linear least squares",
+        "one model",
+        "same features",
+        "fixed prompts",
+        "fresh human data",
+        "last generation only",
+    ),
     statement="Ridge regression on a mix of human labels and labels of the last model settles at "
     f"an error that is a sum over the eigenvectors of XᵀX. {PREMISES}",
     latex=r"\sum_i \theta_i^2 \Big(\frac{1-h_i}{1-x_i}\Big)^2 + \sigma^2 \sum_i "
@@ -96,6 +106,15 @@ def least_weight(kappa: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *ANSWERS,
+        "linear least squares",
+        "one model",
+        "same features",
+        "fixed prompts",
+        "fresh human data",
+        "last generation only",
+    ),
     statement="Whatever the features, θ and the penalty are, human labels deserve at least the "
     f"weight κ/(1+κ), one half where a model's labels are as noisy as a human's. {PREMISES}",
     latex=r"w^* \ge \frac{\kappa}{1+\kappa}",
@@ -145,6 +164,16 @@ def tuned(lost: float, signal: float, kappa: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *ANSWERS,
+        "linear least squares",
+        "one model",
+        "same features",
+        "fixed prompts",
+        "fresh human data",
+        "isotropic data",
+        "last generation only",
+    ),
     statement="If the penalty and the weight of human labels are tuned together, the part of θ "
     f"that is lost to bias solves one equation. {PREMISES} XᵀX is a multiple of the identity.",
     latex=r"RB = \frac{\kappa(1-B)}{\sqrt{\kappa^2 + 4\kappa(1-B)^2}}, \quad "
@@ -197,6 +226,16 @@ def new_features(w: float, rows: int, dim: int, signal: float, kappa: float) -> 
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "one model",
+        "same features",
+        "Gaussian designs",
+        "prompts drawn anew",
+        "fresh human data",
+        "last generation only",
+    ),
     statement="Minimum-norm regression whose Gaussian features are drawn anew in each generation "
     "settles at a closed form, for every number of rows n and of dimensions d > n + 1. Premises: "
     "one model; humans and the last model label the same new features.",

@@ -29,6 +29,7 @@ def estimated(values: np.ndarray) -> tuple[list[float], list[float]]:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no human data later"),
     statement="If each model is fitted to the last one's n points, the mean variance stays "
     "(unbiased) or falls as (1-1/n)^t (maximum likelihood). The mean squared error of the mean is "
     "t/n, or what the variance has lost.",
@@ -80,6 +81,7 @@ def _replace_moments(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no human data later"),
     statement="The mean standard deviation falls by c₄(n) per generation, and by (1-1/n)^½ more "
     "with maximum likelihood.",
     latex=r"E\,\sigma_t/\sigma = c_4(n)^t, \quad \left((1-\tfrac1n)^{1/2} c_4(n)\right)^t",
@@ -118,6 +120,7 @@ def _mean_std(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no human data later", "unbiased variance"),
     statement="The mean squared W₂ distance of a lineage to the truth has a closed form "
     "(unbiased, replace).",
     latex=r"E\,W_2^2 = \sigma^2 \left[\frac tn + 2\left(1 - c_4(n)^t\right)\right]",
@@ -151,6 +154,7 @@ def mean_log(t: int, n: int) -> list[float]:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no human data later"),
     statement="log σ_t² is a random walk with negative drift, so that σ_t tends to 0 almost "
     "surely, also where E σ_t² = σ² for ever.",
     latex=r"E \log \sigma_t^2/\sigma^2 = t\left[\psi\left(\tfrac{n-1}{2}\right) - "
@@ -228,6 +232,7 @@ def exact(t: int, n: int, memory: str, mle: bool, human: int = 0) -> np.ndarray:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "everything kept", "maximum likelihood"),
     statement="If all points are kept, the mean maximum-likelihood variance is the product of 1 - "
     "1/(n i²) over i = 1..t, and the mean squared error of the mean is what it lacks to 1.",
     latex=r"\frac{E\,\sigma_t^2}{\sigma^2} = \prod_{i=1}^t \left(1 - \frac{1}{n i^2}\right)",
@@ -275,6 +280,7 @@ def _accumulate_mle(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "everything kept", "maximum likelihood"),
     statement="If all points are kept, the mean maximum-likelihood variance tends to "
     "sin(π/√n)/(π/√n): accumulation keeps most of the variance.",
     latex=r"\prod_{i=1}^\infty \left(1 - \frac{1}{n i^2}\right) = "
@@ -313,6 +319,7 @@ GRID = [(t, n) for n in (2, 3, 5, 8) for t in (2, 3, 6, 9)]
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "everything kept", "unbiased variance"),
     statement="If all points are kept and the variance is unbiased, its mean falls by a factor of "
     "1 - 1/(i(ni - 1)) in generation i ≥ 2, to a positive limit.",
     latex=r"\frac{E\,\sigma_t^2}{\sigma^2} = \prod_{i=2}^t \left(1 - \frac{1}{i(ni-1)}\right)",
@@ -336,6 +343,7 @@ def _accumulate_unbiased(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "everything kept", "unbiased variance"),
     statement="Where models are fitted to n points of the pool of all points, the mean unbiased "
     "variance grows without bound, as t^(1/n).",
     latex=r"\frac{E\,\sigma_t^2}{\sigma^2} = \prod_{i=2}^t \left(1 + \frac{i-3}{i(ni-1)}\right) "
@@ -368,6 +376,7 @@ def _subsample_grows(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "maximum likelihood"),
     statement="With maximum likelihood the mean squared error of the mean gains what the mean "
     "variance loses, under every memory, with human data or without.",
     latex=r"E\,\sigma_t^2 + E(\mu_t - \mu)^2 = \sigma^2",
@@ -398,6 +407,7 @@ def settled(n: int, h: int) -> list[float]:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "fresh human data", "same human law"),
     statement="One fresh human point in each generation suffices for stationary moments, however "
     "large n is: unbiased 2σ² and σ², maximum likelihood about 2σ²/3 and σ²/3.",
     latex=r"v = \frac{h(2n-h-1)}{2hn-h^2-n}, \; e = \frac{n-1}{2hn-h^2-n}; \qquad "

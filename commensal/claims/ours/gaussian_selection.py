@@ -24,6 +24,7 @@ def student(df: float | int, scale: float | int):
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no human data later", "many points"),
     statement="For large n the place at which the mean of a lineage ends has Student's t "
     "distribution: with 2 degrees of freedom (unbiased), or with 4, over √2 (maximum likelihood).",
     latex=r"\frac{\mu_\infty - \mu}{\sigma} \to t_2 \;\text{(unbiased)}, \quad "
@@ -70,6 +71,7 @@ def _limit_of_mean(form, trial: Trial) -> Evidence:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "unbiased variance"),
     statement="The squared W₂ distance of an unbiased fit has a tail below that of an exponential "
     "variable, for every n and δ.",
     latex=r"P(W \geq \delta) \leq \exp\left(-\frac{(n-1)\delta}{2\sigma^2}\right)",
@@ -100,6 +102,7 @@ def effective(k: int, h: float | int, shared: bool, twice: float | int = 2.0) ->
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "no signal", "many points"),
     statement="Without a signal a population drifts like one lineage of n_eff points, which "
     "depends on n, k, h and c = 2h(1-h), with h the weight of what is inherited.",
     latex=r"n_{\mathrm{eff}} = \frac{n(1 + ck)}{(1-h)^2(1+c)}",
@@ -147,6 +150,7 @@ def _drift(k: int, h: float | int, shared: bool) -> float:
     kind="statistical",
     proof="measured there",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "oracle", "named settings"),
     statement="One lineage that keeps the best of 16 refits, by the distance to the truth, does as "
     "well as 16 models with 4 parents and the same signal: variety within one generation is "
     "enough, and no parents need to live side by side.",

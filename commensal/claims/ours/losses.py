@@ -23,6 +23,7 @@ def _excess(p: np.ndarray, q: np.ndarray) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("laws are mixed",),
     statement="What a mixture of laws loses on texts of one of them is bounded by that law's share "
     "in the mixture and by the cost of the rest alone, and the bound is sharp: half a share costs "
     "at most log 2, however wrong the other half is.",
@@ -66,6 +67,7 @@ def _mixture_loss(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("linear least squares", "contexts told apart"),
     statement="Where contexts are told apart, weighted least squares on answers written as "
     "indicators and weighted cross-entropy have the same minimiser: the mixture of the datasets' "
     "laws of the answer, weighted by how often each has the context.",

@@ -23,6 +23,7 @@ from commensal.claims._evidence import (
     statistical,
     symbolic,
 )
+from commensal.claims._premises import ANSWERS, FIT
 
 known = Register()
 
@@ -84,6 +85,14 @@ def accumulated(
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "all read alike",
+        "everything kept",
+    ),
     statement="If real data keep their weight, c in units of one generation of the web, and "
     "everything that is published is kept, models come to agree as c/(c+n), and the noise of the "
     f"web adds up to no more than a trigamma function of 1 + c. {READ_ALL}",
@@ -123,6 +132,15 @@ def _accumulate(form: Any, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "all read alike",
+        "everything kept",
+        "equal sizes",
+    ),
     statement="The π²/6 of one model that keeps everything is the limit of any number of models: "
     "K models with as much real data as they publish in a generation end at π²/6 of the error of "
     f"all real data together. {READ_ALL} All data are kept.",
@@ -169,6 +187,15 @@ def drawn_designs(t: np.ndarray, rows: int, d: int) -> np.ndarray:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "Gaussian designs",
+        "prompts drawn anew",
+        "all read alike",
+        "equal sizes",
+        "everything kept",
+    ),
     statement="With features that are drawn anew in every generation, standard normal, the error "
     "of models that keep everything is an exact sum, with a digamma function as its limit: above "
     "π²/6 of σ²d/(KT), and below π²/6 of the first generation's error. Premises: linear models; "
@@ -234,6 +261,15 @@ def share_law(a: float) -> tuple[float, float]:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "all read alike",
+        "everything kept",
+        "real data count",
+    ),
     statement="If everything is kept and real data keep their share a, all noise of the web dies: "
     "as 1/n for a > 1/2, as in a mean of independent generations, but as n to the power -2a for "
     "a < 1/2, where the first generations are what is remembered. One half is the boundary, with "
@@ -295,6 +331,15 @@ def _kept_share(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "all read alike",
+        "constant weights",
+        "window kept",
+    ),
     statement="With a window of the last m generations, the web's share r and that of real data "
     "1 - r, the noise of the web settles at r²/((1-r)(m+r)) of that of one generation. "
     f"{READ_ALL} The generations in the window have the same weight.",
@@ -330,6 +375,15 @@ def _window(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "all read alike",
+        "window kept",
+        "no human data later",
+    ),
     statement="Without real data a window of m generations does not stop the drift, but slows it: "
     f"in each generation the variance grows by 4/(m+1)² of what it grows by without. {READ_ALL}",
     latex=r"\frac{4}{(m+1)^2} \cdot \frac{\sigma^2 d}{Ks} \text{ per generation}",
@@ -369,6 +423,14 @@ def exponent(values: np.ndarray) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        *ANSWERS,
+        "isotropic data",
+        "fixed prompts",
+        "everything kept",
+        "diagonalisable network",
+    ),
     statement="On a reading network whose models keep everything, disagreement falls as a power "
     "of n: 1, or twice the gap between 1 and the largest real part of another eigenvalue of W if "
     "that is less. Where everybody reads everybody alike it falls as n to the power -2. "
@@ -435,6 +497,7 @@ def root_of(mu: complex | float, m: int) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "fixed prompts", "constant weights"),
     statement="Where interaction amplifies errors, memory slows it: with a window of m generations "
     "a disturbance grows by the largest root of m x^m = μ (x^{m-1} + ... + 1), and if everything "
     "is kept as n to the power μ - 1, no longer geometrically. Premises: linear models, any Gram "
@@ -498,6 +561,7 @@ def amplifying(k: int, size: float) -> tuple[float, np.ndarray]:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "fixed prompts", "everything kept", "all read alike", "real eigenvalue"),
     statement="If everything that is published is kept and real data keep their weight, errors "
     "stay bounded for ever where all read the same, whatever the real data and the prompts are: "
     "even where interaction without memory amplifies them in every generation. On other networks "

@@ -21,6 +21,7 @@ def _law(heterogeneity, n, k, beta):
     kind="symbolic",
     proof="proved here",
     verdict="holds",
+    premises=("separated components", "falling steps", "at rest", "draws without replacement"),
     statement="At rest, noise of k = βN draws without replacement and contraction by (1-1/k)^k "
     "leave each model's weight a variance of [1 - 2β tanh(1/2)] π(1-π)/(2k).",
     latex=r"\frac{s^2}{1-q^2} = \frac{N}{N-1}\left[\frac{1}{2k-1}"
@@ -66,6 +67,14 @@ def _noise_bracket(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "separated components",
+        "falling steps",
+        "at rest",
+        "draws without replacement",
+        "all read alike",
+        "many points",
+    ),
     statement="Once models agree in expectation, sampling noise holds E‖D‖² at a level that falls "
     "as 1/k (well-separated components, π the weights of the web).",
     latex=r"E\lVert D^{(t)}\rVert_F^2 \approx n(n-1)"
@@ -125,6 +134,13 @@ def _noise_law(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "separated components",
+        "falling steps",
+        "draws without replacement",
+        "all read alike",
+        "named settings",
+    ),
     statement="With fig. 4's settings and 20 points to start from, the noise law gives ‖D‖ about "
     "6 % too low at t = 5, 3.5 % at t = 10 and 0.7 % at t = 50.",
     latex=r"\sqrt{E\lVert D\rVert_F^2 / \text{law}} - 1 = 6.4\%,\, 3.5\%,\, 0.7\%",
@@ -158,6 +174,13 @@ def _noise_law_error(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "separated components",
+        "no prior",
+        "no positivity step",
+        "all read alike",
+        "everything kept",
+    ),
     statement="For separated components, E‖D‖² and the variance over runs of consensus and web "
     "obey closed recursions, exactly and at every t. The consensus is a random limit: its "
     "variance rises and stays.",

@@ -17,6 +17,14 @@ known = Register()
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "separated components",
+        "falling steps",
+        "at rest",
+        "draws without replacement",
+        "all read alike",
+        "many generations",
+    ),
     statement="The norm of D falls as the power -1/2 of t, whatever n, B, L and β < 1.",
     latex=r"\lVert D^{(t)}\rVert_F \sim t^{-1/2}",
     printed=-0.5,
@@ -55,6 +63,7 @@ def _disagreement_rate(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("separated components", "falling steps", "all read alike", "everything kept"),
     statement="The prior c_t = 1/(k_t B²) moves the expected consensus away from uniform weights, "
     "by an amount that falls as 1/t² and so can be summed.",
     latex=r"E[a_{t+1} - a_t] \to \frac{B a - 1}{\beta n L B^2 t^2}",
@@ -102,6 +111,7 @@ def _consensus_settles(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("separated components", "falling steps", "at rest", "all read alike", "many points"),
     statement="At rest, noise alone makes ‖D‖ fall by a factor f or more within one generation "
     "with the probability that a Gaussian form is negative. For two components this has a closed "
     "formula: with n = 3 the norm halves 33.5 times in 180 generations.",

@@ -36,6 +36,15 @@ def moduli(values: np.ndarray, posts: int, share: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "separated components",
+        "falling steps",
+        "at rest",
+        "normal network",
+        "draws with replacement",
+        "everything kept",
+        "many points",
+    ),
     statement="On a network mixtures late in a run disagree as 1/t: by noise of what each drew, "
     "and by that of all that was ever posted, which fades the more slowly the less the groups read "
     "each other, and no longer as 1/t where an eigenvalue of W beside 1 has a real part of ½ or "

@@ -20,6 +20,7 @@ known = Register()
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("at rest",),
     statement="Near a consensus the drift of the weights and the covariance of their noise are one "
     "matrix, however components overlap: with M the integrals of N_b N_l / g and D = diag π, "
     "expected ownerships have the derivative I - DM, ownerships the covariance DMD - ππᵀ.",
@@ -75,6 +76,14 @@ def _variance(rate: Any, k: Any, size: Any) -> float:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "falling steps",
+        "at rest",
+        "draws without replacement",
+        "all read alike",
+        "many points",
+        "no positivity step",
+    ),
     statement="With overlapping components a mode of rate λ ends up with the variance of the noise "
     "law, tanh(λ/2)/λ in the place of tanh(1/2): overlap slows agreement down, but hardly changes "
     "how far apart models stay.",
@@ -134,6 +143,7 @@ def _overlap_law(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("two components", "positive floor", "falling steps", "many points"),
     statement="With overlapping components a weight caught at ε gets free as soon as c_t falls "
     "below ε a(e^(Δ²)-1), a its component's share of the web (two components of variance 1 at "
     "distance Δ, k large). With c_t = 1/(k_t B²) and ε > 0 that comes sooner or later.",
@@ -186,6 +196,7 @@ def _caught_until(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("everything kept", "all read alike", "falling steps", "many points"),
     statement="While m of n models are caught without a component, the others follow them: the "
     "component's expected share of web and weights falls as t^(-m/n), and so does ‖D‖. Only models "
     "caught without different components stay apart.",

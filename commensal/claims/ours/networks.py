@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity, stated
+from commensal.claims._premises import ANSWERS, FIT, SYSTEM, UNIFORM
 from commensal.claims._search import attack
 
 known = Register()
@@ -59,6 +60,7 @@ def network_bound(w: np.ndarray) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, "each rereads itself"),
     statement="Whatever is published and whatever the real data, interaction on a reading network "
     "amplifies errors by at most (1 + √Λ)/2 per generation, with Λ the spectral radius of "
     "diag(W)⁻¹ W; no smaller bound will do. Premises: fixed prompts, and each model that is read "
@@ -109,6 +111,7 @@ def step_bound(w: np.ndarray, r: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "fixed prompts", "each rereads itself", "last generation only"),
     statement="The bound holds in every single generation, so that α, β, the real data and the "
     "network may all change from one to the next. Premise: the prompts do not change.",
     latex=r"r_k(t+1) \leq \tfrac12 \Big( r_k(t) + \sqrt{(B\,r(t)^2)_k} \Big), \quad "
@@ -170,6 +173,7 @@ def longest(t: np.ndarray, rng: np.random.Generator) -> tuple[float, np.ndarray]
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=UNIFORM,
     statement="For given prompts the largest growth that any real data can produce is exactly "
     "(1 + M)/2, with M the longest mean of ‖T_k v‖, complex eigenvalues included; so many "
     "different prompts make every system stable. Premises: everybody reads everybody alike; fixed "
@@ -231,6 +235,13 @@ def aligned(s: float, c: float) -> float:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *SYSTEM,
+        "each rereads itself",
+        "prompts from real data",
+        "private data count",
+        "real data count",
+    ),
     statement="Where prompts follow the real data, as Lemma 1 asks, errors can still grow where "
     "models read networks: up to a bound that is below 1 if and only if c > (1 - s)/4. So private "
     "prompts keep every network stable if and only if α < 4β/(4β + 1 - s). Premises: fixed "
@@ -296,6 +307,7 @@ def isotropic(values: np.ndarray, a: float, b: float, r: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, *ANSWERS, "isotropic data", "normal network"),
     statement="With isotropic data the errors of a network depend on the eigenvalues of W alone. "
     "Premises: W is normal; all Gram matrices are multiples of the identity.",
     latex=r"\frac{\mathrm{MSE}}{\sigma^2 d} = \frac1K \sum_l \Big[ \frac{a^2}{|1-r\lambda_l|^2} + "

@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity
+from commensal.claims._premises import FIT
 from commensal.claims.ours.networks import random_grams, random_network
 
 known = Register()
@@ -26,6 +27,7 @@ def move(w: np.ndarray, real: np.ndarray, prompts: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "all read alike", "constant weights", "last generation only"),
     statement="If prompts change from one generation to the next no number of models bounds the "
     "growth of errors: two models that read each other alike and are asked in turn, each about "
     "the direction that the other's real data leave open and a share ε of its own, have ρ = 1 "
@@ -64,6 +66,7 @@ def _prompts_change(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "all read alike", "same real data", "last generation only"),
     statement="Where all models have the same real data and read the same, no prompts make errors "
     "grow, however they change: after one generation all models err alike, and from then on the "
     "error, measured on the real data, is multiplied by at most λ/(1 + λ), with λ the most that "
@@ -106,6 +109,15 @@ def _same_real_data(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        *FIT,
+        "all read alike",
+        "constant weights",
+        "full-rank Gram matrices",
+        "prompts drawn anew",
+        "no preferred direction",
+        "last generation only",
+    ),
     statement="If everybody reads everybody alike and prompts are drawn anew in each generation, "
     "alike for all models and with no preferred direction, the mean error never grows, whatever "
     "the real data: ρ(E Q) ≤ 1, where fixed prompts allow (1 + √K)/2. (Its typical size may still "
@@ -147,6 +159,7 @@ def _redrawn_mean(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "prompts drawn anew", "last generation only"),
     statement="If each generation is drawn anew from a law of prompts, the root mean square error "
     "grows by √ρ(E Q⊗Q) per generation, and the error of almost every course by no more. Premise: "
     "draws are independent.",

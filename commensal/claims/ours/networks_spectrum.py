@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity
+from commensal.claims._premises import SYSTEM, UNIFORM
 from commensal.claims.ours.networks import (
     growth,
     longest,
@@ -31,6 +32,7 @@ def from_foci(mu: Any) -> Any:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, "each rereads itself"),
     statement="Whatever is published and whatever the real data, all eigenvalues of a reading "
     "network lie in the ellipse with foci 0 and 1 whose long axis is √Λ, and each point of its "
     "rim is approached by some data. So nothing turns or flips as fast as errors can grow: "
@@ -84,6 +86,7 @@ def _network_ellipse(form: Any, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=UNIFORM,
     statement="More models than directions add nothing to the growth that is possible: if all "
     "read all alike, errors grow by at most (1 + √min(K, d))/2 per generation, with d the "
     "number of directions that are published. No smaller bound will do if d ≥ K, or d divides K. "
@@ -131,6 +134,7 @@ def growths(p: np.ndarray, z: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, "real eigenvalue"),
     statement="On a network with given prompts, estimates z can be made to grow as μz by some real "
     "data if and only if μ is at most the least of z_k'(Pz)_k/‖z_k‖² over the models; so the "
     "largest real growth is the maximum of that over z. Premise: fixed prompts.",

@@ -7,6 +7,7 @@ from scipy.linalg import solve_discrete_lyapunov
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity, symbolic
+from commensal.claims._premises import ANSWERS, FIT, LEMMA, SYSTEM, UNIFORM
 from commensal.claims.interactive import _systems as systems
 
 known = Register()
@@ -38,6 +39,7 @@ def coupling(web: np.ndarray, inverse: np.ndarray, alpha: float | int) -> np.nda
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "all read alike"),
     statement="The system is d-dimensional: the Kd × Kd matrix Q and a d × d one have the same "
     "nonzero eigenvalues, so the same spectral radius.",
     latex=r"\det(x I - Q) = x^{(K-1)d} \det(x I - A), \quad "
@@ -87,6 +89,7 @@ def heard(
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, "stable"),
     statement="In the limit all that a model hears of the real data through the web is a d-vector "
     "u, from which its estimate follows: it is Theorem 3's (I - Q)⁻¹P in d dimensions.",
     latex=r"u_\infty = (I - A)^{-1} \left[\sum_j B_j z_j + B_* z_*\right], \quad "
@@ -122,6 +125,7 @@ def _reduction_mean(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, "equal noise", "stable"),
     statement="Given the real data, the noise that circulates solves a discrete Lyapunov equation "
     "in d dimensions, and all models' estimates have its image for their joint covariance.",
     latex=r"W = A(W + N)A^\top, \; N = \frac{\sigma^2}{K^2} \sum_j S_j, \quad "
@@ -165,6 +169,7 @@ def covered(system: systems.StackedFeatures, beta: float | int) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*LEMMA, "one truth", "web counts"),
     statement="The means of all models converge to the projection of the truth on what all data "
     "together cover, also where no model can be unbiased.",
     latex=r"\lim_t E\,\hat\theta_{tk} = \Pi\theta, \quad "
@@ -199,6 +204,7 @@ def _limit_projection(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "no human data later"),
     statement="At α = 1 the whole variance, real data included, is affine in t from t = 1 on.",
     latex=r"\operatorname{Cov}(\hat\theta_t) = \sigma^2 Q M_0 \operatorname{Cov}(z) (Q M_0)^\top"
     r" + t\, C_1, \quad t \geq 1",
@@ -231,6 +237,7 @@ def _alpha_one_variance(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*SYSTEM, *ANSWERS, "one model"),
     statement="One model that trains on its initial data and on its own answers to the same "
     "prompts ends with 1/(1 - α²) times its first variance, which has no bound as α tends to 1.",
     latex=r"\operatorname{Cov}(\hat\theta_\infty)"
@@ -260,6 +267,7 @@ def _single_model(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*LEMMA, "one truth", "web counts", "ranks with room"),
     statement="If the ranks of all datasets add up to at most d and models answer prompts of "
     "their own, all means agree completely in the limit, for every α > 0 and β > 0. Disagreement "
     "then falls by one and the same factor in every direction.",
@@ -301,6 +309,7 @@ def _room_for_all(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "isotropic data"),
     statement="If all Gram matrices are the identity, every model's error in the limit is a "
     "closed formula in K, α and β.",
     latex=r"\frac{\mathrm{MSE}}{\sigma^2 d} = \frac{\beta^2}{K} + \bar\beta^2"
@@ -336,6 +345,7 @@ def _isotropic_mse(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "isotropic data", "many models"),
     statement="The more models there are, the less real data each should use again: in the "
     "isotropic system the best 1 - α falls as the cube root of 1/(4K), and β tends to 1.",
     latex=r"1 - \alpha^* \sim (4K)^{-1/3}, \quad \beta^* \to 1",

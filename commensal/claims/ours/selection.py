@@ -8,6 +8,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity
+from commensal.claims._premises import FIT
 
 known = Register()
 
@@ -32,6 +33,7 @@ def verified(v: float, t: int, b: float, n: int, start: int) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("Gaussian laws", "last generation only", "near centre"),
     statement="A mean that is learnt from samples within reach of a verifier's centre moves to it "
     "by a factor v a round, and its error follows. Premises: normal samples; the centre is "
     "near (first order in the distance from it).",
@@ -81,6 +83,13 @@ def condensed(h: float, critical: float) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "last generation only",
+        "fresh human data",
+        "same human law",
+        "rare best answer",
+        "many points",
+    ),
     statement="Answers that are kept by the exponential of a reward condense at the highest reward "
     "if the share of human answers is below a critical one, and do not above it. Premises: humans "
     "reach the highest reward with probability zero; many answers.",
@@ -126,6 +135,7 @@ def accuracy(kappa: float, passed: float, d: int) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(*FIT, "Gaussian designs", "many dimensions", "many points"),
     statement="What a filter of synthetic labels is worth depends on the balance of right and "
     "wrong labels that pass, and on how many pass; where both are alike nothing is learnt. "
     "Premises: normal features, least squares, many dimensions.",

@@ -9,6 +9,7 @@ import numpy as np
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, at_most, identity, stated
+from commensal.claims._premises import UNIFORM
 from commensal.claims._search import attack
 from commensal.claims.interactive import _systems as systems
 
@@ -81,6 +82,7 @@ def own_bound(jnp: Any, synthetic: Any) -> Any:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=UNIFORM,
     statement="The factor by which interaction amplifies errors per generation has a bound that "
     "depends on the synthetic data alone.",
     latex=r"\rho(Q) \leq \tfrac12 \left(1 + \left\lVert \tfrac1K \sum_k T_k^2 "
@@ -108,6 +110,7 @@ def _stability_bound(form, trial: Trial) -> Evidence:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=UNIFORM,
     statement="Whatever the data, interaction among K models amplifies errors by at most "
     "(1 + √K)/2 per generation.",
     latex=r"\rho(Q) \leq \frac{1 + \sqrt K}{2}",
@@ -148,6 +151,7 @@ def mean_square(rng: np.random.Generator, k: int) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("none",),
     statement="The numerical radius of an idempotent is half of one plus its norm, which is the "
     "step that the stability bound rests on.",
     latex=r"P^2 = P \neq 0 \;\Rightarrow\; w(P) = \max_{\lVert x \rVert = 1} |x^* P x|"
@@ -196,6 +200,7 @@ def misaligned(k: int, blind: float | int, strength: float | int, alpha: float |
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=UNIFORM,
     statement="The bound is attained in the limit by models that publish where their own data are "
     "thin, for every number of models and every α.",
     latex=r"S_k = K e_k e_k^\top, \; \tilde S_k = c(I - v_k v_k^\top), \; "
@@ -230,6 +235,7 @@ def _bound_attained(form, trial: Trial) -> Evidence:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, "fresh human data", "rich human data"),
     statement="Interaction is stable for any data if human data, as rich as the web's, make up "
     "more than (√K - 1)/(√K + 1) of the newly collected data.",
     latex=r"\varphi > \frac{\sqrt K - 1}{\sqrt K + 1} \;\Rightarrow\; \rho(Q) < 1 "
@@ -261,6 +267,7 @@ def _human_share(form, trial: Trial) -> Evidence:
     kind="search",
     proof="proved here",
     verdict="holds",
+    premises=(*UNIFORM, "fresh human data", "rich human data"),
     statement="If human data cover each direction at least c times as well as the web's, "
     "interaction is stable above a certain share of them. No such data are too poor, but at c = "
     "0.1 two models need a share of two thirds.",
@@ -294,6 +301,7 @@ def _human_coverage(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="measured there",
     verdict="holds",
+    premises=(*UNIFORM, "Gaussian designs", "named settings"),
     statement="Most Gaussian designs (K = 4, d = 15, rank 5) are unstable at some α and β if "
     "models are asked about features drawn independently of their private data.",
     latex=r"\max_{\alpha,\beta} \rho(Q) > 1",

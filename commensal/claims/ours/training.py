@@ -9,6 +9,7 @@ from scipy.stats import rankdata
 
 from commensal.claims._claim import Register, Trial
 from commensal.claims._evidence import Evidence, identity, stated
+from commensal.claims._premises import ANSWERS, UNIFORM
 from commensal.claims.interactive import _systems as systems
 from commensal.claims.interactive.tables import ALPHAS, BETAS, TABLES_7_AND_8
 
@@ -27,6 +28,7 @@ def trained(g, start, minimiser, rate: float | int, steps: int) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("linear least squares", "limited training"),
     statement="If a generation takes s gradient steps of size η on the same loss instead of going "
     "to its minimiser, the estimate moves from the last one towards the minimiser by a fixed "
     "linear map.",
@@ -106,6 +108,15 @@ def _jointly(
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "linear least squares",
+        "limited training",
+        "fixed prompts",
+        "constant weights",
+        "full-rank Gram matrices",
+        "stable",
+        "last generation only",
+    ),
     statement="If all G_k have full rank and the system settles, training for a limited time "
     "leads to the same means as training to the minimum, whatever that time is.",
     latex=r"\theta = H\theta + (I - H)(P z + Q \theta) \iff \theta = (I - Q)^{-1} P z",
@@ -138,6 +149,14 @@ def _finite_training_limit(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "linear least squares",
+        "limited training",
+        "fixed prompts",
+        "constant weights",
+        "all read alike",
+        "last generation only",
+    ),
     statement="Training for a limited time has another limit of stability than training to the "
     "minimum: with a few steps a system may diverge whose ρ(Q) < 1, and one with ρ(Q) > 1 may "
     "settle.",
@@ -295,6 +314,7 @@ def _gain(
     kind="published",
     proof="measured there",
     verdict="holds",
+    premises=(*UNIFORM, *ANSWERS, "printed numbers", "Gaussian designs", "named settings"),
     statement="The theory ranks the nine mixes of Tables 7 and 8 much more like the language "
     "models' losses do if all mixes start from one and the same model, as those did.",
     latex=r"r_S(\mathrm{MSPE}, L_T \mid \beta_0 = 1)"
@@ -318,6 +338,18 @@ def _tables_shared_start(form, trial: Trial) -> Evidence:
     kind="published",
     proof="measured there",
     verdict="holds",
+    premises=(
+        *ANSWERS,
+        "printed numbers",
+        "linear least squares",
+        "limited training",
+        "Gaussian designs",
+        "fixed prompts",
+        "constant weights",
+        "all read alike",
+        "named settings",
+        "last generation only",
+    ),
     statement="The rank correlation with Tables 7 and 8, which the shared start raises by 0.2, "
     "gains less than 0.1 more if each generation trains for a limited time.",
     latex=r"r_S(\mathrm{MSPE}, L_T \mid H_k = \exp(-\eta s G_k))"

@@ -57,6 +57,7 @@ def rate(human: float, t: int) -> float:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "no human data later"),
     statement="Premises: each model repeats the word frequencies of the last corpus, and writes n "
     "tokens; humans wrote the first. A word that is expected λ times in a corpus is alive in "
     "generation t with a probability of at least 1 - exp(-λ/t).",
@@ -85,6 +86,7 @@ def _words_bound(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "same human law", "many points"),
     statement="Premises: as in commensal.words_bound, with many tokens, and a share h of each "
     "later corpus that humans wrote by the same law. A word that is expected λ times is alive in "
     "generation t with probability 1 - exp(-λ C_t), whatever the other words are.",
@@ -124,6 +126,7 @@ def _words_survival(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "no human data later", "many points"),
     statement="Premises: as in commensal.words_survival, without human data after the first "
     "corpus. The vocabulary of generation t is that of a human corpus of at most 2/(t+1) of the "
     "size, and at least 1/(1 + k/2 + (1/6)(1/2 + ... + 1/(k+1))) of it, k = t - 1.",
@@ -161,6 +164,7 @@ def _words_pace(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "no human data later", "many points"),
     statement="Premises: as in commensal.words_pace. The time after which a word is forgotten is "
     "about proportional to how often it occurred in the original corpus: half of the words that "
     "occurred c times are forgotten after 2c/ln 2 generations.",
@@ -191,6 +195,13 @@ def _words_forgetting_time(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "repeats frequencies",
+        "last generation only",
+        "fresh human data",
+        "same human law",
+        "many points",
+    ),
     statement="Premises: as in commensal.words_survival, for ever. With a small share h of human "
     "tokens the vocabulary that is kept is that of a human corpus of h [2 ln(1/2h) + 0.2006] of "
     "the size: a human token is worth many.",
@@ -231,6 +242,7 @@ def settling(t: np.ndarray, size: int, h: float) -> np.ndarray:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "all read alike", "same human law"),
     statement="Premises: as in commensal.words_bound, K models that read everything (N = K n "
     "tokens in all), any N. The chance that two tokens are different words falls by 1 - 1/N a "
     "generation, and settles where a share h of human tokens balances that.",
@@ -271,6 +283,7 @@ def pools(rng: np.random.Generator, mean: float, last: int, runs: int, human: fl
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "everything kept", "no human data later", "many points"),
     statement="Premises: as in commensal.words_survival, but each model is fitted to all corpora "
     "so far, and humans wrote the first alone. Each later corpus shows the vocabulary of a human "
     "corpus of 0.5337 of its size, for ever.",
@@ -311,6 +324,7 @@ def _words_accumulate(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "everything kept", "no human data later", "many points"),
     statement="Premises: as in commensal.words_accumulate. The mean count per corpus of a word "
     "that occurred c times in the first settles at a random limit, with mean c and variance "
     "c (π²/6 - 1).",
@@ -352,6 +366,13 @@ def _words_share_variance(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "repeats frequencies",
+        "everything kept",
+        "fresh human data",
+        "same human law",
+        "many points",
+    ),
     statement="Premises: as in commensal.words_accumulate, with a share 0 < h < 1/2 of human "
     "tokens in each later corpus. The vocabulary comes back to that of a whole human corpus; what "
     "is lacking falls as t to the power -2h.",

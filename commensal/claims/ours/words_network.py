@@ -54,6 +54,12 @@ def pair_rate(w: np.ndarray, tokens: int, repeat: float = 1.0) -> float:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=(
+        "repeats frequencies",
+        "last generation only",
+        "no human data later",
+        "many generations",
+    ),
     statement=f"{PREMISES} In the long run diversity falls by ρ(D(W⊗W)) a generation, D = 1 - 1/n "
     "on pairs of one model's tokens and one elsewhere.",
     latex=r"H_{kl} \leftarrow D_{kl}\, (W H W^\top)_{kl}, \qquad "
@@ -91,6 +97,7 @@ def _words_network_decay(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "no human data later"),
     statement=f"{PREMISES} The frequency of a word, averaged with the left Perron vector π of W, "
     "is expected to stay: the one word that is left in the end was model j's with probability π_j. "
     "Being read decides, not reading.",
@@ -124,6 +131,7 @@ def _words_conserved(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved here",
     verdict="holds",
+    premises=("repeats frequencies", "last generation only", "no human data later", "many points"),
     statement=f"{PREMISES} To first order in 1/n a network loses diversity as one corpus of "
     "n/Σπ² tokens, at most K n: slowest where all are read alike.",
     latex=r"-\ln\rho = \frac{\sum_k \pi_k^2}{n} + O(n^{-2}), \qquad n_e = \frac{n}{\sum_k \pi_k^2} "

@@ -32,6 +32,7 @@ def share(where: np.ndarray) -> tuple[float, float]:
     kind="statistical",
     proof="stated there",
     verdict="holds",
+    premises=("Gaussian laws",),
     statement="The sample mean of n Gaussian points is Gaussian about μ with variance σ²/n.",
     latex=r"\hat\mu_k \sim \mathcal{N}\left(\mu, \frac{\sigma^2}{n}\right)",
     printed=lambda n: stats.norm(MEAN, STD / np.sqrt(n)),
@@ -74,6 +75,7 @@ def _mean_law(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="stated there",
     verdict="holds",
+    premises=("Gaussian laws", "unbiased variance"),
     statement="n - 1 times the unbiased sample variance over σ² is chi-square with n - 1 degrees "
     "of freedom.",
     latex=r"(n-1)\frac{\hat\sigma_k^2}{\sigma^2} \sim \chi^2_{n-1}",
@@ -116,6 +118,7 @@ def _variance_law(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="stated there",
     verdict="holds",
+    premises=("Gaussian laws",),
     statement="Mean and variance of the same Gaussian points are independent.",
     latex=r"\hat\mu_k \perp \hat\sigma_k^2",
     printed="normal",
@@ -162,6 +165,7 @@ def transport(quantile, m1: float, s1: float, m2: float, s2: float) -> float:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("Gaussian laws",),
     statement="Between Gaussians on the line the squared W₂ distance is the squared difference of "
     "the means plus that of the standard deviations.",
     latex=r"\mathcal{W}_2^2 = (\mu_1 - \mu_2)^2 + (\sigma_1 - \sigma_2)^2",
@@ -195,6 +199,8 @@ FAMILIES = {
     kind="numerical",
     proof="stated there",
     verdict="fails",
+    premises=("none",),
+    breaks=("none",),
     statement="The formula for the squared W₂ distance by means and standard deviations holds for "
     "one-dimensional Gaussians alone.",
     latex=r"\mathcal{W}_2^2 = (\Delta\mu)^2 + (\Delta\sigma)^2 \iff \mathcal{N}",
@@ -225,6 +231,7 @@ def _w2_formula_only_gaussian(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("Gaussian laws", "unbiased variance", "many points"),
     statement="For large n the squared error of the sample standard deviation is σ²/(2n) times a "
     "chi-square variable with one degree of freedom.",
     latex=r"(\sigma - \hat\sigma_k)^2 \sim \frac{\sigma^2}{2n} \chi^2_1",
@@ -257,6 +264,8 @@ def _std_delta(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("Gaussian laws", "unbiased variance", "many points"),
+    breaks=("many points",),
     statement="The squared W₂ distance of a fit is a sum of two independent scaled chi-square "
     "variables.",
     latex=r"W_k = \frac{\sigma^2}{n} X + \frac{\sigma^2}{2n} Y, \quad X, Y \sim \chi^2_1",

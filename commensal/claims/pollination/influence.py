@@ -18,6 +18,7 @@ known = Register()
     kind="published",
     proof="measured there",
     verdict="holds",
+    premises=("public profiles",),
     statement="Across families, newer models hold more of older models' fingerprints, weighted by "
     "the source, than older ones of newer models'.",
     latex=r"\overline{I}(\text{old} \to \text{new}) > \overline{I}(\text{new} \to \text{old})",
@@ -64,6 +65,7 @@ def _influence_asymmetry(form, trial: Trial) -> Evidence:
     kind="published",
     proof="proved here",
     verdict="holds",
+    premises=("public profiles",),
     statement="Score-weighted influence rests on single words: in a third of the 27 models one of "
     "their 1,000 words has more than half of the weight.",
     latex=r"\max_f w(f) > \tfrac12 \sum_f w(f)",
@@ -88,6 +90,7 @@ def _influence_single_words(form, trial: Trial) -> Evidence:
     kind="published",
     proof="proved here",
     verdict="holds",
+    premises=("public profiles",),
     statement="The direction of influence needs no tie between two models: one number for each of "
     "the 27 accounts for nearly all of the difference between old and new.",
     latex=r"I(A \to B) - I(B \to A) \approx g_A - g_B",
@@ -117,6 +120,7 @@ def _influence_single_models(form, trial: Trial) -> Evidence:
     kind="published",
     proof="measured there",
     verdict="holds",
+    premises=("public profiles",),
     statement="Influence peaks at positive lags.",
     latex=r"\arg\max_{\Delta t} \overline{I}(\Delta t) > 0",
     printed=lambda influence: influence,
@@ -150,6 +154,8 @@ def _influence_peak(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="fails",
+    premises=("weights alike",),
+    breaks=("weights alike",),
     statement="The asymmetry distinguishes pollination from a shared corpus: models that only draw "
     "on one corpus are equally like older and newer ones.",
     latex=r"\text{one corpus, no flow} \implies "

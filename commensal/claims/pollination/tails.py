@@ -19,6 +19,7 @@ known = Register()
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("none",),
     statement="The sum of the two scaled chi-square variables has this moment generating function.",
     latex=r"\left(1 - \frac{2\sigma^2 t}{n}\right)^{-\frac{1}{2}} "
     r"\left(1 - \frac{\sigma^2 t}{n}\right)^{-\frac{1}{2}}",
@@ -65,6 +66,8 @@ def stand_in(t: np.ndarray, n: int) -> np.ndarray:
     kind="numerical",
     proof="proved there",
     verdict="holds as corrected",
+    premises=("Gaussian laws", "unbiased variance", "many points"),
+    breaks=("many points",),
     statement="For every t > 0 the tail of W is bounded by exp(-tδ) times the moment generating "
     "function of the two scaled chi-square variables.",
     latex=r"\mathbb{P}(W_k \geq \delta) \leq e^{-t\delta} \left(1 - \frac{2\sigma^2 t}{n}"
@@ -107,6 +110,7 @@ def _chernoff_any_t(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("none",),
     statement="At t = n/(4σ²) the moment generating function is at most 2e^{1/2}.",
     latex=r"2 \exp\left(-\frac{n\delta}{4\sigma^2} + \frac{1}{2}\right)",
     printed=lambda sp: 2 * sp.sqrt(sp.E),
@@ -161,6 +165,7 @@ def climb(bound, trial: Trial, top: float) -> Evidence:
     kind="search",
     proof="sketched there",
     verdict="holds",
+    premises=("Gaussian laws", "unbiased variance"),
     statement="The tail of W is at most 2 exp(-nδ/(4σ²) + 1/2).",
     latex=r"\mathbb{P}(W_k \geq \delta) \leq 2 \exp\left(-\frac{n\delta}{4\sigma^2} "
     r"+ \frac{1}{2}\right)",
@@ -184,6 +189,7 @@ def _final_bound(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="proved there",
     verdict="holds",
+    premises=("independent fits",),
     statement="The best of K independent fits is farther than δ from the truth with the K-th "
     "power of one fit's probability.",
     latex=r"\mathbb{P}(W_{\min} \geq \delta) = \left(\mathbb{P}(W_k \geq \delta)\right)^K",
@@ -227,6 +233,7 @@ def _quantile(p: float, n: int) -> float:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=("independent fits", "one generation"),
     statement="The probability that none of K fits comes close to the truth falls exponentially "
     "with K.",
     latex=r"1 - \mathbb{P}(W_{\min} < \delta) = e^{-cK}, \quad "
@@ -257,6 +264,14 @@ def _exponential_in_k(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="stated there",
     verdict="fails",
+    premises=(
+        "Gaussian laws",
+        "unbiased variance",
+        "independent fits",
+        "no signal",
+        "one generation",
+    ),
+    breaks=("one generation",),
     statement="Because one of K fits is accurate, K independent lineages keep an accurate one "
     "over the generations.",
     latex=r"\mathbb{P}\left(W^{(t)}_{\min} < \delta\right) \geq 1 - \left[2 "

@@ -17,6 +17,8 @@ known = Register()
     kind="statistical",
     proof="sketched there",
     verdict="fails",
+    premises=("separated components", "all read alike", "no sampling noise"),
+    breaks=("no sampling noise",),
     statement="For any two models the difference itself shrinks by about (1-α)^k, so by 1/e, in "
     "each generation.",
     latex=r"\pi_{i,b}^{(t+1)} - \pi_{i',b}^{(t+1)} \leftarrow \approx"
@@ -64,6 +66,8 @@ def _differences_contract(form, trial: Trial) -> Evidence:
     kind="statistical",
     proof="sketched there",
     verdict="holds, restricted",
+    premises=("separated components", "all read alike", "falling steps"),
+    breaks=("falling steps",),
     statement="As the expected differences contract by a factor below 1 in each generation, the "
     "norm of D converges to zero, in expectation.",
     latex=r"\limsup_t (1-\alpha_t)^{k_t} < 1 \;\Rightarrow\; E\lVert D^{(t)}\rVert_F \to 0",
@@ -128,6 +132,8 @@ COINCIDING = {"means": np.array([0.0, 0.0])}
     kind="statistical",
     proof="sketched there",
     verdict="holds, restricted",
+    premises=("separated components", "positive floor", "falling steps", "all read alike"),
+    breaks=("separated components", "positive floor"),
     statement="For every system that Algorithms 2 and 3 admit the models come to agree.",
     latex=r"\lVert D^{(t)}\rVert_F \to 0",
     printed={

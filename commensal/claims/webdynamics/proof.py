@@ -34,6 +34,8 @@ def line(components: int, distance: float = DISTANCE) -> np.ndarray:
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("everything kept", "all read alike"),
+    breaks=("none",),
     statement="If A⁽⁰⁾ is empty, each of the k points comes from any model of any earlier "
     "generation with the same probability, 1/(nt), whichever place in the order it has and "
     "although points are drawn without replacement.",
@@ -81,6 +83,7 @@ def _source_of_a_draw(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="proved there",
     verdict="holds",
+    premises=("none",),
     statement="The ownership that model i expects of a point from another mixture is its own "
     "weight times the other mixture's density over its own, averaged over the component.",
     latex=r"\int o_{i,b}(u)\,dg_{i'}(u) = \pi_{i,b}"
@@ -120,6 +123,7 @@ def _cell(u: np.ndarray, means: np.ndarray) -> np.ndarray:
     kind="numerical",
     proof="stated there",
     verdict="holds",
+    premises=("separated components",),
     statement="For components far apart the ratio of two mixtures' densities is about the ratio "
     "of their weights at each component.",
     latex=r"\frac{g_{i'}(u)}{g_i(u)} \approx"
@@ -160,6 +164,7 @@ def _density_ratio(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="sketched there",
     verdict="holds",
+    premises=("separated components", "everything kept", "all read alike"),
     statement="For components far apart one update by a random point of the web moves a model, in "
     "expectation, towards the weights averaged over all models and all past generations.",
     latex=r"(1-\alpha_t)\pi_{i,b} + \alpha_t"
@@ -207,6 +212,8 @@ def _eq10_expected_update(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("none",),
+    breaks=("none",),
     statement="The weights that k updates give to their targets add up as a geometric sum.",
     latex=r"\alpha_t \sum_{s=0}^{k_t-1} \bar\alpha_t^s = 1 - \bar\alpha_t^{k_t+1}",
     printed=lambda kept, k: 1 - kept ** (k + 1),
@@ -237,6 +244,8 @@ def _geometric_sum(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("separated components", "no positivity step"),
+    breaks=("none",),
     statement="After k updates the expected weight is a convex combination of the old one, "
     "scaled, and of the value in brackets, which is the same for all models.",
     latex=r"\bar\alpha^{k+1} \frac{\pi_{i,b}}{1-\alpha} + (1 - \bar\alpha^{k+1}) [\,\cdot\,]",
@@ -270,6 +279,7 @@ def _convex_combination(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="sketched there",
     verdict="holds",
+    premises=("separated components", "no positivity step", "all read alike"),
     statement="For separated components and without the positivity step the expected difference "
     "of two models that draw from one web shrinks by (1-α)^k in a generation. With α = 1/k this "
     "factor tends to 1/e.",

@@ -16,6 +16,7 @@ known = Register()
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("no positivity step",),
     statement="One update by one point leaves the weights a vector that sums to one.",
     latex=r"\pi_b \leftarrow (1-\alpha_t)\pi_b"
     r" + \alpha_t \frac{o_b - c_{t,B}}{1 - B c_{t,B}}",
@@ -50,6 +51,7 @@ def _update_sum(form, trial: Trial) -> Evidence:
     kind="symbolic",
     proof="stated there",
     verdict="holds",
+    premises=("separated components", "falling steps"),
     statement="With α_j = 1/j the update gives what k ownerships and a prior make most probable: "
     "the prior ∏ π_b^(-kc) takes kc points from each component. With α = 1/k throughout, as the "
     "experiment has it, it is instead an average that forgets: the j-th of k points has weight "
@@ -111,6 +113,8 @@ def _positivity(rescale):
     kind="numerical",
     proof="stated there",
     verdict="holds as corrected",
+    premises=("none",),
+    breaks=("none",),
     statement="The positivity step leaves a probability vector.",
     latex=r"\pi_{b'} \leftarrow \frac{\pi_{b'}}{1 + \epsilon - \pi_b}\ (b' \neq b),"
     r"\quad \pi_b \leftarrow \epsilon",
@@ -155,6 +159,8 @@ def _positivity_sum(form, trial: Trial) -> Evidence:
     kind="numerical",
     proof="stated there",
     verdict="holds, restricted",
+    premises=("initial web",),
+    breaks=("initial web",),
     statement="A⁽⁰⁾ may be taken as empty, with k_t = ⌊β|A⁽ᵗ⁾|⌋ and α_t = 1/k_t in (0, 1).",
     latex=r"A^{(0)} = \emptyset, \quad \alpha_t = k_t^{-1} \in (0, 1)",
     printed=((0, 0),),

@@ -16,6 +16,7 @@ from commensal.llm.config._interactive import InteractiveConfig
 from commensal.llm.config._judges import JudgeConfig, LawJudge, ModelJudge
 from commensal.llm.config._parts import (
     Count,
+    LoraConfig,
     MeasurementConfig,
     ModelConfig,
     OptimisationConfig,
@@ -68,6 +69,7 @@ __all__ = [
     "LanguagePosts",
     "LawJudge",
     "LocalModel",
+    "LoraConfig",
     "MeasurementConfig",
     "ModelConfig",
     "ModelJudge",

@@ -73,6 +73,11 @@ class ExperimentConfig(Settings):
         field = cls.model_fields.get("workflow")
         return None if field is None else field.default
 
+    @property
+    def can_be_paired(self) -> bool:
+        """Whether the theory can be laid over such a run, as `commensal pair` does."""
+        return self.process == "mixture" or (self.process == "regression" and self.generations > 0)
+
     def grid(self) -> list[GridPoint]:
         """List the points of the run's grid, in the order in which they are run."""
         raise NotImplementedError

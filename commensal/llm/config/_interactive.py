@@ -35,7 +35,8 @@ class InteractiveConfig(TrainedConfig):
     human_share: Share = 0.0
     """Share of human texts, about all tasks, in the new data."""
     human_texts: Literal["fresh", "seen"] = "fresh"
-    """Human texts in the new data. fresh: held back from all private data, each used once; seen:
+    """Human texts in the new data. fresh: held back from all private data, each used once, or new
+    ones in every generation where several generations are kept, which are read again with it; seen:
     drawn from the private data of all models."""
     reads: tuple[Network, ...] = ("uniform",)
     """Who reads whom, each network one grid point: "uniform", "isolated", "ring:0.5", "star",
@@ -79,12 +80,12 @@ class InteractiveConfig(TrainedConfig):
     @model_validator(mode="after")
     def _memory_fits(self) -> InteractiveConfig:
         check_memory(self.memory, self.window)
-        if self.human_share and self.memory != "replace":
-            raise ValueError(
-                f"memory {self.memory!r} keeps what models wrote, and no human texts: set "
-                f"human_share to 0, got {self.human_share:g}"
-            )
         return self
+
+    @property
+    def remembers(self) -> bool:
+        """Whether more than what was written last is read."""
+        return self.memory != "replace" and self.window != 1
 
     def kept(self, generation: int) -> range:
         """Return the generations whose texts are read in a later one."""
@@ -165,7 +166,10 @@ class InteractiveConfig(TrainedConfig):
             most = f", the last {self.window} generations" if self.window else ""
             found.append(("memory of the web", self.memory + most))
         if self.human_share:
-            which = "fresh, each used once" if self.human_texts == "fresh" else "seen before"
+            kept = (
+                "new in each generation, and kept with it" if self.remembers else "each used once"
+            )
+            which = f"fresh, {kept}" if self.human_texts == "fresh" else "seen before"
             text = f"{self.human_share:g}, {which}"
             found.append(("share of human data in new data", text))
         return found

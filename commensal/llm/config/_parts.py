@@ -19,6 +19,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 """Type of a setting that is a share, from 0 to 1."""
 Count = Annotated[int, Field(ge=1)]
 """Type of a setting that is a whole number of at least 1."""
+Gigabytes = Annotated[float, Field(gt=0)]
+"""Type of a setting that is an amount of memory, in units of 10⁹ bytes."""
 
 
 class Settings(BaseModel):
@@ -53,6 +55,12 @@ class OptimisationConfig(Settings):
     """Weight decay of AdamW."""
     clip: Annotated[float, Field(gt=0)] = 1.0
     """Largest norm of the gradient; longer ones are clipped."""
+    logits_memory: Gigabytes = 4.0
+    """Gigabytes that the logits of a batch may take; larger batches are computed in parts, with the
+    same result up to rounding."""
+    checkpointing: bool = False
+    """Whether to keep the states between layers alone, and to compute those within a layer again
+    for its gradients: a third more time, and memory that hardly grows with the number of layers."""
 
     @property
     def examples(self) -> int:
@@ -96,6 +104,13 @@ class SamplingConfig(Settings):
     """Largest number of tokens of a completion."""
     batch_size: Count = 128
     """Number of completions that are sampled at once."""
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of writing. bfloat16: the weights are held in it meanwhile; auto: bfloat16 on a
+    GPU that has it, float32 elsewhere."""
+    cache: Literal["auto", "dynamic", "static"] = "auto"
+    """Memory for the states of what is written. static: of one size, so that a GPU runs each token
+    as one compiled graph, and prompts are padded to few lengths; dynamic: it grows with the text;
+    auto: static on a GPU, dynamic elsewhere."""
 
 
 class MeasurementConfig(Settings):
@@ -103,6 +118,8 @@ class MeasurementConfig(Settings):
 
     batch_size: Count = 64
     """Number of examples whose loss is computed at once."""
+    logits_memory: Gigabytes = 4.0
+    """Gigabytes that their logits may take; batches are smaller where they would not fit."""
     test: Count | None = None
     """Largest number of test examples per task; by default all."""
     prompts: Annotated[int, Field(ge=0)] = 200
@@ -112,6 +129,20 @@ class MeasurementConfig(Settings):
     sentence-transformers model."""
     rare_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """Share of a task's text that its rare tokens, the least frequent ones, make up together."""
+
+
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3"]
+
+
+class LoraConfig(Settings):
+    """Low-rank adapters (LoRA), which are trained in place of a model's own weights."""
+
+    rank: Count = 16
+    """Rank of what is added to each matrix."""
+    scale: Annotated[float, Field(gt=0)] = 2.0
+    """Factor of what is added (the adapters' alpha is this times the rank)."""
+    targets: tuple[str, ...] | Literal["all-linear"] = "all-linear"
+    """Names of the modules that get adapters; all-linear: every one but the output layer."""
 
 
 # Width, layers, heads.
@@ -227,10 +258,16 @@ class PretrainedModel(Settings):
     """Branch, tag or commit on the Hub; by default its main branch."""
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Dropout rate; by default the model's own."""
+    attention: Attention = "auto"
+    """Implementation of attention, as transformers calls it; auto: as it sees fit on this
+    machine."""
+    lora: LoraConfig | None = None
+    """Low-rank adapters to train in place of all weights; none by default."""
 
     def described(self) -> str:
         """Describe the model for reports."""
-        return self.name
+        adapters = "" if self.lora is None else f", adapters of rank {self.lora.rank}"
+        return f"{self.name}{adapters}"
 
 
 def _with_kind(given: Any) -> Any:

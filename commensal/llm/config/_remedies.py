@@ -257,6 +257,12 @@ class RemediesConfig(TrainedConfig):
             for remedy in self.remedies
         ]
 
+    def learnt_in(self, point: GridPoint, generation: int) -> int:
+        """Return the number of examples of a generation; the steps grow where all is kept."""
+        remedy = next(r for r in self.remedies if r.name == point.coordinates["remedy"])
+        grows = remedy.acts(generation) and remedy.memory == "accumulate"
+        return super().learnt_in(point, generation) * (generation + 1 if grows else 1)
+
     def facts(self) -> list[tuple[str, str]]:
         """Describe the remedies, their human texts and the number of lineages, for reports."""
         held = f"{self.held_back:,} held back from generation 0"

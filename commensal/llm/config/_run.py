@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from commensal.llm.config._experiment import ExperimentConfig
 from commensal.llm.config._grid_point import GridPoint
 from commensal.llm.config._parts import (
+    Count,
     MeasurementConfig,
     ModelConfig,
     SamplingConfig,
@@ -76,9 +77,11 @@ class TrainedConfig(ExperimentConfig):
     """Sampling of what models write for the web."""
     measurement: MeasurementConfig = MeasurementConfig()
     """Measurements of every generation."""
-    keep: Literal["last", "all", "none"] = "last"
-    """Generations whose weights stay on disk. With none, a killed run starts its unfinished grid
-    points anew."""
+    keep: Literal["last", "all", "resume", "none"] = "last"
+    """Generations whose weights stay on disk. resume: the last one, until its grid point is whole;
+    none: no weights, so that a killed run starts its unfinished grid points anew."""
+    keep_every: Count = 1
+    """Where all are kept, every so many generations one keeps its weights, and so does the last."""
 
     @model_validator(mode="after")
     def _distinct(self) -> TrainedConfig:
@@ -103,6 +106,8 @@ class TrainedConfig(ExperimentConfig):
                 )
         if self.mixed and self.training.together:
             raise ValueError("training together needs models of one shape; leave mixed out")
+        if not isinstance(self.model, ScratchModel) and self.model.lora and self.training.together:
+            raise ValueError("training together trains all weights; leave model.lora out")
         return self
 
     @property
@@ -201,6 +206,19 @@ class TrainedConfig(ExperimentConfig):
     def downloads(self) -> list[str]:
         """Name the workflow's downloads beside corpora, base model and embedder."""
         return []
+
+    def learnt_in(self, point: GridPoint, generation: int) -> int:
+        """Return the number of examples that a model learns in a generation, for estimates."""
+        return (self.training if generation else self.first_training).examples
+
+    def written_by(self, point: GridPoint) -> int:
+        """Return the number of completions that a model writes for others, for estimates."""
+        plan = self.training
+        return self.sampling.count or plan.examples_drawn or plan.examples
+
+    def lengths(self, text: float) -> tuple[float, float]:
+        """Return the tokens of an example, and of a completion, where a human text has so many."""
+        return text, float(self.sampling.max_new_tokens)
 
     def whose(self, at: int) -> str:
         """Name those who learn from a task, for reports; the public corpus is the last one."""

@@ -287,6 +287,18 @@ class SegmentedConfig(TrainedConfig):
                 f"to {(context - begin) // 2:,} or less"
             )
 
+    def learnt_in(self, point: GridPoint, generation: int) -> int:
+        """Return the number of blocks of all epochs of a model, the mean over models."""
+        return self.epochs * sum(self.epoch(point)) // len(self.epoch(point))
+
+    def written_by(self, point: GridPoint) -> int:
+        """Return the number of blocks that a model continues, the mean over models."""
+        return sum(self.counts(point)) // len(self.counts(point))
+
+    def lengths(self, text: float) -> tuple[float, float]:
+        """Return the tokens of an example, a block behind its mark, and of a block written."""
+        return self.block + 1.0, float(self.block)
+
     def featured(self, reached: Sequence[GridPoint]) -> list[GridPoint]:
         """Choose the pooled ecosystems of the first replicate."""
         first = {"ecosystem": "pooled", "replicate": 0.0}.items()

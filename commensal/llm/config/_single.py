@@ -52,6 +52,11 @@ class SingleConfig(TrainedConfig):
             for memory in self.memory
         ]
 
+    def learnt_in(self, point: GridPoint, generation: int) -> int:
+        """Return the number of examples of a generation; the steps grow where all is kept."""
+        grows = point.coordinates["memory"] == "accumulate"
+        return super().learnt_in(point, generation) * (generation + 1 if grows else 1)
+
     def facts(self) -> list[tuple[str, str]]:
         """Describe the memories and β, for reports."""
         return [("memories", ", ".join(self.memory)), ("β", f"{self.beta:g}")]

@@ -23,8 +23,9 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
     ----------
     path : str or Path
         Table in a file. ``.jsonl``: an object per line. ``.json``: one array of objects. ``.csv``,
-        ``.tsv``: names of columns in the first line; quotation marks mean nothing in a .tsv, and a
-        cell "nan" or "NaN" is an empty one (None). ``.parquet``. ``.txt``: lines are rows with one
+        ``.tsv``: names of columns in the first line, where a .csv without a comma may have
+        semicolons or tabs instead; quotation marks mean nothing in a .tsv, and a cell "nan" or
+        "NaN" is an empty one (None). ``.parquet``. ``.txt``: lines are rows with one
         column, ``text``. All but Parquet may be compressed (``.gz``, ``.bz2``, ``.xz``, ``.zst``)
         and are UTF-8, or begin with a byte order mark.
 
@@ -119,7 +120,23 @@ def _first_line(error: Exception) -> str:
 
 
 def _csv(path: str | Path) -> Iterator[tuple[str, Row]]:
-    yield from _delimited(path, csv.excel)
+    class Separated(csv.excel):
+        delimiter = separator_of(next(lines_of(path), ""))
+
+    yield from _delimited(path, Separated)
+
+
+def separator_of(header: str) -> str:
+    r"""Return what separates the columns of a .csv, by its first line.
+
+    Spreadsheets write semicolons in countries where a comma stands in numbers.
+
+    Examples
+    --------
+    >>> separator_of("text,label"), separator_of("text;label"), separator_of("text")
+    (',', ';', ',')
+    """
+    return next((mark for mark in ",;\t" if mark in header), ",")
 
 
 def _tsv(path: str | Path) -> Iterator[tuple[str, Row]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -45,7 +45,7 @@ class Analysis(NamedTuple):
         Pairs of different models.
     intervals : pandas.DataFrame
         Intervals of the statistics: ``statistic``, ``unit`` that was resampled, ``value``, ``low``,
-        ``high``, ``middle``.
+        ``high``, ``middle``; empty where no family has two models.
     null : pandas.DataFrame
         Same statistics where models' families are shuffled.
     asymmetry : dict of str to Asymmetry
@@ -113,28 +113,31 @@ def analyse(
     models, family = comparison.models, comparison.models.codes()
     similarity = comparison.similarity(kinds)
     pairs = pairs_of(similarity, family)
-    statistics = {
-        "Cliff's δ": lambda counts=None: cliffs_delta(pairs, counts),
-        "OVL, KDE with Scott's bandwidth": Density(pairs),
-        "OVL, histogram of 20 bins": Histogram(pairs, 20),
-        f"OVL, histogram of {FINE} bins": Histogram(pairs, FINE),
-    }
-    rows = []
-    for unit in get_args(Unit):
-        for name, one in bootstrap(pairs, statistics, unit, resamples, seed).items():
-            rows.append({"statistic": name, "unit": unit, **one._asdict()})
-    null = shuffled(
-        similarity,
-        family,
-        {
-            "Cliff's δ": cliffs_delta,
-            "OVL, KDE with Scott's bandwidth": lambda p: Density(p)(),
-            "OVL, histogram of 20 bins": lambda p: Histogram(p, 20)(),
-            f"OVL, histogram of {FINE} bins": lambda p: Histogram(p, FINE)(),
-        },
-        min(resamples, 200),
-        seed,
-    )
+    rows: list[dict[str, Any]] = []
+    if pairs.within.any():  # without them there is nothing to set those across families against
+        statistics = {
+            "Cliff's δ": lambda counts=None: cliffs_delta(pairs, counts),
+            "OVL, KDE with Scott's bandwidth": Density(pairs),
+            "OVL, histogram of 20 bins": Histogram(pairs, 20),
+            f"OVL, histogram of {FINE} bins": Histogram(pairs, FINE),
+        }
+        for unit in get_args(Unit):
+            for name, one in bootstrap(pairs, statistics, unit, resamples, seed).items():
+                rows.append({"statistic": name, "unit": unit, **one._asdict()})
+    null = pd.DataFrame()
+    if pairs.within.any():
+        null = shuffled(
+            similarity,
+            family,
+            {
+                "Cliff's δ": cliffs_delta,
+                "OVL, KDE with Scott's bandwidth": lambda p: Density(p)(),
+                "OVL, histogram of 20 bins": lambda p: Histogram(p, 20)(),
+                f"OVL, histogram of {FINE} bins": lambda p: Histogram(p, FINE)(),
+            },
+            min(resamples, 200),
+            seed,
+        )
     asymmetries = {}
     if models.dates is not None and np.unique(models.dates).size > 1:
         wide = width or (3 if models.unit == "month" else 1)
@@ -183,17 +186,16 @@ def write_tables(found: Analysis, folder: Path) -> list[Path]:
     -------
     list of Path
         ``similarity.csv`` (N × N), ``row_normalised.csv``, ``pairs.parquet`` (a row per pair),
-        ``statistics.csv`` (intervals), ``shuffled.csv``, ``heaviest.csv``; with dates
+        ``heaviest.csv``; where a family has two models ``statistics.csv`` (intervals) and
+        ``shuffled.csv``; with dates
         ``influence.parquet`` (a row per directed pair), ``influence_bins.csv``,
         ``asymmetry.csv``; ``choices.csv`` for the models of `pollination`.
     """
     models, pairs = found.comparison.models, found.pairs
     names, families = np.array(models.names), np.array(models.families)
-    written: dict[str, pd.DataFrame] = {
-        "statistics.csv": found.intervals,
-        "shuffled.csv": found.null,
-        "heaviest.csv": found.comparison.heaviest,
-    }
+    written: dict[str, pd.DataFrame] = {"heaviest.csv": found.comparison.heaviest}
+    if len(found.intervals):
+        written |= {"statistics.csv": found.intervals, "shuffled.csv": found.null}
     for name, matrix in (
         ("similarity.csv", found.similarity),
         ("row_normalised.csv", row_normalised(found.similarity)),

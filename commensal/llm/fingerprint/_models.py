@@ -115,8 +115,12 @@ def models_of(table: pd.DataFrame) -> Models:
     Raises
     ------
     ValueError
-        If a model has two families or two dates, or a date that is none, or a family has one model
-        only; the message names the model or the family.
+        If a model has two families or two dates, or a date that is none, or all are of one family;
+        the message names the model or the family.
+
+    Notes
+    -----
+    A family may have one model only, as human texts beside two generations of a model have.
 
     Examples
     --------
@@ -147,12 +151,6 @@ def models_of(table: pd.DataFrame) -> Models:
             raise ValueError(f"model {name!r} has more than one {what}: {values}")
     if not names:
         raise ValueError("no models")
-    for family, count in Counter(families).items():
-        if count == 1:
-            name = names[families.index(family)]
-            raise ValueError(
-                f"family {family!r} has one model only ({name}): it has no pairs within"
-            )
     if len(set(families)) == 1:
         raise ValueError(f"one family only ({families[0]}): there are no pairs across")
     if all(str(date).strip() == "" for date in dates):

@@ -41,8 +41,8 @@ def write_report(
     found : Analysis
         Results of :func:`analyse`.
     path : str or Path
-        Path of the HTML file; the figures are written beside it, as ``fig3_densities.png``,
-        ``fig4_matrix.png`` and, with dates, ``fig5_influence.png``.
+        Path of the HTML file; the figures are written beside it, as ``fig3_densities.png`` (where
+        a family has two models), ``fig4_matrix.png`` and, with dates, ``fig5_influence.png``.
     title : str
         Title of the page.
     note : str
@@ -64,7 +64,8 @@ def write_report(
     ]
     subtitle = "; ".join(said) + (f" {note}" if note else "")
     parts: list[page.Part] = [page.Prose(lead, "lead") for lead in leads(found)]
-    parts.append(_statistics(found))
+    if len(found.intervals):
+        parts.append(_statistics(found))
     if found.choices is not None:
         parts.append(_choices(found, found.choices))
     if found.asymmetry:
@@ -87,6 +88,25 @@ def number(value: Any) -> str:
 
 def leads(found: Analysis) -> Iterator[str]:
     """Yield the main results as sentences."""
+    yield from _of_families(found) if len(found.intervals) else _of_models(found)
+    yield from _of_dates(found)
+
+
+def _of_models(found: Analysis) -> Iterator[str]:
+    """Say which models are alike, where no family has two."""
+    names, pairs = found.comparison.models.names, found.pairs
+    least, most = (
+        f"{_short(names[pairs.first[at]])} and {_short(names[pairs.second[at]])} "
+        f"({number(float(pairs.similarity[at]))})"
+        for at in (0, -1)
+    )
+    yield (
+        f"No family has two models, so only models are compared. Most alike are {most}, least "
+        f"{least}, by the Jaccard similarity of what they over-use."
+    )
+
+
+def _of_families(found: Analysis) -> Iterator[str]:
     table = found.intervals.set_index(["statistic", "unit"])
     by_pair, by_model = (_row(table, "Cliff's δ", unit) for unit in ("pair", "model"))
     alike = "are not clearly more alike than"
@@ -109,6 +129,9 @@ def leads(found: Analysis) -> Iterator[str]:
         f"{smooth['mean']:.2f}. A histogram of {FINE} bins gives {fine['value']:.2f}, "
         f"but also only {fine['mean']:.2f} where families mean nothing."
     )
+
+
+def _of_dates(found: Analysis) -> Iterator[str]:
     if "score" in found.asymmetry:
         one = found.asymmetry["score"]
         d = one.difference
@@ -373,13 +396,14 @@ def _pictures(found: Analysis, folder: Path) -> Iterator[page.Part]:
     from commensal.llm.fingerprint import _plots
 
     models = found.comparison.models
-    yield from _picture(
-        "Similarity within families and across",
-        "Left with a usual bandwidth: the shared area is grey. Right in bins so fine that most "
-        "hold a pair or two; they overlap less because they are emptier.",
-        _plots.similarity_densities(found.pairs, FINE),
-        folder / "fig3_densities.png",
-    )
+    if len(found.intervals):
+        yield from _picture(
+            "Similarity within families and across",
+            "Left with a usual bandwidth: the shared area is grey. Right in bins so fine that most "
+            "hold a pair or two; they overlap less because they are emptier.",
+            _plots.similarity_densities(found.pairs, FINE),
+            folder / "fig3_densities.png",
+        )
     yield from _picture(
         "Who is like whom",
         "Each row relative to its mean without the diagonal; white lines part families.",

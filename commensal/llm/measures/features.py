@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from transformers import PreTrainedModel
 
+from commensal.llm.models.precision import autocast
 from commensal.llm.models.tokens import UNCOUNTED, Encoded, pad
-from commensal.llm.models.training import autocast
 
 
 def hidden_states(

@@ -15,22 +15,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from jaxtyping import Float, Int
 
+from commensal._words import counted, shown
+
 _DRAWS = 32  # of the words that a divergence is measured on
-
-
-def ngrams(texts: Iterable[str], n: int) -> Counter[tuple[str, ...]]:
-    """Count how often each run of n words occurs; no run spans two texts.
-
-    Examples
-    --------
-    >>> ngrams(["a b a b", "b a"], 2)[("a", "b")]
-    2
-    """
-    found: Counter[tuple[str, ...]] = Counter()
-    for text in texts:
-        words = text.split()
-        found.update(zip(*(words[i:] for i in range(n)), strict=False))
-    return found
 
 
 def compared(human: Sequence[str], n: int, texts: int, longest: int) -> int:
@@ -110,14 +97,14 @@ def distinct(texts: Iterable[str], n: int, size: int | None = None) -> float:
     >>> round(distinct(["a b a b", "b a"], 2, size=2), 3)  # 2 of the 6 pairs are alike
     0.833
     """
-    counts = ngrams(texts, n)
+    counts = counted(texts, n)
     total = counts.total()
     if size is None and total:
         return len(counts) / total
     if not size or size > total:
         return math.nan
-    types, chances = _chosen(counts, size)
-    return float(types @ (1 - chances[:, 0]) / size)
+    share = shown(np.fromiter(counts.values(), np.int64), total, size)[0]
+    return float(len(counts) * share / size)
 
 
 def divergence(human: Iterable[str], written: Iterable[str], size: int | None = None) -> float:
@@ -145,7 +132,7 @@ def divergence(human: Iterable[str], written: Iterable[str], size: int | None = 
     >>> round(divergence(["a b"], ["a a"]), 4)
     0.2939
     """
-    real, own = ngrams(human, 1), ngrams(written, 1)
+    real, own = counted(human, 1), counted(written, 1)
     if size is None:
         return _divergence(real, own)
     if size > own.total():
@@ -189,7 +176,7 @@ def ngram_entropy(texts: Iterable[str], n: int, size: int | None = None) -> floa
     >>> round(ngram_entropy(["a b", "c d"], 1) / math.log(2), 12)
     2.0
     """
-    counts = ngrams(texts, n)
+    counts = counted(texts, n)
     total = counts.total()
     if size is None and total:
         return -sum(c / total * math.log(c / total) for c in counts.values())

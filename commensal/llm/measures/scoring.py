@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from jaxtyping import Bool, Float, Int
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from commensal.llm.corpora import Corpus, Markov
+from commensal.llm.models.precision import autocast, rows_at_once
 from commensal.llm.models.tokens import UNCOUNTED, Encoded, pad
-from commensal.llm.models.training import autocast, cross_entropy
+from commensal.llm.models.training import cross_entropy
 
 
 class Score(NamedTuple):
@@ -127,6 +129,7 @@ def score(
     precision: str,
     rare: Bool[np.ndarray, " vocabulary"],
     law: Law | None = None,
+    logits_memory: float | int = math.inf,
 ) -> Score:
     """Score a model on the completions: its cross entropy, and its distance from the law.
 
@@ -142,15 +145,18 @@ def score(
         Tokens that count as rare.
     law : Law, optional
         Of the same examples, in the same order.
+    logits_memory : float
+        Gigabytes that the logits of a batch may take; batches are smaller where they would not fit.
 
     Returns
     -------
     Score
     """
     model.eval()
-    rows = range(0, len(examples), batch_size)
+    vocabulary = model.config.get_text_config().vocab_size
+    batch_size = rows_at_once(examples, vocabulary, logits_memory, batch_size)
     losses, is_rare, distances, tails = [], [], [], []
-    for start in rows:
+    for start in range(0, len(examples), batch_size):
         batch = pad(examples[start : start + batch_size], padding, "completion", model.device)
         with torch.inference_mode(), autocast(model.device, precision):
             logits = model(input_ids=batch.tokens, use_cache=False).logits
@@ -193,6 +199,7 @@ def step_divergence(
     padding: int,
     batch_size: int,
     precision: str,
+    logits_memory: float | int = math.inf,
 ) -> float:
     """KL divergence from one generation's model to the next one's, nats per token.
 
@@ -208,6 +215,8 @@ def step_divergence(
         The token that fills batches.
     batch_size : int
     precision : str
+    logits_memory : float
+        As for :func:`score`; both models have some.
 
     Returns
     -------
@@ -215,6 +224,8 @@ def step_divergence(
         NaN where no completion has a token.
     """
     found = []
+    vocabulary = after.config.get_text_config().vocab_size
+    batch_size = rows_at_once(examples, vocabulary, logits_memory / 2, batch_size)
     for start in range(0, len(examples), batch_size):
         batch = pad(examples[start : start + batch_size], padding, "completion", after.device)
         logits = []

@@ -21,9 +21,10 @@ from transformers import (
 
 from commensal.llm.config import SamplingConfig
 from commensal.llm.corpora import CorpusSettings, Example
+from commensal.llm.models.precision import autocast
 from commensal.llm.models.sampling import InverseTransform, warpers, without_defaults
 from commensal.llm.models.tokens import Encoded, encode_pairs, marks_of
-from commensal.llm.models.training import autocast, cross_entropy
+from commensal.llm.models.training import cross_entropy
 
 Blocks = Int[np.ndarray, "_ block"]
 

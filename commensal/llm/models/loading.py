@@ -25,8 +25,10 @@ from commensal._outputs import cache_folder
 from commensal.llm.config import PretrainedModel, ScratchModel, TrainedConfig, part
 from commensal.llm.corpora import Corpus
 from commensal.llm.models.pretrained import (
+    add_adapters,
     check_vocabulary,
     dropouts,
+    loaded,
     open_config,
     open_model,
     open_tokenizer,
@@ -68,6 +70,16 @@ class Base(Protocol):
         """Return the network, in float32 on the device."""
         ...
 
+    def opened(self, folder: Path) -> PreTrainedModel:
+        """Return the network again, on the CPU.
+
+        Parameters
+        ----------
+        folder : Path
+            Where the run has kept it, if the run has made it.
+        """
+        ...
+
     def check(self, corpora: Sequence[Corpus]) -> None:
         """Refuse what could only fail later on.
 
@@ -105,8 +117,17 @@ class PretrainedBase:
         progress: Progress | None,
     ) -> PreTrainedModel:
         """Load the weights as they were saved."""
-        model = open_model(self.model.name, self.model.revision, dropout=self.model.dropout)
-        return model.to(device)  # pyright: ignore[reportArgumentType]
+        return self.opened(Path()).to(device)  # pyright: ignore[reportArgumentType]
+
+    def opened(self, folder: Path) -> PreTrainedModel:
+        """Open it by its name, with adapters that change nothing yet where it has any."""
+        given = self.model
+        model = open_model(
+            given.name, given.revision, dropout=given.dropout, attention=given.attention
+        )
+        if given.lora is not None:
+            add_adapters(model, given.lora, seed_of(self.config.seed, "adapters"))
+        return model
 
     def check(self, corpora: Sequence[Corpus]) -> None:
         """Check that it can be loaded, texts fit into it, and no dropout is in the way."""
@@ -181,6 +202,10 @@ class ScratchBase:
             model.save_pretrained(temporary)
         return model
 
+    def opened(self, folder: Path) -> PreTrainedModel:
+        """Open what was made in the run's folder."""
+        return load_folder(folder, torch.device("cpu"))
+
     def check(self, corpora: Sequence[Corpus]) -> None:
         """Refuse nothing: settings are checked already, and the tokenizer is made in the run."""
 
@@ -243,6 +268,23 @@ def base_model(
         If a pretrained model cannot be loaded.
     """
     return base_of(config).network(tokenizer, public, device, progress)
+
+
+def unread(config: TrainedConfig, shape: PretrainedConfig, device: torch.device) -> PreTrainedModel:
+    """Make a model of a run's shape, in float32, without reading any weights.
+
+    On the device "meta" it takes no memory, and only shows what a run's model would have.
+    """
+    attention = "auto" if isinstance(config.model, ScratchModel) else config.model.attention
+    options = {} if attention == "auto" else {"attn_implementation": attention}
+    with torch.device(device):
+        model = loaded(
+            lambda _: AutoModelForCausalLM.from_config(shape, dtype=torch.float32, **options),
+            shape.model_type,
+        )
+        if isinstance(config.model, PretrainedModel) and config.model.lora is not None:
+            add_adapters(model, config.model.lora, 0)
+    return model
 
 
 def architecture(model: ScratchModel, tokenizer: PreTrainedTokenizerBase) -> PretrainedConfig:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -15,6 +17,8 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+
+from commensal.llm.config import LoraConfig
 
 
 def open_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
@@ -37,7 +41,10 @@ def open_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
 
 
 def open_config(
-    name: str, revision: str | None = None, dropout: float | None = None
+    name: str,
+    revision: str | None = None,
+    dropout: float | None = None,
+    attention: str = "auto",
 ) -> PretrainedConfig:
     """Open a model's configuration, by name or from a folder.
 
@@ -48,6 +55,8 @@ def open_config(
     dropout : float, optional
         In place of every dropout that the configuration has, whatever the architecture calls it;
         0 keeps layers from being skipped, too.
+    attention : str
+        Implementation of attention; "auto": as transformers sees fit.
 
     Raises
     ------
@@ -62,7 +71,8 @@ def open_config(
         )
     config.return_dict = True
     config.output_hidden_states = False
-    config._attn_implementation = None  # as this machine can, not the one that saved it
+    # as this machine can, not the one that saved it
+    config._attn_implementation = None if attention == "auto" else attention
     if dropout is not None:
         for part in {id(c): c for c in (config, config.get_text_config())}.values():
             for setting in dropouts(part):
@@ -95,6 +105,7 @@ def open_model(
     *,
     dtype: torch.dtype = torch.float32,
     dropout: float | None = None,
+    attention: str = "auto",
 ) -> PreTrainedModel:
     """Open a causal language model, by name or from a folder.
 
@@ -104,7 +115,7 @@ def open_model(
     revision : str, optional
     dtype : torch.dtype
         Of the weights, whatever they were saved in.
-    dropout : float, optional
+    dropout, attention
         See :func:`open_config`.
 
     Raises
@@ -117,7 +128,7 @@ def open_model(
         AutoModelForCausalLM.from_pretrained,
         name,
         revision=revision,
-        config=open_config(name, revision, dropout),
+        config=open_config(name, revision, dropout, attention),
         dtype=dtype,
         output_loading_info=True,
     )
@@ -139,6 +150,93 @@ def open_model(
             "model, or its config.json lacks is_decoder: true"
         )
     return model
+
+
+def add_adapters(model: PreTrainedModel, lora: LoraConfig, seed: int) -> None:
+    """Give a model low-rank adapters in place, and freeze all other weights.
+
+    As long as they are not trained they change nothing.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    lora : LoraConfig
+    seed : int
+        Of the adapters' first weights.
+
+    Raises
+    ------
+    ValueError
+        If peft is missing, or the model has no modules of these names.
+
+    References
+    ----------
+    Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", arXiv 2106.09685.
+    """
+    try:
+        import peft
+    except ImportError:
+        raise ValueError(
+            "model.lora needs the package peft: pip install 'commensal[llm]'"
+        ) from None
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    torch.manual_seed(seed)
+    adapters = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.scale * lora.rank,  # pyright: ignore[reportArgumentType]
+        target_modules=targets,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        peft.inject_adapter_in_model(adapters, model)
+    except ValueError as error:
+        raise ValueError(f"model.lora: {str(error).splitlines()[0]}") from None
+
+
+def trainable(model: PreTrainedModel) -> dict[str, torch.nn.Parameter]:
+    """Return the weights that training changes: all, or the adapters alone; by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def fill(model: PreTrainedModel, path: Path) -> None:
+    """Give a model the trained weights of a file, in place.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+    path : Path
+        A safetensors file with the weights that :func:`trainable` names.
+
+    Raises
+    ------
+    ValueError
+        If the file is missing or damaged.
+    """
+    try:
+        weights = load_file(path)
+    except Exception as error:
+        raise ValueError(f"{str(path)!r} is missing or damaged") from error
+    with torch.no_grad():
+        for name, parameter in trainable(model).items():
+            parameter.copy_(weights[name])
+
+
+def merge_adapters(model: PreTrainedModel) -> PreTrainedModel:
+    """Add low-rank adapters to the weights that they change, in place; without any do nothing."""
+    if not hasattr(model, "peft_config"):
+        return model
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    adapted: list[tuple[str, Any]] = [
+        (name, one) for name, one in model.named_modules() if isinstance(one, BaseTunerLayer)
+    ]
+    for name, module in adapted:
+        module.merge()
+        parent, _, last = name.rpartition(".")
+        setattr(model.get_submodule(parent), last, module.get_base_layer())
+    del model.peft_config
+    return model.requires_grad_(True)
 
 
 def _looks_ahead(model: PreTrainedModel) -> bool:

@@ -21,7 +21,11 @@ from transformers import (
 
 from commensal.llm.config import SamplingConfig
 from commensal.llm.models.loading import context_of
+from commensal.llm.models.precision import held
 from commensal.llm.models.tokens import decode_after, encode_prompts, marks_of
+
+_PADDED = 64
+"""Prompts are as long as a multiple of this where the cache is static."""
 
 
 class InverseTransform(LogitsProcessor):
@@ -121,8 +125,12 @@ def sample_after(
     completions = [Completion("", ())] * len(encoded)
     marks = marks_of(tokenizer)
     stops = list(marks.end if ends is None else ends)
+    static = sampling.cache == "static" or (
+        sampling.cache == "auto" and model.device.type == "cuda"
+    )
     generation = GenerationConfig(
         do_sample=False,  # InverseTransform leaves one token to choose from
+        cache_implementation="static" if static else None,
         max_new_tokens=sampling.max_new_tokens,
         pad_token_id=marks.padding,
         eos_token_id=stops or None,
@@ -130,6 +138,9 @@ def sample_after(
     for start in range(0, len(order), sampling.batch_size):
         rows = order[start : start + sampling.batch_size]
         length = max(len(encoded[i]) for i in rows)
+        if static:  # few shapes, as each is compiled
+            room = context_of(model) - sampling.max_new_tokens
+            length = max(length, min(-(-length // _PADDED) * _PADDED, room))
         tokens = torch.full((len(rows), length), marks.padding)
         seen = torch.zeros((len(rows), length), dtype=torch.long)
         for row, i in enumerate(rows):
@@ -138,7 +149,7 @@ def sample_after(
         processors = LogitsProcessorList(warpers(sampling))
         drawn = torch.from_numpy(uniforms[rows]).to(model.device)
         processors.append(InverseTransform(drawn))
-        with torch.inference_mode(), without_defaults(model):
+        with torch.inference_mode(), without_defaults(model), held(model, sampling.precision):
             out: Any = model.generate(  # pyright: ignore[reportCallIssue]
                 tokens.to(model.device),
                 attention_mask=seen.to(model.device),

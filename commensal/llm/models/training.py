@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -16,6 +15,8 @@ from transformers import (
 )
 
 from commensal.llm.config import OptimisationConfig
+from commensal.llm.models.precision import autocast, rows_at_once
+from commensal.llm.models.pretrained import trainable
 from commensal.llm.models.tokens import UNCOUNTED, Encoded, pad
 
 
@@ -83,12 +84,19 @@ def train(
     """
     torch.manual_seed(seed)
     model.train()
-    optimiser, schedule = optimiser_for(model.parameters(), optimisation)
+    _checkpoint(model, optimisation.checkpointing)
+    learns = list(trainable(model).values())
+    optimiser, schedule = optimiser_for(learns, optimisation)
+    vocabulary = model.config.get_text_config().vocab_size
     losses = []
     best: tuple[float, list[torch.Tensor]] | None = None
     every = None if epoch is None else steps_of(epoch, optimisation)
     for step, batches in enumerate(in_batches(examples, optimisation, seed, epoch), start=1):
-        padded = [pad(batch, padding, loss_on, model.device) for batch in batches]
+        padded = [
+            pad(part, padding, loss_on, model.device)
+            for batch in batches
+            for part in in_parts(batch, vocabulary, optimisation.logits_memory)
+        ]
         # over all accumulated tokens, so that the loss does not depend on how they are split
         counted = sum(int((batch.targets[:, 1:] != UNCOUNTED).sum()) for batch in padded)
         total = 0.0
@@ -99,7 +107,7 @@ def train(
             loss.backward()
             total += loss.item()
         require_finite(total, step, optimisation)
-        torch.nn.utils.clip_grad_norm_(model.parameters(), optimisation.clip)
+        torch.nn.utils.clip_grad_norm_(learns, optimisation.clip)
         optimiser.step()
         schedule.step()
         optimiser.zero_grad()
@@ -109,16 +117,26 @@ def train(
             found = validate(model)
             require_finite(found, step, optimisation)
             if best is None or found < best[0]:
-                best = found, [p.detach().clone() for p in model.parameters()]
+                best = found, [p.detach().clone() for p in learns]
             model.train()
         if progress is not None:
             progress(step, optimisation.steps)
     if best is not None:
         with torch.no_grad():
-            for parameter, kept in zip(model.parameters(), best[1], strict=True):
+            for parameter, kept in zip(learns, best[1], strict=True):
                 parameter.copy_(kept)
+    _checkpoint(model, False)
     model.eval()
     return losses
+
+
+def _checkpoint(model: PreTrainedModel, on: bool) -> None:
+    """Compute states within layers again for their gradients, or keep them."""
+    what = "activation" if hasattr(model, "activation_checkpointing_enable") else "gradient"
+    if on:
+        getattr(model, f"{what}_checkpointing_enable")({"use_reentrant": False})
+    elif getattr(model, f"is_{what}_checkpointing"):
+        getattr(model, f"{what}_checkpointing_disable")()
 
 
 def require_finite(
@@ -186,6 +204,15 @@ def in_batches(
         yield batches
 
 
+def in_parts(
+    batch: Sequence[Encoded], vocabulary: int, logits_memory: float | int
+) -> Iterator[Sequence[Encoded]]:
+    """Yield the parts of a batch whose logits fit into memory."""
+    rows = rows_at_once(batch, vocabulary, logits_memory, len(batch))
+    for start in range(0, len(batch), rows):
+        yield batch[start : start + rows]
+
+
 def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     """Cross entropy of each next token in nats, (N, L-1); 0 where the target does not count."""
     flat = F.cross_entropy(
@@ -195,13 +222,3 @@ def cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         reduction="none",
     )
     return flat.view(targets.shape[0], -1)
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager:
-    """Return a context for bfloat16, if it is asked for or "auto" finds that the device has it."""
-    if precision == "auto":
-        able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-        precision = "bfloat16" if able else "float32"
-    if precision == "float32":
-        return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)

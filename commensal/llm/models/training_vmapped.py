@@ -11,10 +11,10 @@ from torch.func import functional_call, stack_module_state
 from transformers import PreTrainedModel
 
 from commensal.llm.config import OptimisationConfig
+from commensal.llm.models.precision import autocast
 from commensal.llm.models.pretrained import dropouts
 from commensal.llm.models.tokens import UNCOUNTED, Encoded, pad
 from commensal.llm.models.training import (
-    autocast,
     cross_entropy,
     in_batches,
     optimiser_for,

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from commensal.llm.models.precision import autocast
 from commensal.llm.models.tokens import Encoded, encode_pairs, marks_of, pad
-from commensal.llm.models.training import autocast, cross_entropy
+from commensal.llm.models.training import cross_entropy
 from commensal.llm.multiple_choice._load import Question, Questions
 
 
@@ -113,15 +114,26 @@ def log_likelihoods(
     precision : str
     """
     model.eval()
+    # choices of one token that have their prompt in common: a model reads the first for all
+    alike: dict[tuple[int, ...], list[int]] = {}
+    for i, row in enumerate(rows):
+        single = 1 <= row.prompt == len(row.tokens) - 1
+        alike.setdefault(row.tokens[:-1] if single else (-1, i), []).append(i)
     found = np.empty(len(rows))
     # rows of similar length together: less padding
-    order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
-    for start in range(0, len(order), batch_size):
-        here = order[start : start + batch_size]
-        batch = pad([rows[i] for i in here], padding, "completion", model.device)
+    groups = sorted(alike.values(), key=lambda group: len(rows[group[0]].tokens))
+    for start in range(0, len(groups), batch_size):
+        here = groups[start : start + batch_size]
+        read = [rows[group[0]] for group in here]
+        batch = pad(read, padding, "completion", model.device)
         with torch.inference_mode(), autocast(model.device, precision):
             logits = model(input_ids=batch.tokens, use_cache=False).logits
-        found[here] = -cross_entropy(logits, batch.targets).double().sum(1).cpu().numpy()
+        sums = -cross_entropy(logits, batch.targets).double().sum(1).cpu().numpy()
+        ends = [max(row.prompt - 1, 0) for row in read]
+        logs = logits[range(len(here)), ends].float().log_softmax(-1).double().cpu().numpy()
+        for group, whole, log in zip(here, sums, logs, strict=True):
+            several = [log[rows[i].tokens[-1]] for i in group]
+            found[group] = several if len(group) > 1 else whole
     return found
 
 

@@ -47,11 +47,10 @@ class Branch:
         """Return the file of a model's weights, whether or not it exists."""
         return self.folder(generation) / f"model-{model}.safetensors"
 
-    def drop_weights_before(self, generation: int) -> None:
-        """Delete the weights of generations 1 to ``generation`` - 1; their measurements stay."""
-        for earlier in range(1, generation):
-            for path in self.folder(earlier).glob("model-*.safetensors"):
-                path.unlink()
+    def drop_weights(self, generation: int) -> None:
+        """Delete the weights of a generation; its measurements stay."""
+        for path in self.folder(generation).glob("model-*.safetensors"):
+            path.unlink()
 
     def check(self, generation: int) -> None:
         """Compare the files of a generation with what was written.

@@ -97,7 +97,7 @@ class RunDirectory:
                 )
             self.check_corpora(corpora)
             self._check_config(note["config"])
-            self._sweep()
+            self.sweep()
             if note["config"] != config:  # in what may change
                 (self.path / "config.yaml").unlink(missing_ok=True)
                 self._write_note(note | {"config": config})
@@ -222,7 +222,7 @@ class RunDirectory:
         if entry not in entries:
             write(path, json.dumps([*entries, entry], indent=1).encode())
 
-    def _sweep(self) -> None:
+    def sweep(self) -> None:
         """Remove files that an interrupted process left half-written, but not those of reports."""
         left = [path for name in _OWN for path in self.path.glob(f".{name}*.partial")]
         for folder in ("generations", "models"):

@@ -42,7 +42,7 @@ class Response(NamedTuple):
     """Name of the model that has answered, according to the server."""
 
 
-class Answer(NamedTuple):
+class Responses(NamedTuple):
     """Responses of one model to a question."""
 
     responses: list[Response]
@@ -60,7 +60,7 @@ class Answer(NamedTuple):
         return [response.text for response in self.responses if not response.left_out]
 
 
-def together(answers: Sequence[Answer]) -> Answer:
+def together(answers: Sequence[Responses]) -> Responses:
     """Put a model's answers to several queries together."""
     if len(answers) == 1:
         return answers[0]
@@ -69,7 +69,7 @@ def together(answers: Sequence[Answer]) -> Answer:
     for answer in answers:
         for name, count in (answer.counts or {}).items():
             counts[name] = counts.get(name, 0) + count
-    return Answer(
+    return Responses(
         [response for answer in answers for response in answer.responses],
         sum(answer.read for answer in answers),
         None if None in tokens else sum(count or 0 for count in tokens),
@@ -121,6 +121,6 @@ class Responder(Protocol):
         """Release connections and other resources."""
         ...
 
-    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Answer:
+    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Responses:
         """Return all responses; ``progress`` is called with the finished share."""
         ...

@@ -18,7 +18,7 @@ from typing import Any
 from commensal.llm.config import BadAnswer, EndpointModel, WebConfig
 from commensal.llm.seeds import seed_of
 from commensal.llm.web.answers import Said, fault, without_blocks
-from commensal.llm.web.asking import Answer, Place, Response, WebQuestion
+from commensal.llm.web.asking import Place, Response, Responses, WebQuestion
 from commensal.llm.web.cache import AnswerCache, request_id
 from commensal.llm.web.patience import EndpointError, PatientServer, times
 from commensal.llm.web.secret import Secret
@@ -116,7 +116,7 @@ class EndpointResponder:
         """Make the responder; it connects at the first request."""
         return cls(place.config, model, place.cache)
 
-    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Answer:
+    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Responses:
         """Return all responses; only those that are not in the cache are requested.
 
         Raises
@@ -148,7 +148,7 @@ class EndpointResponder:
             ask, parts, lambda done: progress(min((len(known) + done * size) / len(everything), 1))
         )
         progress(1.0)
-        found = Answer(
+        found = Responses(
             [self._response(self._chosen(tries(i))) for i in everything],
             len(question.posts),
             *self._counted([said for i in everything for said in self._allowed(tries(i))]),
@@ -229,7 +229,7 @@ class EndpointResponder:
                 "what it has answered is kept",
             )
 
-    def _tell_served(self, answer: Answer) -> None:
+    def _tell_served(self, answer: Responses) -> None:
         """Tell the user once that a server names another model than the requested one."""
         for response in answer.responses:
             name = response.model

@@ -20,7 +20,7 @@ from commensal.llm.models.pretrained import (
 from commensal.llm.models.sampling import sample_after
 from commensal.llm.models.tokens import encode_prompts, marks_of
 from commensal.llm.web.answers import without_blocks
-from commensal.llm.web.asking import Answer, Place, Response, WebQuestion
+from commensal.llm.web.asking import Place, Response, Responses, WebQuestion
 
 
 class LoadedResponder:
@@ -74,7 +74,7 @@ class LoadedResponder:
                 high = middle
         return low
 
-    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Answer:
+    def respond(self, question: WebQuestion, progress: Callable[[float | int], None]) -> Responses:
         """Sample all responses in batches."""
         read = self.fitting(question.posts, question.query)
         prompt = self.tokens(question.posts[:read], question.query)
@@ -89,7 +89,7 @@ class LoadedResponder:
         )
         progress(1.0)
         texts = [without_blocks(text, self.config.strip) for text in written]
-        return Answer([Response(text) for text in texts], read, count * sampling.max_new_tokens)
+        return Responses([Response(text) for text in texts], read, count * sampling.max_new_tokens)
 
     def _ends(self) -> list[int]:
         """Return the tokens that end an answer: in a chat also those of the model's folder.

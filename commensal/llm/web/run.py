@@ -10,12 +10,13 @@ import torch
 from jaxtyping import Float
 
 from commensal.llm.config import GridPoint, WebConfig, part
+from commensal.llm.devices import Machines
 from commensal.llm.experiment import Progress
 from commensal.llm.records.branch import Branch, jsonl_gz, npy, parquet
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.timing import Clock, as_lines
 from commensal.llm.seeds import generator, seed_of
-from commensal.llm.web.asking import Answer, WebQuestion, together
+from commensal.llm.web.asking import Responses, WebQuestion, together
 from commensal.llm.web.cast import Cast, Casts, Steps
 from commensal.llm.web.endpoint import EndpointError, check_endpoints
 from commensal.llm.web.languages import language_shares, languages_of
@@ -70,10 +71,15 @@ class WebExperiment:
         self,
         directory: RunDirectory,
         device: torch.device,
-        workers: int | None,
+        machines: Machines,
         progress: Progress,
     ) -> None:
         """Compute one grid point after the other: they share models and servers."""
+        if machines.part is not None or machines.ray is not None:
+            raise ValueError(
+                "the grid points of the workflow web share models and servers, and are not divided "
+                "over machines: leave --shard and --ray out"
+            )
         web = _Web(directory, self.config, self._human, device, progress)
         with web.casts.opened:
             for point in self.config.grid():
@@ -128,7 +134,7 @@ class _Web:
         clock = Clock(self.device, t)
         rows: list[Row] = []
         samples: list[dict[str, Any]] = []
-        answers: list[list[Answer]] = []
+        answers: list[list[Responses]] = []
         counts: list[int] = []
         for i, model in enumerate(taking_part):
             posted = model.posted(t + 1) - model.posted(t)
@@ -213,7 +219,7 @@ class _Web:
         posts: list[str],
         cast: Cast,
         clock: Clock,
-    ) -> Answer:
+    ) -> Responses:
         """Ask model i a query, with the posts that it has retrieved."""
         further = "".join(f",query={number}" for number in _further(q))
         question = WebQuestion(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from commensal.llm.web.asking import Answer
+from commensal.llm.web.asking import Responses
 
 # A warning that nobody handles goes to the terminal, above the progress bar.
 _log = logging.getLogger("commensal.llm.web")
 
 
-def bad_answers(answer: Answer) -> dict[str, int]:
+def bad_answers(answer: Responses) -> dict[str, int]:
     """Compute one model's metrics: ``answers`` of the server, bad ones by kind, ``left_out``.
 
     Answers that were asked for again count too; ``left_out`` and ``kept_bad`` are of the L
@@ -20,7 +20,7 @@ def bad_answers(answer: Answer) -> dict[str, int]:
     Examples
     --------
     >>> from commensal.llm.web.asking import Response
-    >>> told = Answer([Response("yes")], 0, None, {"answers": 2, "empty": 1})
+    >>> told = Responses([Response("yes")], 0, None, {"answers": 2, "empty": 1})
     >>> bad_answers(told)
     {'answers': 2, 'answers_empty': 1, 'left_out': 0, 'kept_bad': 0}
     """
@@ -33,13 +33,13 @@ def bad_answers(answer: Answer) -> dict[str, int]:
     return found | {"left_out": out, "kept_bad": len(bad) - out}
 
 
-def summary(where: str, shown: Sequence[str], answers: Sequence[Answer]) -> str | None:
+def summary(where: str, shown: Sequence[str], answers: Sequence[Responses]) -> str | None:
     """Write one line on the bad answers of a generation; None: there are none.
 
     Examples
     --------
     >>> from commensal.llm.web.asking import Response
-    >>> told = Answer([Response("yes")], 0, None, {"answers": 3, "empty": 2, "cut": 0})
+    >>> told = Responses([Response("yes")], 0, None, {"answers": 3, "empty": 2, "cut": 0})
     >>> summary("generation 4", ["a"], [told])
     'generation 4: bad answers: a: 2 of 3 (2 empty)'
     """
@@ -63,7 +63,7 @@ def tell_served(shown: str, asked: str, served: str) -> None:
     _log.warning("%s: asked for the model %r, answered by %r", shown, asked, served)
 
 
-def tell(where: str, shown: Sequence[str], answers: Sequence[Answer]) -> None:
+def tell(where: str, shown: Sequence[str], answers: Sequence[Responses]) -> None:
     """Print the line on the terminal, if there is one."""
     line = summary(where, shown, answers)
     if line is not None:

@@ -16,6 +16,7 @@ from commensal.llm.config import EvolutionConfig, GridPoint, part
 from commensal.llm.corpora import Example
 from commensal.llm.generation import Generation
 from commensal.llm.measures.preference import Given, Rewards, compared
+from commensal.llm.models.pretrained import trainable
 from commensal.llm.multiple_choice import Questions, load_questions
 from commensal.llm.multiple_choice.answering import Sheet, accuracy, sheet
 from commensal.llm.seeds import generator, seed_of
@@ -335,7 +336,7 @@ def mutated(model: PreTrainedModel, strength: float | int, seed: int) -> PreTrai
         # on the CPU, so that a seed means the same on every device
         source = torch.Generator().manual_seed(seed)
         with torch.no_grad():
-            for parameter in copy.parameters():
+            for parameter in trainable(copy).values():
                 change = torch.rand(parameter.shape, generator=source) - 0.5
                 scale = strength * parameter.std(correction=0)
                 parameter.add_(scale * change.to(parameter.device))

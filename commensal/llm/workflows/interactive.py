@@ -21,8 +21,8 @@ class Pools(NamedTuple):
     private: Sequence[Example]
     public: Sequence[Example]
     human: Sequence[Example]
-    """Human texts about all tasks that are new on the web. Fresh ones are used in their order, each
-    once; others are drawn."""
+    """Human texts about all tasks on the web. Fresh ones of one generation are used in their order,
+    each once; others are drawn."""
     web: Callable[..., Sequence[Example]]
     """Texts that all models of a past generation wrote, or one of them: ``web(t, model)``."""
     model: int = 0
@@ -45,7 +45,9 @@ class Interactive:
     wrote, or those that the reading network gives it, each with its weight; with a memory also what
     they wrote in the generations that are kept. At t = 0 there is no web. A share of the web may be
     human: texts about all tasks, which by default are held back from all that models have as their
-    private data, and used once each.
+    private data, and used once each. With a memory each generation brings as many of them to each
+    model as it would read once, and they are kept as long as what models wrote in it: a model draws
+    from all that are kept.
 
     Parameters
     ----------
@@ -88,17 +90,26 @@ class Interactive:
         used = np.cumsum([0, *counts.ravel()])
         if not generation.index:
             return [Human(one.seen, ()) for one in found]
-        at = range((generation.index - 1) * len(tasks), generation.index * len(tasks))
+        kept = self.config.kept(generation.index)
+        parts = [[t * len(tasks) + model for t in kept] for model in range(len(tasks))]
         return [
-            Human(one.seen, fresh[used[i] : used[i + 1]]) for one, i in zip(found, at, strict=True)
+            Human(one.seen, [text for i in of_model for text in fresh[used[i] : used[i + 1]]])
+            for one, of_model in zip(found, parts, strict=True)
         ]
 
     def _humans(self, point: GridPoint) -> Int[np.ndarray, "generations models"]:
-        """Count the human texts that each model of each later generation will draw."""
+        """Count the new human texts that are there for each model in each later generation.
+
+        As many as it will draw; with a memory, from which texts are drawn again, as many as it
+        would draw on average, so that each generation has the same weight.
+        """
         models, training = len(self.config.tasks), self.config.training
         count = training.examples_drawn or training.examples
         weights = [self._weights(point, 1, model) for model in range(models)]
         found = np.zeros((self.config.generations, models), dtype=int)
+        if self.config.remembers:
+            found += max(1, round(count * weights[0][-1] / sum(weights[0])))
+            return found * (weights[0][-1] > 0)
         for t, model in np.ndindex(*found.shape):
             rng = generator(point.seed, "data", t + 1, model)
             chosen, _ = _sources(weights[model], count, rng)
@@ -139,8 +150,8 @@ class Interactive:
                 for writer, share in shares.items()
             ]
         sources = [pools.private, pools.public, *webs, pools.human]
-        fresh = self.config.human_texts == "fresh"
-        return Drawn(mixture(sources, weights, count, rng, once=fresh))
+        once = self.config.human_texts == "fresh" and not self.config.remembers
+        return Drawn(mixture(sources, weights, count, rng, once=once))
 
 
 def _sources(

@@ -181,6 +181,7 @@ class Remedies:
                     padding=resources.padding,
                     batch_size=config.measurement.batch_size,
                     precision=config.training.precision,
+                    logits_memory=config.measurement.logits_memory,
                 )
         for name, value in found.items():
             generation.measured(name, value, model=0, dataset=test.name)

@@ -16,6 +16,7 @@ import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from commensal._checkpoint import Chunks
+from commensal._part import refuse_parts
 from commensal.designs import Designs
 from commensal.sims._keys import check_key, stream
 from commensal.sims._simulate import Progress, chunk_ends, identity_of, in_file, origin
@@ -119,6 +120,7 @@ def _sums_of_all(
     chunks: Chunks | None,
 ) -> tuple[_Pilot, _Sums]:
     """Sum over all replicates, from the sums that are on disk on, and keep them there."""
+    refuse_parts("regression moments are sums in order, which are not divided: use one machine")
     size, own = batch_size(), stream(key, "regression")
     pilot = _unit_pilot(system)
     for _ in range(2):  # the first batch gives a centre, then a scale about that centre

@@ -4,7 +4,7 @@ A :class:`RegressionWorkflow` holds the Gram matrices and mixing weights of K mo
 each other's output; the functions here give its moments, errors and stability exactly, in O(K d³).
 """
 
-from commensal.theory.regression._grid import Grid, grid
+from commensal.theory.regression._grid import Grid, GridStability, grid, grid_stability
 from commensal.theory.regression._isotropic import (
     isotropic_human_share,
     isotropic_mix,
@@ -59,6 +59,7 @@ __all__ = [
     "DesignBound",
     "Filters",
     "Grid",
+    "GridStability",
     "HumanShare",
     "IsotropicErrors",
     "Limit",
@@ -76,6 +77,7 @@ __all__ = [
     "design_bound",
     "effective_sources",
     "grid",
+    "grid_stability",
     "isotropic_human_share",
     "isotropic_mix",
     "isotropic_mse",

@@ -31,27 +31,36 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Complex, Float
 
 from commensal._cores import available_cores
-from commensal.theory.regression import _linalg, _state
+from commensal._memory import check_memory
+from commensal.theory.regression import _grid_memory, _linalg, _state
 from commensal.theory.regression._grid_cells import Cells, GridSystem, settle_one, solve_rows
+from commensal.theory.regression._grid_memory import Memory
 from commensal.theory.regression._moments import as_vector, cell
-from commensal.theory.regression._pencil import GRADED, Data, Pencil, Shares, data_of
+from commensal.theory.regression._pencil import Data, Pencil, Shares, data_of
 from commensal.theory.regression._workflow import HumanData, RegressionWorkflow, generations_of
 
 # β rows per device call. Fixed, so that a number never depends on how many threads share the work.
 ROWS = 13
+_HOST_ROWS = 3  # of a thread in NumPy
+_BLAS_ALONE = 2**18  # products of a matrix product that OpenBLAS leaves to one thread
+_ALPHAS = 13  # rows of such a product
+_BIAS = 1e-3  # largest share of an error that may be bias, if it is to have an efficiency
 _COMPILED: set[Any] = set()  # shapes that the device call has been compiled for
 
 
 class Grid(NamedTuple):
     """Limits over an α × β grid, for A values of α, B of β, and K models.
 
+    Of one generation T, where that was asked for, variables are told where ρ(Q) ≥ 1 too.
+
     Attributes
     ----------
     spectral_radius : Float[Array, "A B"]
-        ρ(Q), also where it is one or more; NaN where it cannot be trusted.
+        ρ(Q), also where it is one or more; NaN where it cannot be trusted. With a window the growth
+        of errors per generation in the long run; 1 where everything is kept.
     trusted : Bool[Array, "A B"]
         Whether rounding changes the numbers by less than one part in a thousand, as far as can be
         estimated; where not, all of them are NaN.
@@ -66,6 +75,8 @@ class Grid(NamedTuple):
         is biased.
     consensus_distance : Float[Array, "A B"]
         Distance between models, as :func:`consensus_distance`; NaN where ρ(Q) ≥ 1.
+    growth_exponent : Float[Array, "A B"] or None
+        Exponent p with which errors change as n^p where everything is kept; None of other memories.
     """
 
     spectral_radius: Float[np.ndarray, "A B"]
@@ -75,6 +86,14 @@ class Grid(NamedTuple):
     mspe: Float[np.ndarray, "A B K K"] | None
     relative_efficiency: Float[np.ndarray, "A B K"]
     consensus_distance: Float[np.ndarray, "A B"]
+    growth_exponent: Float[np.ndarray, "A B"] | None = None
+
+    @property
+    def stable(self) -> Bool[np.ndarray, "A B"]:
+        """Whether errors stay bounded; False where that is not known."""
+        if self.growth_exponent is None:
+            return self.spectral_radius < 1 - _linalg.STABILITY_MARGIN
+        return self.growth_exponent <= 0
 
     @property
     def mse(self) -> Float[np.ndarray, "A B K"]:
@@ -82,8 +101,37 @@ class Grid(NamedTuple):
         return self.variance + self.squared_bias
 
 
+class GridStability(NamedTuple):
+    """Stability over an α × β grid, for A values of α and B of β.
+
+    Attributes
+    ----------
+    spectral_radius : Float[Array, "A B"]
+        ρ(Q), also where it is one or more; NaN where it cannot be trusted.
+    trusted : Bool[Array, "A B"]
+        Whether rounding changes ρ(Q) by less than one part in a thousand, as in :class:`Grid`.
+    unbiased : Bool[Array, "A B"]
+        Whether every model sees all directions of θ, so that it has an efficiency where ρ(Q) < 1.
+    eigenvalues : Complex[Array, "A B n"]
+        Eigenvalues of Q, but for zeros. NaN where models read different webs.
+    """
+
+    spectral_radius: Float[np.ndarray, "A B"]
+    trusted: Bool[np.ndarray, "A B"]
+    unbiased: Bool[np.ndarray, "A B"]
+    eigenvalues: Complex[np.ndarray, "A B n"]
+
+
 def grid(
-    w: RegressionWorkflow, alpha: Any, beta: Any, theta: Any = None, *, tasks: bool = True
+    w: RegressionWorkflow,
+    alpha: Any,
+    beta: Any,
+    theta: Any = None,
+    *,
+    tasks: bool = True,
+    generations: int | None = None,
+    memory: str = "replace",
+    window: int | None = None,
 ) -> Grid:
     """Compute errors, efficiency, stability and consensus in the limit for every α with every β.
 
@@ -99,6 +147,12 @@ def grid(
         True parameter, which matters only where the limit is biased. None: θ = 0.
     tasks : bool
         Whether to form ``mspe`` (A·B·K² numbers).
+    generations : int or None
+        Generation T ≥ 1 whose errors are told; None for the limit.
+    memory : {"replace", "accumulate", "window"}
+        Part of the web that is read, as in :func:`trajectory`; one that is kept needs T.
+    window : int or None
+        Generations m that memory "window" keeps; None for all of them.
 
     Returns
     -------
@@ -108,11 +162,21 @@ def grid(
     Raises
     ------
     ValueError
-        If a weight lies outside [0, 1], a grid is empty, or the workflow varies in time.
+        If a weight lies outside [0, 1], a grid is empty, or the workflow varies in time; for a
+        memory other than "replace" without ``generations``.
 
     Notes
     -----
     `interactive`, Theorem 3 and fig. 2. O(K d³) per cell, one eigendecomposition per (β, k).
+
+    Of generation T (new here), O(T K d³) per cell: moments are those of :func:`trajectory`, and an
+    efficiency is the error of the best unbiased estimate over the model's, NaN where bias has more
+    than a thousandth of it. Errors grow, in the long run, by ``spectral_radius`` a generation
+    (:func:`commensal.theory.memory.window_growth`), or where everything is kept as
+    n^``growth_exponent``. Real data of a fixed share have the largest real part of an eigenvalue of
+    Q, less 1, as exponent; real data of a fixed weight that of Q in the end, when the web outweighs
+    them: 0 where all read alike. Cells at weights that differ by more than 10⁴ within the real data
+    or within the new ones are not trusted.
 
     Examples
     --------
@@ -124,11 +188,27 @@ def grid(
     array([0. , 0.5, 1. ])
     >>> g.relative_efficiency[:, 0, 0].round(9)
     array([1. , 0.6, nan])
+
+    After 100 generations, with three of them kept:
+
+    >>> g = grid(w, [0.5, 1.0], [0.5], generations=100, memory="window", window=3)
+    >>> g.spectral_radius[:, 0].round(3), g.mse[:, 0, 0].round(3)
+    (array([0.72, 1.  ]), array([ 0.643, 26.215]))
     """
     alpha, beta = _axis(alpha, "alpha"), _axis(beta, "beta")
+    check_memory(memory, window)
     if w.schedule_length is not None:
         raise ValueError("a grid needs a workflow that is constant in time")
     theta = np.zeros(w.dim) if theta is None else np.asarray(as_vector(theta, w.dim))
+    if generations is not None:
+        if generations < 1:
+            raise ValueError(f"generations must be at least 1, got {generations}")
+        kept = 1 if memory == "replace" else window
+        return _remembered(
+            w, alpha, beta, theta, tasks, Memory(generations, kept, memory == "accumulate")
+        )
+    if memory != "replace":
+        raise ValueError(f"memory {memory!r} needs generations: its errors are told of one of them")
     data, system, root = _prepare(w, tasks)
     shape = (alpha.size, beta.size, w.models)
     radius, distance = np.zeros(shape[:2]), np.zeros(shape[:2])
@@ -139,9 +219,7 @@ def grid(
     second_moments = np.zeros((*shape, system.tasks.shape[0]))
     unit_variance, variance, squared_bias = np.zeros(shape), np.zeros(shape), np.zeros(shape)
     unbiased = np.zeros(shape, dtype=bool)
-    weights = data.weights(beta)
-    heaviest = weights.max(axis=-1, keepdims=True)
-    graded = ((weights > 0) & (weights < GRADED * heaviest)).any(axis=-1)
+    graded = data.graded(beta)
     inner, first, last = (
         np.flatnonzero(x) for x in ((alpha > 0) & (alpha < 1), alpha == 0, alpha == 1)
     )
@@ -150,7 +228,8 @@ def grid(
         radius[at], distance[at] = found.spectral_radius, found.consensus_distance
         traces = np.asarray(found.traces)
         unit_variance[at] = traces[..., 0]
-        second_moments[at] = traces * units
+        with np.errstate(over="ignore"):  # where there is no limit, and NaN will stand
+            second_moments[at] = traces * units
         variance[at] = unit_variance[at] * units[0]
         unbiased[at] = pencil.seen.all(axis=-1)
         if not pencil.seen.all():
@@ -219,6 +298,152 @@ def grid(
         mspe=second_moments[..., 1:] if tasks else None,
         relative_efficiency=efficiency,
         consensus_distance=distance,
+    )
+
+
+def grid_stability(w: RegressionWorkflow, alpha: Any, beta: Any) -> GridStability:
+    """Compute where a system is stable, for every α with every β, in a third of the grid's time.
+
+    Parameters
+    ----------
+    w : RegressionWorkflow
+        System of models, constant in time; its own ``alpha`` and ``beta`` are not used. All models
+        read the same web; with any other network :func:`grid` does the work.
+    alpha, beta : Float[Array, "A"], Float[Array, "B"]
+        Weights in [0, 1], at least one of each.
+
+    Returns
+    -------
+    GridStability
+        Named arrays, float64, on the host, with the numbers of :func:`grid`.
+
+    Raises
+    ------
+    ValueError
+        If a weight lies outside [0, 1], a grid is empty, or the workflow varies in time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> one = np.eye(1)
+    >>> w = RegressionWorkflow(one[None], one, one[None], alpha=0.5, beta=0.5)
+    >>> grid_stability(w, [0.0, 0.5, 1.0], [0.5]).spectral_radius[:, 0].round(9)
+    array([0. , 0.5, 1. ])
+    """
+    alpha, beta = _axis(alpha, "alpha"), _axis(beta, "beta")
+    if w.schedule_length is not None or w.channels.count > 1:
+        return _whole(w, alpha, beta)
+    data, system, _ = _prepare(w, tasks=False)
+    if data.graded(beta).any():
+        return _whole(w, alpha, beta)
+    seen = np.zeros((alpha.size, beta.size), dtype=bool)
+    values = np.zeros((*seen.shape, system.published.shape[0]), dtype=complex)
+    first, last = alpha == 0, alpha == 1
+    inner = np.flatnonzero(~first & ~last)
+
+    def solve(start: int) -> None:
+        rows = np.arange(start, min(start + _HOST_ROWS, beta.size))
+        pencil = data.pencil(beta[rows], 1.0, 1.0)
+        seen[np.ix_(inner, rows)] = pencil.seen.all(axis=(-2, -1))
+        for j, row in enumerate(rows):
+            values[inner, row] = _eigenvalues(system, pencil.shares, j, alpha[inner])
+
+    if inner.size:
+        with ThreadPoolExecutor(available_cores()) as pool:
+            list(pool.map(solve, range(0, beta.size, _HOST_ROWS)))
+    if first.any():
+        seen[first] = data.pencil(beta, 1.0, 0.0).seen.all(axis=(-2, -1))
+    if last.any():
+        pencil = data.pencil(beta[:1], 0.0, 1.0)
+        values[last] = _eigenvalues(system, pencil.shares, 0, alpha[last])[:, None]
+        seen[last] = pencil.seen.all(axis=(-2, -1))
+    radius = np.abs(values).max(axis=-1)
+    trusted = data.trusted(alpha, beta, radius)
+    radius[~trusted] = np.nan
+    if not np.isfinite(data.pooled_variance):
+        seen[:] = False
+    return GridStability(radius, trusted, seen, values)
+
+
+def _whole(w: RegressionWorkflow, alpha: np.ndarray, beta: np.ndarray) -> GridStability:
+    found = grid(w, alpha, beta, tasks=False)
+    known: Any = ~np.isnan(found.relative_efficiency).any(axis=-1)
+    values = np.full((*known.shape, 1), np.nan, dtype=complex)
+    return GridStability(found.spectral_radius, found.trusted, known, values)
+
+
+def _eigenvalues(
+    system: GridSystem, shares: Shares, row: int, alpha: Float[np.ndarray, "A"]
+) -> Complex[np.ndarray, "A s"]:
+    """Return the eigenvalues of the web's way from one generation to the next, for α > 0."""
+    shares = jax.tree.map(lambda x: x[row], shares)
+
+    def squares(*blocks: Any) -> np.ndarray:
+        return np.sum([(x**2).sum(axis=-2) for x in blocks if x is not None], axis=0)[:, None]
+
+    real, new = squares(shares.private, shares.public), squares(shares.web, shares.human)
+    scale = (1 - alpha)[:, None] * real + alpha[:, None] * new  # (K A d)
+    scale = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
+    # a sum over models of answers · scale · (rows)ᵀ, which is linear in the diagonal `scale`
+    answers = (system.answers @ shares.web).mT
+    outer = (answers[..., None] * shares.web.mT[:, :, None]).reshape(-1, answers.shape[-1] ** 2)
+    flat = scale.swapaxes(0, 1).reshape(alpha.size, -1)
+    step = np.empty((alpha.size, outer.shape[1]))
+    # in blocks that BLAS does not share among threads, which would wait for those of other rows
+    wide = max(1, _BLAS_ALONE // (flat.shape[1] * _ALPHAS))
+    for i in range(0, alpha.size, _ALPHAS):
+        for j in range(0, outer.shape[1], wide):
+            step[i : i + _ALPHAS, j : j + wide] = flat[i : i + _ALPHAS] @ outer[:, j : j + wide]
+    side = answers.shape[-1]
+    step = alpha[:, None, None] * step.reshape(alpha.size, side, side)
+    known: Any = np.isfinite(step).all(axis=(-2, -1))
+    values = np.linalg.eigvals(np.where(known[:, None, None], step, 0))
+    return np.where(known[:, None], values.astype(complex), np.nan)
+
+
+def _remembered(
+    w: RegressionWorkflow,
+    alpha: np.ndarray,
+    beta: np.ndarray,
+    theta: np.ndarray,
+    tasks: bool,
+    memory: Memory,
+) -> Grid:
+    """Tell the errors of one generation."""
+    data, system, root = _prepare(w, tasks)
+    first = beta if w.initial_beta is None else np.full_like(beta, float(w.initial_beta))
+    found = _grid_memory.solve(
+        data, _grid_memory.system_of(data, system, theta), alpha, beta, first, memory, ROWS
+    )
+    # the web's weight, in the end, where each generation has its own
+    last = memory.generations * alpha / (1 - alpha + memory.generations * alpha)
+    zero = np.zeros((alpha.size, beta.size))
+    trusted = data.trusted(alpha, beta, zero) & data.trusted(last, beta, zero)
+    trusted &= ~(data.graded(beta) | data.graded(first))
+    noise = np.float64(w.noise)
+    with np.errstate(over="ignore", invalid="ignore"):
+        variance = found.traces[..., 0] * (noise / root) ** 2
+        squared_bias = (found.bias**2).sum(axis=-1)
+        mspe = found.traces[..., 1:] * noise**2
+        mspe += root**2 * np.einsum(
+            "abki,mij,abkj->abkm", found.bias, system.tasks[1:], found.bias, optimize=True
+        )
+        error = variance + squared_bias
+        trusted &= np.isfinite(error).all(axis=-1)
+        known = trusted[..., None] & (squared_bias <= _BIAS * error) & (error > 0)
+        best = data.pooled_variance * (noise / root) ** 2
+        efficiency = np.where(known, best / np.where(known, error, 1), np.nan)
+    for array in (found.radius, found.exponent, found.distance, variance, squared_bias, mspe):
+        array[~trusted] = np.nan
+    return Grid(
+        spectral_radius=found.radius,
+        trusted=trusted,
+        variance=variance,
+        squared_bias=squared_bias,
+        mspe=mspe if tasks else None,
+        relative_efficiency=efficiency,
+        consensus_distance=found.distance,
+        growth_exponent=found.exponent if memory.window is None else None,
     )
 
 

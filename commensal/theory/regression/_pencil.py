@@ -144,6 +144,12 @@ class Data(NamedTuple):
         phi = np.full(beta.size, self.human_share)
         return np.stack([beta, 1 - beta, 1 - phi, phi], axis=-1)
 
+    def graded(self, beta: np.ndarray) -> Bool[np.ndarray, "B"]:
+        """Return a mask of the values of β at which a pencil would lose digits."""
+        weights = self.weights(beta)
+        heaviest = weights.max(axis=-1, keepdims=True)
+        return ((weights > 0) & (weights < GRADED * heaviest)).any(axis=-1)
+
     def _directions(
         self, kinds: Bool[np.ndarray, "4"]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

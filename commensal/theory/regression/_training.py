@@ -21,6 +21,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from commensal._compiled import compiled
+from commensal._memory import check_memory
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.regression._workflow import (
     GenerationData,
@@ -98,6 +99,7 @@ class _Law(NamedTuple):
 
     mean: Float[Array, "K d"]
     from_real: Float[Array, "K datasets d d"]  # per statistic of real data, the public last
+    from_human: Float[Array, "K d d"]  # per mean statistic of fresh human data
     noise: Float[Array, "K K d d"]  # covariance given the real data
 
 
@@ -146,17 +148,27 @@ class Dependence(NamedTuple):
     Attributes
     ----------
     from_real : Float[Array, "time K datasets d d"]
-        E[θ̂_k | real data] = Σ_j from_real[k, j] X_j'y_j, from a base of 0; the public dataset last.
+        E[θ̂_k | real data] = Σ_j from_real[k, j] X_j'y_j + from_human[k] E[X_h'y_h], from a base of
+        0; the public dataset last.
+    from_human : Float[Array, "time K d d"]
+        Dependence of E[θ̂_k] on the mean X_h'y_h of fresh human data, alike in every generation.
     given_real : Float[Array, "time K d d"]
         Covariance of each estimate given the real data, which published and fresh answers cause.
     """
 
     from_real: Float[AnyArray, "time K datasets d d"]
+    from_human: Float[AnyArray, "time K d d"]
     given_real: Float[AnyArray, "time K d d"]
 
 
 def dependence(
-    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+    w: RegressionWorkflow,
+    training: RegressionTraining | Filters,
+    generations: int,
+    memory: str = "replace",
+    window: int | None = None,
+    *,
+    human_noise: Any = 1.0,
 ) -> Dependence:
     r"""Compute how estimates depend on the data at t = 0..T, if datasets may disagree.
 
@@ -171,6 +183,13 @@ def dependence(
         Training of every generation.
     generations : int
         Number of generations T.
+    memory : {"replace", "accumulate", "window"}
+        Part of the web that is read, as in :func:`trajectory`; one that is kept needs filters.
+    window : int or None
+        Generations m that memory "window" keeps; None for all of them.
+    human_noise : Float[Array, ""]
+        Variance of fresh human answers' noise, over σ²: 1/m where there are m times as many as
+        their Gram matrix says, 0 where they are the same answers in every generation.
 
     Returns
     -------
@@ -178,13 +197,21 @@ def dependence(
         Dependence of the estimates on the data, float64. With the same parameter θ for all data the
         mean of an estimate is :math:`\sum_j M_{kj} G_j θ` and its covariance :math:`σ^2 \sum_j
         M_{kj} G_j M_{kj}^\top` more than ``given_real``, for M = ``from_real`` and the datasets'
-        Gram matrices G_j, where all new data come from the models.
+        Gram matrices G_j, where all new data come from the models. Fresh human data may have a
+        parameter of their own, θ_h: their mean is F θ_h.
 
     Raises
     ------
     ValueError
         If gradient steps would diverge, a base that is not 0 is given, filters have another
-        shape, or ``generations`` is negative.
+        shape, or ``generations`` or ``human_noise`` is negative; for a memory other than "replace"
+        with gradient steps.
+
+    Notes
+    -----
+    With a memory (new here) an estimate is a sum over the noise of all past generations, O(T² K³
+    d³) in all; α_t is the weight in generation t of all that is kept, or of each generation of it
+    ("accumulate"). Fresh human data are kept as long as what models wrote in their generation.
 
     Examples
     --------
@@ -200,6 +227,12 @@ def dependence(
     """
     if generations < 0:
         raise ValueError(f"generations must not be negative, got {generations}")
+    check_memory(memory, window)
+    kept = 1 if memory == "replace" else window
+    if kept != 1 and isinstance(training, RegressionTraining):
+        raise ValueError(f"memory {memory!r} needs filters, not gradient steps")
+    if is_concrete(human_noise) and not np.all(np.asarray(human_noise) >= 0):
+        raise ValueError(f"human_noise must not be negative, got {human_noise}")
     if isinstance(training, RegressionTraining):
         if training.base is not None:
             raise ValueError("base must be None: estimates are counted from it")
@@ -211,28 +244,119 @@ def dependence(
             if shape[1:] != rest or shape[0] < 2:
                 k, d = w.models, w.dim
                 raise ValueError(f"{name} must have shape (rounds, {k}, {d}, {d}), got {shape}")
-    return _dependence(w, training, generations)
+    if kept != 1:
+        return _remembering(w, training, human_noise, generations, memory == "accumulate", kept)
+    return _dependence(w, training, human_noise, generations)
 
 
 @float64
 def _dependence(
-    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+    w: RegressionWorkflow, training: Any, human_noise: Any, generations: int
 ) -> Dependence:
-    return Dependence(*_dependence_jit(w, training, generations))
+    return Dependence(*_dependence_jit(w, training, jnp.asarray(human_noise), generations))
+
+
+@float64
+def _remembering(
+    w: RegressionWorkflow,
+    training: Any,
+    human_noise: Any,
+    generations: int,
+    grows: bool,
+    kept: int | None,
+) -> Dependence:
+    given = (w, training, jnp.asarray(human_noise))
+    has_humans = not is_concrete(w.human_share) or bool(np.any(w.human_share))
+    return Dependence(*_remembering_jit(*given, generations, grows, kept, has_humans))
+
+
+def _remembering_impl(
+    w: RegressionWorkflow,
+    rounds: Filters,
+    human_noise: Array,
+    generations: int,
+    grows: bool,
+    kept: int | None,
+    has_humans: bool,
+) -> Dependence:
+    """Follow how estimates depend on real data and on the noise of each past generation."""
+    k, d = w.models, w.dim
+    people = (k if w.human_data == "own" else 1) if has_humans else 0
+    later, known = generations_of(w), jnp.shape(rounds.kept)[0] - 1
+    length, eye, every = later.web_weight.shape[0], jnp.eye(d), jnp.arange(k)
+
+    def at(t: int) -> GenerationData:
+        if t == 0:
+            return initial_generation(w)
+        return jax.tree.map(lambda x: x[min(t, length) - 1], later)
+
+    # columns: the real data, K + 1 datasets of d numbers, the mean of human data, and then the
+    # noise of what each model, and each draw of human data, brings in each generation
+    mean, first = (k + 1) * d, (k + 1 + min(people, 1)) * d
+    sources = k + people
+    asked, of_humans = (
+        jnp.stack([getattr(at(t), name) for t in range(1, max(generations, 1) + 1)])
+        for name in ("synthetic", "human")
+    )
+    estimates = jnp.zeros((k, d, first + len(asked) * sources * d))
+    published, collected, told = [], [], []
+    for t in range(generations + 1):
+        g = at(t)
+        own = g.private_weight * jnp.einsum("km,ab->kamb", jnp.eye(k, k + 1), eye)
+        own = own.at[:, :, k].add(g.public_weight * eye)
+        heard = jnp.zeros_like(estimates).at[..., :mean].set(own.reshape(k, d, mean))
+        read = published if kept is None else published[-kept:]
+        if read:
+            weight = g.web_weight if grows else g.web_weight / len(read)
+            heard += w.channels.to_models(weight * sum(read[1:], start=read[0]), axis=0)
+            if people:
+                humans = collected[-len(read) :]
+                heard += weight * sum(humans[1:], start=humans[0])
+        place = min(t, known)
+        estimates = rounds.kept[place] @ estimates + rounds.gain[place] @ heard
+        noise = estimates[..., first:].reshape(k, d, len(asked), sources, d)
+        given = jnp.einsum(
+            "katjb,tjbc,kdtjc->kad", noise[..., :k, :], asked, noise[..., :k, :]
+        ) + human_noise * jnp.einsum(
+            "kathb,tbc,kdthc->kad", noise[..., k:, :], of_humans, noise[..., k:, :]
+        )
+        from_real = estimates[..., :mean].reshape(k, d, k + 1, d).swapaxes(1, 2)
+        from_human = estimates[..., mean:first] if people else jnp.zeros((k, d, d))
+        told.append((from_real, from_human, w.noise**2 * given))
+        if t == generations:
+            break
+        g = at(t + 1)
+        answers = (g.synthetic @ estimates).reshape(k, d, -1)
+        columns = first + t * sources * d + jnp.arange(sources)[:, None] * d + jnp.arange(d)
+        answers = answers.at[every[:, None], jnp.arange(d), columns[:k]].add(1.0)
+        reads = jnp.full((1, k), 1 / k) if g.reads is None else g.reads
+        published.append((1 - g.human_share) * jnp.einsum("rj,jac->rac", reads, answers))
+        if people:
+            fresh = jnp.zeros((people, *estimates.shape[1:])).at[..., mean:first].set(eye)
+            fresh = fresh.at[jnp.arange(people)[:, None], jnp.arange(d), columns[k:]].set(1.0)
+            collected.append(g.human_share * fresh)
+    return Dependence(*(jnp.stack(part) for part in zip(*told, strict=True)))
+
+
+_remembering_jit = compiled(_remembering_impl, static_argnums=(3, 4, 5, 6))
 
 
 def _dependence_impl(
-    w: RegressionWorkflow, training: RegressionTraining | Filters, generations: int
+    w: RegressionWorkflow,
+    training: RegressionTraining | Filters,
+    human_noise: Array,
+    generations: int,
 ) -> Dependence:
     def read(law: _Law) -> Dependence:
-        return Dependence(law.from_real, jnp.einsum("kkab->kab", law.noise))
+        noise = jnp.einsum("kkab->kab", law.noise)
+        return Dependence(law.from_real, law.from_human, noise)
 
     nothing = _base(w, RegressionTraining(rate=0.0))
     rounds = training if isinstance(training, Filters) else filters_of(w, training)
-    return _each(w, rounds, jnp.zeros(w.dim), nothing, generations, read)
+    return _each(w, rounds, jnp.zeros(w.dim), nothing, generations, read, human_noise)
 
 
-_dependence_jit = compiled(_dependence_impl, static_argnums=2)
+_dependence_jit = compiled(_dependence_impl, static_argnums=3)
 
 
 def trajectory(
@@ -264,16 +388,18 @@ def _each(
     base: _Law,
     generations: int,
     read: Callable[[_Law], Any],
+    human_noise: Any = 1.0,
 ) -> Any:
     """Stack the values of ``read`` for the law of each generation."""
     later = generations_of(w)
     length, known = later.web_weight.shape[0], jnp.shape(rounds.kept)[0] - 1
-    start = _advance(w, initial_generation(w), (rounds.kept[0], rounds.gain[0]), theta, base)
+    first = initial_generation(w)
+    start = _advance(w, first, (rounds.kept[0], rounds.gain[0]), theta, base, human_noise)
 
     def step(law: _Law, t: Array):
         g = jax.tree.map(lambda x: x[jnp.minimum(t, length - 1)], later)
         at = 1 + jnp.minimum(t, known - 1)
-        law = _advance(w, g, (rounds.kept[at], rounds.gain[at]), theta, law)
+        law = _advance(w, g, (rounds.kept[at], rounds.gain[at]), theta, law, human_noise)
         return law, read(law)
 
     _, found = jax.lax.scan(step, start, jnp.arange(generations))
@@ -284,7 +410,8 @@ def _base(w: RegressionWorkflow, training: RegressionTraining) -> _Law:
     k, d = w.models, w.dim
     base = jnp.zeros(d) if training.base is None else jnp.asarray(training.base)
     nothing = jnp.zeros((k, k, d, d))
-    return _Law(jnp.broadcast_to(base, (k, d)), jnp.zeros((k, k + 1, d, d)), nothing)
+    from_real, from_human = jnp.zeros((k, k + 1, d, d)), jnp.zeros((k, d, d))
+    return _Law(jnp.broadcast_to(base, (k, d)), from_real, from_human, nothing)
 
 
 def _filters(
@@ -305,8 +432,13 @@ def _filters(
 
 
 def _advance(
-    w: RegressionWorkflow, g: GenerationData, filters: tuple[Array, Array], theta: Any, law: _Law
-):
+    w: RegressionWorkflow,
+    g: GenerationData,
+    filters: tuple[Array, Array],
+    theta: Any,
+    law: _Law,
+    human_noise: Any,
+) -> _Law:
     """Advance the law of the estimates by one generation of answers and training."""
     kept, gain = filters
     k, models = w.models, w.channels.to_models
@@ -324,19 +456,22 @@ def _advance(
     own = g.private_weight * jnp.einsum("km,ab->kmab", jnp.eye(k, k + 1), eye)
     own = own.at[:, k].add(g.public_weight * eye)
     from_real = kept[:, None] @ law.from_real + gain[:, None] @ (own + heard)
+    heard = share * models(jnp.einsum("rjab,jbc->rac", asked, law.from_human), axis=0)
+    from_human = kept @ law.from_human + gain @ (fresh * eye + heard)
     # estimates before -> after: H_k δ_kj + L_k share W_kj S_j
     passed = gain[:, None] @ models(share * asked, axis=0)
     passed = passed.at[jnp.arange(k), jnp.arange(k)].add(kept)
     new = share**2 * jnp.einsum("rj,lj,jab->rlab", reads, reads, g.synthetic)
+    human = human_noise * fresh**2 * g.human
     if g.human_data.own:
         new = jnp.broadcast_to(models(models(new, axis=0), axis=1), (k, k, w.dim, w.dim))
-        new = w.noise**2 * new.at[jnp.arange(k), jnp.arange(k)].add(fresh**2 * g.human)
+        new = w.noise**2 * new.at[jnp.arange(k), jnp.arange(k)].add(human)
     else:
-        new = w.noise**2 * models(models(new + fresh**2 * g.human, axis=0), axis=1)
+        new = w.noise**2 * models(models(new + human, axis=0), axis=1)
     noise = jnp.einsum("kiab,ijbc->kjac", passed, law.noise)
     noise = jnp.einsum("kiab,jicb->kjac", noise, passed)
     noise += gain[:, None] @ new @ gain.mT[None]
-    return _Law(mean, from_real, noise)
+    return _Law(mean, from_real, from_human, noise)
 
 
 def _apply(matrices: Float[Array, "K d d"], vectors: Float[Array, "K d"]) -> Float[Array, "K d"]:

@@ -21,6 +21,7 @@ from commensal.theory.words._network import (
     fixation_shares,
     network_heterozygosity,
 )
+from commensal.theory.words._shown import rare_retention
 
 __all__ = [
     "ACCUMULATED",
@@ -31,6 +32,7 @@ __all__ = [
     "expected_richness",
     "fixation_shares",
     "network_heterozygosity",
+    "rare_retention",
     "share_variance",
     "survival",
     "zipf",

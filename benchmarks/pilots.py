@@ -1,0 +1,102 @@
+"""Forecast of whole runs from two planned pilots, beside all other pairs and simple predictions.
+
+    python -m benchmarks.pilots RUN [RUN ...] [--out FILE.md]
+
+Of every replicate whose settings have all come to the end, the planned pilots' losses until
+generation 2 are read, and the final changes at all other settings forecast.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe
+from commensal.llm import metrics
+from commensal.llm.config import InteractiveConfig
+from commensal.llm.records.results import config_of
+from commensal.pairing import RunSystem
+from commensal.pairing._grams import system_of
+from commensal.pairing._pair_run import losses_of
+from commensal.planning import forecast_pilots, plan_of
+from commensal.planning.forecasts._pilots import training_ratio
+from commensal.planning.forecasts._scalars import error_grid, fit_pilots
+
+SEEN = 2
+
+
+def replicates(folder: Path) -> list[tuple[int, RunSystem, np.ndarray, float]]:
+    """Return number, theory's inputs, losses and training ratio of each finished replicate."""
+    config, table, out = config_of(folder, InteractiveConfig), metrics(folder), []
+    names = tuple(corpus.name for corpus in (*config.tasks, config.public))
+    for replicate in range(config.replicates):
+        points = [point for point in config.grid() if point.replicate == replicate]
+        rows = table.loc[table["replicate"] == replicate]
+        losses = losses_of(rows, points, names, config.generations)
+        if np.isfinite(losses).all():
+            system, _ = system_of(folder, config, points, dim=16, layer=-1, texts=1000)
+            out.append((replicate, system, losses, training_ratio(config)))
+    return out
+
+
+def of_all_pairs(system: RunSystem, losses: np.ndarray, ratio: float) -> np.ndarray:
+    """Return R² of final changes from each pair of pilots."""
+    grid, out = error_grid(system, ratio), []
+    for pair in combinations(range(len(losses)), 2):
+        others = ~np.isin(np.arange(len(losses)), pair)
+        told = fit_pilots(grid, losses, pair, SEEN).predicted
+        change, guess = ((x[:, -1] - x[:, 0])[others] for x in (losses, told))
+        out.append(1 - ((change - guess) ** 2).sum() / (change**2).sum())
+    return np.array(out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path)
+    given = parser.parse_args()
+    lines, scores = [], []
+    for folder in given.runs:
+        for replicate, system, losses, ratio in replicates(folder):
+            plan = plan_of(system, seen=SEEN, ratio=ratio)
+            at = list(zip(system.alpha.tolist(), system.beta.tolist(), strict=True))
+            names = [f"dataset {i}" for i in range(losses.shape[-1])]
+            pilots = [at.index(place) for place in plan.pilots]
+            found = forecast_pilots(system, losses, pilots, names, seen=SEEN, ratio=ratio)
+            of = [found.answers[name].value for name in ("r_squared", "direction", "coverage")]
+            pairs = of_all_pairs(system, losses, ratio)
+            scores.append([*of, float(np.median(pairs)), float(pairs.min()), float(pairs.max())])
+            told = " and ".join(f"({a:g}, {b:g})" for a, b in plan.pilots)
+            values = " | ".join(f"{x:.2f}" for x in scores[-1])
+            lines.append(f"| {folder.name} | {replicate + 1} | {told} | {values} |")
+            for name in ("r_squared", "direction"):
+                print(folder.name, replicate + 1, found.answers[name].sentence, flush=True)
+    means = " | ".join(f"**{x:.2f}**" for x in np.mean(scores, axis=0))
+    text = "\n".join(
+        [
+            "# Forecasts of whole runs from two pilots",
+            "",
+            describe(),
+            "",
+            f"Losses of two planned settings until generation {SEEN} are read; judged are final "
+            "changes of all losses at all other settings (80 % intervals). The last columns are R² "
+            "from every pair of settings.",
+            "",
+            "| run | replicate | pilots (α, β) | R² | directions | coverage | median pair | "
+            "worst pair | best pair |",
+            "|---|---|---|---|---|---|---|---|---|",
+            *lines,
+            f"| mean | | | {means} |",
+            "",
+        ]
+    )
+    print(text)
+    if given.out is not None:
+        given.out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Advice on a mix of human and synthetic documents."""
