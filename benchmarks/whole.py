@@ -2,8 +2,8 @@
 
     python -m benchmarks.whole RUN --out FOLDER
 
-Reads the run, and predictions.json and forecast.csv in the folder, which were written before it;
-writes audits.csv and judged.json there.
+Reads the run, and runs/whole/predictions.json, which was written before it; writes audits.csv,
+forecast.csv and judged.json to the folder, those that are not there.
 """
 
 from __future__ import annotations
@@ -11,22 +11,33 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t
 
 from commensal.llm import metrics
 from commensal.llm.config import InteractiveConfig
 from commensal.llm.corpora import load
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of
+from commensal.planning import forecast_run
 from commensal.texts import audit
 from commensal.theory.words import exchange_rate
 
 INDICES = ("rare_retention", "bigram_retention", "distinct_2", "entropy_1", "vendi")
 QUICK: dict[str, Any] = {"tokens": 16_000, "resamples": 99}
 CONSTANT = 0.1  # nats; a smaller change is none, as in `commensal pair`
+EXPECTED = Path(__file__).parents[1] / "runs" / "whole" / "predictions.json"
+
+
+class Came(NamedTuple):
+    """What came of an expectation in one replicate."""
+
+    said: str
+    right: bool
+    value: float  # what the expectation is about, if it is one number
 
 
 def audits(folder: Path, config: InteractiveConfig) -> pd.DataFrame:
@@ -70,6 +81,14 @@ def audits(folder: Path, config: InteractiveConfig) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
+def forecasts(folder: Path, replicates: int) -> pd.DataFrame:
+    """Forecast every replicate from its own pilots."""
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    rules: Any = {"pilots": expected["pilots"], "seen": expected["seen"]}
+    found = [forecast_run(folder, **rules, replicate=r).table for r in range(replicates)]
+    return pd.concat([table.assign(replicate=r) for r, table in enumerate(found)])
+
+
 def changes(run: pd.DataFrame, forecast: pd.DataFrame, replicate: int) -> pd.DataFrame:
     """Return the forecast beside the changes of a replicate's losses since generation 0."""
     losses: Any = run[(run["metric"] == "loss") & (run["replicate"] == replicate)]
@@ -77,6 +96,8 @@ def changes(run: pd.DataFrame, forecast: pd.DataFrame, replicate: int) -> pd.Dat
     start = losses[losses["generation"] == 0].set_index(key)["value"]
     found = losses.set_index([*key, "generation"])["value"]
     found = found - start.reindex(found.index.droplevel("generation")).to_numpy()
+    if "replicate" in forecast:
+        forecast = forecast[forecast["replicate"] == replicate].drop(columns="replicate")
     known = forecast.set_index([*key, "generation"]).drop(columns="measured")
     return known.assign(measured=found.reindex(known.index)).reset_index()
 
@@ -97,9 +118,9 @@ def of_forecast(run: pd.DataFrame, forecast: pd.DataFrame, replicate: int) -> di
     }
 
 
-def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> list[list[str]]:
-    """Return what came of each expectation, replicate by replicate: a sentence, and the verdict."""
-    out: list[list[tuple[str, bool]]] = [[] for _ in range(7)]
+def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> list[list[Came]]:
+    """Return what came of each expectation, replicate by replicate."""
+    out: list[list[Came]] = [[] for _ in range(7)]
     last, replicates = run["generation"].max(), sorted(run["replicate"].unique())
     for replicate in replicates:
         losses: Any = run[(run["metric"] == "loss") & (run["replicate"] == replicate)]
@@ -107,15 +128,18 @@ def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> 
         ranked = mean[last].sort_values()
         (best, second), lead = ranked.index[:2], ranked.iloc[1] - ranked.iloc[0]
         told = "({:g}, {:g}) does, {:.3f} nats below ({:g}, {:g})".format(*best, lead, *second)
-        out[0].append((told, best == (0.25, 0.5)))
-        step = mean[last][(0.5, 0.5)] - mean[last - 1][(0.5, 0.5)]
-        out[1].append((f"{step:+.3f}", abs(step) <= CONSTANT))
+        behind = float(ranked[(0.25, 0.5)] - ranked.drop((0.25, 0.5)).min())
+        out[0].append(Came(told, best == (0.25, 0.5), behind))
+        step = float(mean[last][(0.5, 0.5)] - mean[last - 1][(0.5, 0.5)])
+        out[1].append(Came(f"{step:+.3f}", abs(step) <= CONSTANT, step))
         rise = {a: float((mean[last] - mean[0])[a].mean()) for a in (0, 0.25, 0.5, 1)}
-        out[2].append((", ".join(f"{x:+.2f}" for x in rise.values()), max(rise, key=rise.get) == 1))  # pyright: ignore[reportArgumentType, reportCallIssue]
+        lead = rise[1] - max(rise[a] for a in (0, 0.25, 0.5))
+        out[2].append(Came(", ".join(f"{x:+.2f}" for x in rise.values()), lead > 0, lead))
         good = of_forecast(run, forecast, int(replicate))
-        out[3].append((f"R² {good['r2']:.2f}", good["r2"] >= 0.8))
+        out[3].append(Came(f"R² {good['r2']:.2f}", good["r2"] >= 0.8, good["r2"]))
         told = f"{good['directions']:.2f}; intervals cover {good['coverage']:.2f}"
-        out[4].append((told, good["directions"] >= 0.8 and 0.7 <= good["coverage"] <= 0.9))
+        right = good["directions"] >= 0.8 and 0.7 <= good["coverage"] <= 0.9
+        out[4].append(Came(told, right, good["directions"]))
         mine: Any = audited[audited["replicate"] == replicate]
         kept = mine[mine["index"] == "rare_retention"].pivot(
             index="task", columns="alpha", values="value"
@@ -123,7 +147,8 @@ def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> 
         said = "; ".join(
             f"{task}: " + ", ".join(f"{x:.2f}" for x in row) for task, row in kept.iterrows()
         )
-        out[5].append((said, bool((np.diff(kept.to_numpy(), axis=1) < 0).all())))
+        fall = float((kept[0.25] - kept[1.0]).mean())
+        out[5].append(Came(said, bool((np.diff(kept.to_numpy(), axis=1) < 0).all()), fall))
         share = mine[(mine["index"] == "effective_share") & (mine["alpha"] == 1)]
         law = float(np.asarray(exchange_rate(0.0, np.array([last + 1])))[0])
         said = "; ".join(
@@ -131,9 +156,27 @@ def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> 
             for r in share.to_dict("records")
         )
         held = bool(((share["low"] <= law) & (law <= share["high"])).all())
-        out[6].append((f"{said}; the law: {law:.2f}", held))
-    marks = {True: "right", False: "wrong"}
-    return [[" | ".join(f"{said}: {marks[right]}" for said, right in one)] for one in out]
+        out[6].append(Came(f"{said}; the law: {law:.2f}", held, float(share["value"].mean())))
+    return out
+
+
+ABOUT = (
+    "nats that (0.25, 0.5) ends above the best of the others",
+    "nats in the last generation",
+    "nats that the mean loss rises more at α = 1 than elsewhere",
+    "R²",
+    "share of directions",
+    "rare words kept at α = 0.25, less those at α = 1",
+    "effective share",
+)
+
+
+def together(came: list[Came], about: str) -> str:
+    """Return in how many replicates an expectation was right, and the mean with its interval."""
+    x, n = np.array([one.value for one in came]), len(came)
+    half = t.ppf(0.975, n - 1) * x.std(ddof=1) / n**0.5
+    right = sum(one.right for one in came)
+    return f"right in {right} of {n}; {about}: {x.mean():.3f} [{x.mean() - half:.3f}, {x.mean() + half:.3f}]"
 
 
 def main() -> None:
@@ -145,16 +188,23 @@ def main() -> None:
         print("benchmarks.whole: texts and runs are not part of the project; see --help")
         return
     run, config = metrics(given.run), config_of(given.run, InteractiveConfig)
-    forecast = pd.read_csv(given.folder / "forecast.csv")
-    kept = given.folder / "audits.csv"
-    if not kept.exists():
-        audits(given.run, config).round(4).to_csv(kept, index=False)
-    audited = pd.read_csv(kept)
-    expected = json.loads((given.folder / "predictions.json").read_text())["expected"]
-    rows = [
-        {"expected": sentence, "came": came}
-        for sentence, (came,) in zip(expected, judged(run, forecast, audited), strict=True)
-    ]
+    given.folder.mkdir(parents=True, exist_ok=True)
+    tables = {
+        "forecast.csv": lambda: forecasts(given.run, config.replicates),
+        "audits.csv": lambda: audits(given.run, config).round(4),
+    }
+    for name, compute in tables.items():
+        if not (given.folder / name).exists():
+            compute().to_csv(given.folder / name, index=False)
+    forecast, audited = (pd.read_csv(given.folder / name) for name in tables)
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))["expected"]
+    rows = []
+    for sentence, about, came in zip(
+        expected, ABOUT, judged(run, forecast, audited), strict=True
+    ):
+        told = " | ".join(f"{one.said}: {'right' if one.right else 'wrong'}" for one in came)
+        row = {"expected": sentence, "came": told}
+        rows.append(row | ({"replicates": together(came, about)} if len(came) > 1 else {}))
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     (given.folder / "judged.json").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,10 @@ jaxtyping.install_import_hook("commensal", "beartype.beartype")
 
 os.environ["MPLBACKEND"] = "Agg"
 
+# Looking for cycles among the millions of objects that imports, traced programs and tests keep
+# took a fifth of the time.
+gc.set_threshold(100_000, 50, 100)
+
 # The first call of a jitted function compiles it, so the time of an example says nothing. In CI
 # the same examples are drawn every time; elsewhere new ones are, and failures are remembered.
 hypothesis.settings.register_profile("commensal", deadline=None, print_blob=True)
@@ -41,15 +46,29 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("commensal-ci" if os.environ.get("CI") else "commensal")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _few_programs() -> Iterator[None]:
-    """Forget compiled programs after each module.
+def pytest_collection_finish() -> None:
+    gc.freeze()
 
-    Each maps memory of its own, some hundreds of them tens of thousands of areas; Linux allows a
-    process 65,530 (vm.max_map_count), and XLA's compiler crashes where it gets none.
+
+_MAPPED = 25_000  # areas of memory; Linux allows a process 65,530 (vm.max_map_count)
+_kept: dict[str, bool] = {"unoptimised": False}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Forget compiled programs where they are too many, or other than a module wants them.
+
+    Each maps memory of its own, some hundreds of them tens of thousands of areas; XLA's compiler
+    crashes where it gets none.
     """
+    unoptimised = "compiled_at_once" in request.fixturenames
+    if _kept["unoptimised"] and not unoptimised:
+        jax.clear_caches()
+    _kept["unoptimised"] = unoptimised
     yield
-    jax.clear_caches()
+    maps = Path("/proc/self/maps")
+    if not maps.exists() or maps.read_bytes().count(b"\n") > _MAPPED:
+        jax.clear_caches()
 
 
 _OPTIONS = compiler.get_compile_options

@@ -7,6 +7,7 @@ files that share a worker of pytest; it runs what users run, without checks of a
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -58,6 +59,7 @@ def _main(
     folder: str,
     streams: Sequence[str],
 ) -> None:
+    gc.freeze()  # else what was imported is copied, only to be looked through
     os.environ.clear()
     os.environ.update(environment)
     # as when matplotlib is imported in this environment; item assignment would keep what is there

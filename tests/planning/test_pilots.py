@@ -19,17 +19,31 @@ from tests.test_cli_outputs import next_of, refused
 NAMES = ("a", "b", "web")
 
 
-@pytest.fixture(scope="module")
-def own() -> tuple[RunSystem, np.ndarray]:
+def made(s: RunSystem) -> tuple[RunSystem, np.ndarray]:
     """Losses that the theory makes itself, off its grid, with a little noise."""
-    s = system(generations=5)
     found = curves(s, 1.6, 2.6)
     losses = 1.3 + 3.0 * (found.expected + 0.04 * found.variance)
     return s, losses + 0.01 * np.random.default_rng(0).standard_normal(losses.shape)
 
 
-def test_theory_is_found_again_from_two_settings(own) -> None:
-    s, losses = own
+@pytest.fixture(scope="module")
+def own() -> tuple[RunSystem, np.ndarray]:
+    return made(system(generations=5))
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"memory": "accumulate"},
+        {"human_share": 0.3, "human_tasks": np.array([0.5, 0.5, 0.0])},
+        {"memory": "window", "window": 3, "human_share": 0.3, "human_texts": "seen"}
+        | {"human_tasks": np.array([0.7, 0.3, 0.0])},
+    ],
+    ids=["paper", "memory", "humans", "both"],
+)
+def test_theory_is_found_again_from_two_settings(own, more: dict) -> None:
+    s, losses = made(own[0]._replace(**more))
     found = forecast_pilots(s, losses, [1, 6], NAMES, ratio=0.6)
     assert found.fit.training == pytest.approx(1.6, rel=0.4)
     assert found.answers["r_squared"].value > 0.97
@@ -114,7 +128,7 @@ def test_a_run_end_to_end(small: Path, monkeypatch, capsys, tmp_path: Path) -> N
 def test_bad_input_is_one_line(small: Path, monkeypatch, capsys, tmp_path: Path) -> None:
     from commensal.llm.records.directory import RunDirectory
 
-    def made(name: str, config) -> str:
+    def kept(name: str, config) -> str:
         RunDirectory(tmp_path / name).create(config.model_dump(mode="json"), {})
         return str(tmp_path / name)
 
@@ -126,8 +140,8 @@ def test_bad_input_is_one_line(small: Path, monkeypatch, capsys, tmp_path: Path)
         ((run, "--replicate", "3", "--seen", "1"), "has 1 replicates"),
         ((run, "--count", "2"), "--count goes with --plan"),
         ((run, "--plan", "--until", "9"), "--until goes with"),
-        ((made("human", interactive(human_share=0.3)),), "keeps human data"),
-        ((made("single", single()),), "not interactive"),
+        ((kept("networks", interactive(reads=["ring", "star"])),), "has 2 reading networks"),
+        ((kept("single", single()),), "not interactive"),
         (("remedies", "--plan"), "not interactive"),
         (("curves.csv", "--pilots", "0,1"), "--pilots goes with a run's folder"),
     ]

@@ -23,7 +23,7 @@ CHECKED = "on runs that decided nothing: docs/how-to/forecast.md"
 PREMISES = (
     "hidden states stand for features",
     "five scalars hold for all settings",
-    "models learn from scratch or from one base, and the web is replaced",
+    "models learn from scratch or from one base",
 )
 
 _OPEN = "whether it rises or falls cannot be told"
@@ -163,11 +163,11 @@ def forecast_run(
 
 
 def checked(config: InteractiveConfig, where: str) -> None:
-    """Raise ValueError if the theory of pilots does not know such a run."""
-    if config.human_share > 0 or config.memory != "replace":
+    """Raise ValueError if settings are no plane of α and β, which pilots are named by."""
+    if len(config.reads) > 1:
         raise ValueError(
-            f"{where!r} keeps human data or what was written before, which forecasts of runs do "
-            "not know (human_share 0 and memory replace)"
+            f"{where!r} has {len(config.reads)} reading networks; forecasts of runs take one "
+            "(--set 'reads=[ring:0.5]' before a run)"
         )
 
 
