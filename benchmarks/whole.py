@@ -175,8 +175,9 @@ def together(came: list[Came], about: str) -> str:
     """Return in how many replicates an expectation was right, and the mean with its interval."""
     x, n = np.array([one.value for one in came]), len(came)
     half = t.ppf(0.975, n - 1) * x.std(ddof=1) / n**0.5
-    right = sum(one.right for one in came)
-    return f"right in {right} of {n}; {about}: {x.mean():.3f} [{x.mean() - half:.3f}, {x.mean() + half:.3f}]"
+    right, mean = sum(one.right for one in came), x.mean()
+    told = f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
+    return f"right in {right} of {n}; {about}: {told}"
 
 
 def main() -> None:
@@ -199,9 +200,7 @@ def main() -> None:
     forecast, audited = (pd.read_csv(given.folder / name) for name in tables)
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))["expected"]
     rows = []
-    for sentence, about, came in zip(
-        expected, ABOUT, judged(run, forecast, audited), strict=True
-    ):
+    for sentence, about, came in zip(expected, ABOUT, judged(run, forecast, audited), strict=True):
         told = " | ".join(f"{one.said}: {'right' if one.right else 'wrong'}" for one in came)
         row = {"expected": sentence, "came": told}
         rows.append(row | ({"replicates": together(came, about)} if len(came) > 1 else {}))

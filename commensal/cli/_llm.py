@@ -202,6 +202,7 @@ def llm_export(
         _say(out_console, f"uploaded to https://huggingface.co/{hub}")
     else:
         _say(out_console, f"upload them with: hf upload USER/NAME {out}")
+    say_next("llm", "report", folder)
 
 
 @llm_app.command("power", cls=Command)

@@ -42,15 +42,17 @@ def neighbours(kept: SampledTexts) -> Neighbours:
     >>> neighbours(SampledTexts("a", texts, 120, trivial, trivial)).alike
     True
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 
-    order = np.argsort(kept.places[:_MOST])
-    rows: Any = TfidfVectorizer(token_pattern=r"\w+|[^\w\s]", sublinear_tf=True).fit_transform(
-        [kept.texts[at] for at in order]
-    )
+    texts = [kept.texts[at] for at in np.argsort(kept.places[:_MOST])]
+    # all is summed in an order of its own, so that sources read backwards give the same numbers
+    counts = CountVectorizer(token_pattern=r"\w+|[^\w\s]").fit_transform(texts)
+    counts.sort_indices()
+    rows: Any = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     count = rows.shape[0]
-    near = np.asarray(rows[1:].multiply(rows[:-1]).sum(axis=1)).ravel()
-    total = np.asarray(rows.sum(axis=0)).ravel()
-    any_two = float((total @ total - rows.multiply(rows).sum()) / (count * (count - 1)))
+    near = np.sort(np.asarray(rows[1:].multiply(rows[:-1]).sum(axis=1)).ravel())
+    total = np.asarray(rows[sorted(range(count), key=texts.__getitem__)].sum(axis=0)).ravel()
+    squares = np.sort(rows.data**2).sum()
+    any_two = float((total @ total - squares) / (count * (count - 1)))
     error = float(near.std(ddof=1)) / np.sqrt(len(near))
     return Neighbours(float(near.mean()), any_two, bool(near.mean() - any_two > _SURE * error))
