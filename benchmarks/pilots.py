@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,9 +29,15 @@ from commensal.planning.forecasts._scalars import error_grid, fit_pilots
 SEEN = 2
 
 
-def replicates(folder: Path) -> list[tuple[int, RunSystem, np.ndarray, float]]:
+def kind(config: InteractiveConfig) -> str:
+    """Return what a mean is over: rule 6 judges such runs apart."""
+    beyond = config.human_share > 0 or config.remembers
+    return "with human texts, or memory" if beyond else "as in the paper"
+
+
+def replicates(config: InteractiveConfig, folder: Path) -> list[tuple[int, Any, Any, float]]:
     """Return number, theory's inputs, losses and training ratio of each finished replicate."""
-    config, table, out = config_of(folder, InteractiveConfig), metrics(folder), []
+    table, out = metrics(folder), []
     names = tuple(corpus.name for corpus in (*config.tasks, config.public))
     for replicate in range(config.replicates):
         points = [point for point in config.grid() if point.replicate == replicate]
@@ -58,9 +65,11 @@ def main() -> None:
     parser.add_argument("runs", type=Path, nargs="+")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
-    lines, scores = [], []
+    lines: list[str] = []
+    scores: dict[str, list[list[float]]] = {}
     for folder in given.runs:
-        for replicate, system, losses, ratio in replicates(folder):
+        config = config_of(folder, InteractiveConfig)
+        for replicate, system, losses, ratio in replicates(config, folder):
             plan = plan_of(system, seen=SEEN, ratio=ratio)
             at = list(zip(system.alpha.tolist(), system.beta.tolist(), strict=True))
             names = [f"dataset {i}" for i in range(losses.shape[-1])]
@@ -68,13 +77,16 @@ def main() -> None:
             found = forecast_pilots(system, losses, pilots, names, seen=SEEN, ratio=ratio)
             of = [found.answers[name].value for name in ("r_squared", "direction", "coverage")]
             pairs = of_all_pairs(system, losses, ratio)
-            scores.append([*of, float(np.median(pairs)), float(pairs.min()), float(pairs.max())])
+            ends = float(np.median(pairs)), float(pairs.min()), float(pairs.max())
+            scores.setdefault(kind(config), []).append([*of, *ends])
             told = " and ".join(f"({a:g}, {b:g})" for a, b in plan.pilots)
-            values = " | ".join(f"{x:.2f}" for x in scores[-1])
+            values = " | ".join(f"{x:.2f}" for x in (*of, *ends))
             lines.append(f"| {folder.name} | {replicate + 1} | {told} | {values} |")
             for name in ("r_squared", "direction"):
                 print(folder.name, replicate + 1, found.answers[name].sentence, flush=True)
-    means = " | ".join(f"**{x:.2f}**" for x in np.mean(scores, axis=0))
+    for name, rows in scores.items():
+        means = " | ".join(f"**{x:.2f}**" for x in np.mean(rows, axis=0))
+        lines.append(f"| mean, {name} | {len(rows)} replicates | | {means} |")
     text = "\n".join(
         [
             "# Forecasts of whole runs from two pilots",
@@ -89,7 +101,6 @@ def main() -> None:
             "worst pair | best pair |",
             "|---|---|---|---|---|---|---|---|---|",
             *lines,
-            f"| mean | | | {means} |",
             "",
         ]
     )

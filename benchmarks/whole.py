@@ -171,13 +171,18 @@ ABOUT = (
 )
 
 
+def told(came: list[Came]) -> str:
+    """Return what came of an expectation, replicate by replicate."""
+    return " | ".join(f"{one.said}: {'right' if one.right else 'wrong'}" for one in came)
+
+
 def together(came: list[Came], about: str) -> str:
     """Return in how many replicates an expectation was right, and the mean with its interval."""
     x, n = np.array([one.value for one in came]), len(came)
     half = t.ppf(0.975, n - 1) * x.std(ddof=1) / n**0.5
     right, mean = sum(one.right for one in came), x.mean()
-    told = f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
-    return f"right in {right} of {n}; {about}: {told}"
+    interval = f"{mean:.3f} [{mean - half:.3f}, {mean + half:.3f}]"
+    return f"right in {right} of {n}; {about}: {interval}"
 
 
 def main() -> None:
@@ -191,7 +196,7 @@ def main() -> None:
     run, config = metrics(given.run), config_of(given.run, InteractiveConfig)
     given.folder.mkdir(parents=True, exist_ok=True)
     tables = {
-        "forecast.csv": lambda: forecasts(given.run, config.replicates),
+        "forecast.csv": lambda: forecasts(given.run, config.replicates).round(4),
         "audits.csv": lambda: audits(given.run, config).round(4),
     }
     for name, compute in tables.items():
@@ -201,8 +206,7 @@ def main() -> None:
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))["expected"]
     rows = []
     for sentence, about, came in zip(expected, ABOUT, judged(run, forecast, audited), strict=True):
-        told = " | ".join(f"{one.said}: {'right' if one.right else 'wrong'}" for one in came)
-        row = {"expected": sentence, "came": told}
+        row = {"expected": sentence, "came": told(came)}
         rows.append(row | ({"replicates": together(came, about)} if len(came) > 1 else {}))
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     (given.folder / "judged.json").write_text(text + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from benchmarks import whole
 from commensal.llm.config import (
     EvolutionConfig,
     InteractiveConfig,
@@ -32,6 +34,7 @@ from commensal.llm.reports.findings_segmented import (
 )
 
 ROOT = Path(__file__).parents[2]
+WHOLE = ROOT / "runs" / "whole"
 # `whole` is an example of one's own texts: of no preset, one replicate, which its page says
 RUNS = sorted(
     path.parent for path in (ROOT / "runs").glob("*/metrics.parquet") if path.parent.name != "whole"
@@ -235,3 +238,16 @@ def test_what_is_quoted_of_populations():
     gap = four.apply(lambda v: v.mean() - np.sort(v)[:2].mean())
     gap = 4 * gap.groupby(level=["reads", "writers"]).mean()
     assert f"{gap.min():.2f} to {gap.max():.2f} nats less" in FINDINGS
+
+
+@pytest.mark.parametrize("folder", [WHOLE, WHOLE / "again"], ids=["once", "again"])
+def test_what_came_of_the_whole_way_follows_from_its_tables(folder: Path):
+    tables = (pd.read_csv(folder / name) for name in ("forecast.csv", "audits.csv"))
+    run = pd.read_parquet(folder / "metrics.parquet")
+    kept = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs" / "how-to" / "whole.md").read_text(encoding="utf-8")
+    for row, about, came in zip(kept, whole.ABOUT, whole.judged(run, *tables), strict=True):
+        assert row["came"] == whole.told(came)
+        if len(came) > 1:
+            assert row["replicates"] == whole.together(came, about)
+            assert f"{sum(one.right for one in came)} of {len(came)} |" in page
