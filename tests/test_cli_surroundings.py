@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ import sys
 import numpy as np
 
 from commensal import claims, sweep
-from tests.commands import ROOT, run_apart
+from tests.commands import ROOT, run, run_apart
 
 TINY = ("--generations", "2", "--replicates", "4", "--plot")
 SIMULATIONS = {
@@ -50,6 +51,12 @@ def test_characters_that_cannot_be_shown_and_jupyters_backend_are_no_failure(tmp
     told = {claim["id"]: claim["statement"] for claim in json.loads(done.out.decode("cp1252"))}
     assert told == {c.id: c.statement for c in claims.all_claims() if c.paper == "interactive"}
     assert any(not statement.isascii() for statement in told.values())
+
+
+def test_how_often_garbage_is_looked_for_is_as_before(monkeypatch, capsys):
+    before = gc.get_threshold()
+    assert run(monkeypatch, capsys, "doctor", "--json")[0] == 0
+    assert gc.get_threshold() == before
 
 
 def test_read_only_installation_and_no_home(tmp_path):

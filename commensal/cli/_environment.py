@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import io
 import os
 import shutil
@@ -29,9 +30,26 @@ def prepared() -> Iterator[None]:
             stream.reconfigure(errors="replace")
     _writable_caches()
     _keep_compiled_programs()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _rarely_collected():
         _warn_in_one_line()
         yield
+
+
+@contextmanager
+def _rarely_collected() -> Iterator[None]:
+    """Look for cyclic garbage thirty times less often, and not at the end of the process.
+
+    Most of what is looked through are imported modules and traced programs, which stay: a sweep of
+    nine seconds takes one and a half less.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(20_000)
+    atexit.unregister(gc.freeze)
+    atexit.register(gc.freeze)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def _writable_caches() -> None:
