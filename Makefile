@@ -46,7 +46,7 @@ docs: $(INSTALLED) ## build the documentation into build/docs; every warning is 
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/docs
 	@echo "The documentation is in build/docs: open build/docs/index.html"
 
-JOBS ?= 2 # processes that share the tests, a file each
+JOBS ?= 3 # processes that share the tests, a file each; on two cores, as some tests wait
 # One thread each: the threads of several processes on few cores wait for each other.
 pytest test-fast: export OMP_NUM_THREADS = 1
 pytest: $(INSTALLED) ## tests, docstring examples, and the examples in README.md and docs/
@@ -86,5 +86,5 @@ gpu: ## compare and time all of it on this machine's GPU (under eight minutes)
 	$(PYTHON) -m benchmarks.gpu --out benchmarks/results
 
 clean: ## remove caches and build products (results/ and .venv stay)
-	rm -rf build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist .pytest_cache .ruff_cache .hypothesis .jax_cache .numba_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -62,9 +62,12 @@ def of_all_pairs(system: RunSystem, losses: np.ndarray, ratio: float) -> np.ndar
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
+    if not given.runs:
+        print("benchmarks.pilots: runs are not part of the project; see docs/how-to/forecast.md")
+        return
     lines: list[str] = []
     scores: dict[str, list[list[float]]] = {}
     for folder in given.runs:
