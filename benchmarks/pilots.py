@@ -1,6 +1,6 @@
-"""Forecast of whole runs from two planned pilots, beside all other pairs and simple predictions.
+"""Forecast of whole runs from a few planned pilots, beside all other choices and simple rules.
 
-    python -m benchmarks.pilots RUN [RUN ...] [--out FILE.md]
+    python -m benchmarks.pilots RUN [RUN ...] [--count 3] [--out FILE.md]
 
 Of every replicate whose settings have all come to the end, the planned pilots' losses until
 generation 2 are read, and the final changes at all other settings forecast.
@@ -49,12 +49,12 @@ def replicates(config: InteractiveConfig, folder: Path) -> list[tuple[int, Any, 
     return out
 
 
-def of_all_pairs(system: RunSystem, losses: np.ndarray, ratio: float) -> np.ndarray:
-    """Return R² of final changes from each pair of pilots."""
+def of_all(system: RunSystem, losses: np.ndarray, ratio: float, count: int) -> np.ndarray:
+    """Return R² of final changes from each choice of pilots."""
     grid, out = error_grid(system, ratio), []
-    for pair in combinations(range(len(losses)), 2):
-        others = ~np.isin(np.arange(len(losses)), pair)
-        told = fit_pilots(grid, losses, pair, SEEN).predicted
+    for some in combinations(range(len(losses)), count):
+        others = ~np.isin(np.arange(len(losses)), some)
+        told = fit_pilots(grid, losses, some, SEEN).predicted
         change, guess = ((x[:, -1] - x[:, 0])[others] for x in (losses, told))
         out.append(1 - ((change - guess) ** 2).sum() / (change**2).sum())
     return np.array(out)
@@ -63,6 +63,7 @@ def of_all_pairs(system: RunSystem, losses: np.ndarray, ratio: float) -> np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("runs", type=Path, nargs="*")
+    parser.add_argument("--count", type=int, default=2, help="of pilots")
     parser.add_argument("--out", type=Path)
     given = parser.parse_args()
     if not given.runs:
@@ -73,14 +74,14 @@ def main() -> None:
     for folder in given.runs:
         config = config_of(folder, InteractiveConfig)
         for replicate, system, losses, ratio in replicates(config, folder):
-            plan = plan_of(system, seen=SEEN, ratio=ratio)
+            plan = plan_of(system, count=given.count, seen=SEEN, ratio=ratio)
             at = list(zip(system.alpha.tolist(), system.beta.tolist(), strict=True))
             names = [f"dataset {i}" for i in range(losses.shape[-1])]
             pilots = [at.index(place) for place in plan.pilots]
             found = forecast_pilots(system, losses, pilots, names, seen=SEEN, ratio=ratio)
             of = [found.answers[name].value for name in ("r_squared", "direction", "coverage")]
-            pairs = of_all_pairs(system, losses, ratio)
-            ends = float(np.median(pairs)), float(pairs.min()), float(pairs.max())
+            every = of_all(system, losses, ratio, given.count)
+            ends = float(np.median(every)), float(every.min()), float(every.max())
             scores.setdefault(kind(config), []).append([*of, *ends])
             told = " and ".join(f"({a:g}, {b:g})" for a, b in plan.pilots)
             values = " | ".join(f"{x:.2f}" for x in (*of, *ends))
@@ -92,16 +93,16 @@ def main() -> None:
         lines.append(f"| mean, {name} | {len(rows)} replicates | | {means} |")
     text = "\n".join(
         [
-            "# Forecasts of whole runs from two pilots",
+            f"# Forecasts of whole runs from {given.count} pilots",
             "",
             describe(),
             "",
-            f"Losses of two planned settings until generation {SEEN} are read; judged are final "
+            f"Losses of planned settings until generation {SEEN} are read; judged are final "
             "changes of all losses at all other settings (80 % intervals). The last columns are R² "
-            "from every pair of settings.",
+            "from every choice of as many settings.",
             "",
-            "| run | replicate | pilots (α, β) | R² | directions | coverage | median pair | "
-            "worst pair | best pair |",
+            "| run | replicate | pilots (α, β) | R² | directions | coverage | median choice | "
+            "worst choice | best choice |",
             "|---|---|---|---|---|---|---|---|---|",
             *lines,
             "",
