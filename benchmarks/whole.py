@@ -96,9 +96,10 @@ def changes(run: pd.DataFrame, forecast: pd.DataFrame, replicate: int) -> pd.Dat
     start = losses[losses["generation"] == 0].set_index(key)["value"]
     found = losses.set_index([*key, "generation"])["value"]
     found = found - start.reindex(found.index.droplevel("generation")).to_numpy()
+    told: Any = forecast
     if "replicate" in forecast:
-        forecast = forecast[forecast["replicate"] == replicate].drop(columns="replicate")
-    known = forecast.set_index([*key, "generation"]).drop(columns="measured")
+        told = told[told["replicate"] == replicate].drop(columns="replicate")
+    known = told.set_index([*key, "generation"]).drop(columns="measured")
     return known.assign(measured=found.reindex(known.index)).reset_index()
 
 

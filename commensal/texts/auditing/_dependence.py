@@ -46,7 +46,7 @@ def neighbours(kept: SampledTexts) -> Neighbours:
 
     texts = [kept.texts[at] for at in np.argsort(kept.places[:_MOST])]
     # all is summed in an order of its own, so that sources read backwards give the same numbers
-    counts = CountVectorizer(token_pattern=r"\w+|[^\w\s]").fit_transform(texts)
+    counts: Any = CountVectorizer(token_pattern=r"\w+|[^\w\s]").fit_transform(texts)
     counts.sort_indices()
     rows: Any = TfidfTransformer(sublinear_tf=True).fit_transform(counts)
     count = rows.shape[0]
