@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
@@ -38,6 +39,8 @@ def did_you_mean(
     '; did you mean samples?'
     >>> did_you_mean("samp", ["stamp", "samples"])
     '; did you mean samples?'
+    >>> did_you_mean("lr", ["learning_rate", "seed"])
+    '; did you mean learning_rate?'
     >>> did_you_mean("x", ["samples", "seed"])
     ''
     >>> did_you_mean("x", ["x"], cutoff=1.0, written=lambda name: f"system.{name}")
@@ -47,5 +50,12 @@ def did_you_mean(
     # what goes on where the name stops is nearer than what differs from it
     begun = sorted((other for other in names if other.startswith(name)), key=len)
     near = begun[:1] if len(name) >= _BEGUN else []
+    near = near or [other for other in names if name == _initials(other)][:1]
     near = near or get_close_matches(name, names, n=1, cutoff=cutoff)
     return f"; did you mean {written(near[0])}?" if near else ""
+
+
+def _initials(name: str) -> str:
+    """Return the first letters of a name of several words, or nothing."""
+    words = re.split("[-_]", name)
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""

@@ -56,6 +56,8 @@ def test_an_impossible_setting_is_named(change: str, message: str):
     [
         ("demo", "trainings.steps=3", "did you mean training?"),
         ("demo", "training.stepz=3", "did you mean training.steps?"),
+        ("demo", "training.lr=0.1", "did you mean training.learning_rate?"),
+        ("demo", "training.x=1", "; training has steps, batch_size, "),
         (
             "demo",
             "model.pretraining.learning_rat=1",

@@ -90,7 +90,8 @@ def _meant(path: Path, kind: type[BaseModel], kinds: Mapping[str, type[BaseModel
         return f"; only workflow: {' or '.join(having)} has {shown}"
     known = dict(_names(kind))
     beside = [n[-1] for n in known if n[:-1] == place[:-1]]
-    whole = {".".join(n): dotted for n, dotted in known.items()}
+    # where the part is known, what is like the whole name is like it for the part's name
+    whole = {} if parents and beside else {".".join(n): dotted for n, dotted in known.items()}
     names = {n[-1] for n in known}
 
     def of_name(name: str) -> str:
@@ -101,7 +102,11 @@ def _meant(path: Path, kind: type[BaseModel], kinds: Mapping[str, type[BaseModel
         or did_you_mean(str(last), names, cutoff=1.0, written=of_name)
         or did_you_mean(".".join(place), whole, written=whole.__getitem__)
         or did_you_mean(str(last), names, cutoff=0.75, written=of_name)
-        or f": there is no setting {shown}"
+        or (
+            f"; {_dotted(tuple(parents))} has {', '.join(dict.fromkeys(beside))}"
+            if parents and beside
+            else f": there is no setting {shown}"
+        )
     )
 
 
