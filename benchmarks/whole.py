@@ -134,8 +134,8 @@ def judged(run: pd.DataFrame, forecast: pd.DataFrame, audited: pd.DataFrame) -> 
         step = float(mean[last][(0.5, 0.5)] - mean[last - 1][(0.5, 0.5)])
         out[1].append(Came(f"{step:+.3f}", abs(step) <= CONSTANT, step))
         rise = {a: float((mean[last] - mean[0])[a].mean()) for a in (0, 0.25, 0.5, 1)}
-        lead = rise[1] - max(rise[a] for a in (0, 0.25, 0.5))
-        out[2].append(Came(", ".join(f"{x:+.2f}" for x in rise.values()), lead > 0, lead))
+        more = rise[1] - max(rise[a] for a in (0, 0.25, 0.5))
+        out[2].append(Came(", ".join(f"{x:+.2f}" for x in rise.values()), more > 0, more))
         good = of_forecast(run, forecast, int(replicate))
         out[3].append(Came(f"R² {good['r2']:.2f}", good["r2"] >= 0.8, good["r2"]))
         told = f"{good['directions']:.2f}; intervals cover {good['coverage']:.2f}"
@@ -172,7 +172,7 @@ ABOUT = (
 )
 
 
-def told(came: list[Came]) -> str:
+def one_by_one(came: list[Came]) -> str:
     """Return what came of an expectation, replicate by replicate."""
     return " | ".join(f"{one.said}: {'right' if one.right else 'wrong'}" for one in came)
 
@@ -207,7 +207,7 @@ def main() -> None:
     expected = json.loads(EXPECTED.read_text(encoding="utf-8"))["expected"]
     rows = []
     for sentence, about, came in zip(expected, ABOUT, judged(run, forecast, audited), strict=True):
-        row = {"expected": sentence, "came": told(came)}
+        row = {"expected": sentence, "came": one_by_one(came)}
         rows.append(row | ({"replicates": together(came, about)} if len(came) > 1 else {}))
     text = json.dumps(rows, indent=1, ensure_ascii=False)
     (given.folder / "judged.json").write_text(text + "\n", encoding="utf-8")

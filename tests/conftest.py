@@ -35,7 +35,7 @@ jaxtyping.install_import_hook("commensal", "beartype.beartype")
 os.environ["MPLBACKEND"] = "Agg"
 
 # Looking for cycles among the millions of objects that imports, traced programs and tests keep
-# took a fifth of the time.
+# takes up to an eighth of the time.
 gc.set_threshold(100_000, 50, 100)
 
 # The first call of a jitted function compiles it, so the time of an example says nothing. In CI
@@ -54,19 +54,20 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-_MAPPED = 25_000  # areas of memory; Linux allows a process 65,530 (vm.max_map_count)
+_MAPPED = 15_000  # areas of memory; Linux allows a process 65,530 (vm.max_map_count)
 _kept: dict[str, bool] = {"unoptimised": False}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _few_programs(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forget compiled programs where they are too many, or other than a module wants them.
+    """Forget compiled programs where they are too many, or compiled in another way.
 
-    Each maps memory of its own, some hundreds of them tens of thousands of areas; XLA's compiler
-    crashes where it gets none.
+    Else some of a module's were optimised and some not, by what ran before, and bits differed. Each
+    maps memory of its own, some hundreds of them tens of thousands of areas; XLA's compiler crashes
+    where it gets none.
     """
     unoptimised = "compiled_at_once" in request.fixturenames
-    if _kept["unoptimised"] and not unoptimised:
+    if _kept["unoptimised"] != unoptimised:
         jax.clear_caches()
     _kept["unoptimised"] = unoptimised
     yield

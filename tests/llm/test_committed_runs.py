@@ -247,7 +247,7 @@ def test_what_came_of_the_whole_way_follows_from_its_tables(folder: Path):
     kept = json.loads((folder / "judged.json").read_text(encoding="utf-8"))
     page = (ROOT / "docs" / "how-to" / "whole.md").read_text(encoding="utf-8")
     for row, about, came in zip(kept, whole.ABOUT, whole.judged(run, *tables), strict=True):
-        assert row["came"] == whole.told(came)
+        assert row["came"] == whole.one_by_one(came)
         if len(came) > 1:
             assert row["replicates"] == whole.together(came, about)
             assert f"{sum(one.right for one in came)} of {len(came)} |" in page

@@ -87,7 +87,7 @@ def forecast_run(
     Parameters
     ----------
     folder : str or Path
-        Of a run of the ``interactive`` workflow, finished or not.
+        Of a run of the ``interactive`` workflow, finished or not; with human texts or a memory too.
     pilots : sequence of (float, float) or None
         (α, β) of the settings whose losses are read; by default all that have come to ``seen``.
     seen : int
@@ -111,7 +111,8 @@ def forecast_run(
     Raises
     ------
     ValueError
-        If the folder holds no such run, a pilot was not run, or nothing is left to forecast.
+        If the folder holds no such run, or one of several reading networks, a pilot was not run,
+        or nothing is left to forecast.
     """
     from commensal.llm.config import InteractiveConfig
     from commensal.llm.records.results import config_of
@@ -121,7 +122,7 @@ def forecast_run(
 
     folder = Path(folder)
     config = config_of(folder, InteractiveConfig)
-    checked(config, str(folder))
+    checked(config, repr(str(folder)))
     axes = {name: tuple(x) for name, x in (("alpha", alpha), ("beta", beta)) if x is not None}
     wanted = {**axes, "generations": until}
     given = {name: value for name, value in wanted.items() if value is not None}
@@ -163,11 +164,11 @@ def forecast_run(
 
 
 def checked(config: InteractiveConfig, where: str) -> None:
-    """Raise ValueError if settings are no plane of α and β, which pilots are named by."""
+    """Raise ValueError if α and β, by which pilots are named, do not name a setting."""
     if len(config.reads) > 1:
         raise ValueError(
-            f"{where!r} has {len(config.reads)} reading networks; forecasts of runs take one "
-            "(--set 'reads=[ring:0.5]' before a run)"
+            f"{where} has {len(config.reads)} reading networks, and forecasts take one: run it "
+            "with --set 'reads=[ring:0.5]', or have one in its file"
         )
 
 
