@@ -12,6 +12,7 @@ nothing of a GPU.
 from __future__ import annotations
 
 import argparse
+import functools
 import gc
 import time
 import warnings
@@ -30,7 +31,7 @@ from benchmarks.machine import describe
 from commensal.llm.config import OptimisationConfig, SamplingConfig
 from commensal.llm.corpora import MarkovCorpus, load
 from commensal.llm.measures.scoring import score
-from commensal.llm.models.sampling import sample
+from commensal.llm.models.sampling import Completion, sample, sample_after
 from commensal.llm.models.tokens import Encoded, encode, marks_of, train_tokenizer
 from commensal.llm.models.training import train
 from commensal.llm.models.training_vmapped import train_together
@@ -273,6 +274,45 @@ def language_models(card: Card) -> Iterator[str]:
         gc.collect()
 
 
+def apart(
+    model: PreTrainedModel, longest: int, count: int, places: int, engine: str
+) -> list[Completion]:
+    """Let a model write texts, each token of which ends its text with one probability."""
+    vocabulary = model.config.vocab_size
+    prompts = [tuple(range(4, 5 + i % 16)) for i in range(count)]
+    settings = SamplingConfig.model_validate(
+        {"max_new_tokens": longest, "batch_size": places, "engine": engine}
+    )
+    # random weights draw nearly any token alike, so that so large a part of them ends a text
+    ends = range(4, vocabulary, longest // 10)
+    words = tokenizer_of(vocabulary)
+    return sample_after(model, words, prompts, settings, np.random.default_rng(0), ends=ends)
+
+
+def engines(card: Card) -> Iterator[str]:
+    """Let both engines write texts that end at very different lengths, on average at a tenth."""
+    yield "| parameters | places | tokens a text | batches, tokens/s | continuous | ratio | same |"
+    yield "|---|---|---|---|---|---|---|"
+    longest, count = (40, 32) if card.small else (200, 512)
+    for size in list(SIZES)[:1] if card.small else list(SIZES)[1:]:
+        model = network(size, card.device).eval()
+        parameters = sum(p.numel() for p in model.parameters())
+        for places in (8,) if card.small else (32, 128):
+            found, rates = [], []
+            for engine in ("batches", "continuous"):
+                write = functools.partial(apart, model, longest, count, places, engine)
+                found.append(write())
+                tokens = sum(len(text.tokens) for text in found[-1])
+                rates.append(tokens / card.seconds(write, 1))
+            same = np.mean([one == other for one, other in zip(*found, strict=True)])
+            yield (
+                f"| {parameters:,} | {places} | {tokens / count:.0f} of {longest} | "
+                f"{rates[0]:,.0f} | {rates[1]:,.0f} | {rates[1] / rates[0]:.2f} | {same:.0%} |"
+            )
+        del model
+        gc.collect()
+
+
 def precisions(card: Card) -> Iterator[str]:
     """Compare losses of training in bfloat16 with those in float32."""
     yield "| precision | loss before | after 30 steps | difference from float32 |"
@@ -331,6 +371,7 @@ SECTIONS = {
     "The GPU's numbers against the processor's": numbers,
     "Sweeps and simulations": simulations,
     "Language models": language_models,
+    "Texts that end at different lengths": engines,
     "bfloat16 against float32": precisions,
     "Models together": together,
 }

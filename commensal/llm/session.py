@@ -77,6 +77,13 @@ class OutOfMemory(MemoryError):
     """Memory ran out; what was finished before is whole."""
 
 
+def ran_out(error: BaseException) -> bool:
+    """Return whether an error says that memory did not suffice."""
+    if isinstance(error, RuntimeError):  # torch has an error of its own on a GPU only
+        return _OUT_OF_MEMORY.search(str(error)) is not None
+    return isinstance(error, MemoryError)
+
+
 @contextmanager
 def memory(path: Path) -> Iterator[None]:
     """Raise OutOfMemory with advice in one line where memory does not suffice.
@@ -94,8 +101,8 @@ def memory(path: Path) -> Iterator[None]:
         yield
     except OutOfMemory:
         raise
-    except (MemoryError, RuntimeError) as error:  # torch has an error of its own on a GPU only
-        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):
             raise
         where = "the GPU's memory" if isinstance(error, torch.cuda.OutOfMemoryError) else "memory"
         raise OutOfMemory(

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import torch
 import transformers
-from transformers import PretrainedConfig
+from transformers import PreTrainedModel
 
 from commensal._ray import RayPool
 from commensal.llm.config import GridPoint, TrainedConfig
@@ -27,6 +27,7 @@ from commensal.llm.experiment import Progress
 from commensal.llm.lane import Lane
 from commensal.llm.models.loading import base_of, tokenizer_for, unread
 from commensal.llm.models.pretrained import trainable
+from commensal.llm.models.sampling import check_engine
 from commensal.llm.opening import corpora_of, described
 from commensal.llm.records.directory import RunDirectory
 from commensal.llm.records.results import config_of
@@ -71,7 +72,9 @@ class TrainedExperiment:
         base = base_of(self.config)
         base.check(self._corpora[0])
         if self._workflow is not None:
-            weights, learnt = _weights(self.config, base.shape())
+            made = unread(self.config, base.shape(), torch.device("meta"))
+            check_engine(made, self.config.sampling)
+            weights, learnt = _weights(made)
             _check_memory(self.config, self._workflow, weights, learnt)
             _check_disk(self.config, self._workflow, out, learnt)
 
@@ -234,9 +237,8 @@ def side_by_side(config: TrainedConfig, device: torch.device, points: int) -> in
     return max(1, min((os.cpu_count() or 1) // (config.threads or 1), points))
 
 
-def _weights(config: TrainedConfig, model: PretrainedConfig) -> tuple[int, int]:
+def _weights(made: PreTrainedModel) -> tuple[int, int]:
     """Return the bytes of all weights of a model, and of those that are trained, in 32 bits."""
-    made = unread(config, model, torch.device("meta"))
     whole, learnt = (
         4 * sum(p.numel() for p in of) for of in (made.parameters(), trainable(made).values())
     )

@@ -9,7 +9,8 @@ from scipy.stats import chisquare
 from transformers import LogitsProcessorList, TopKLogitsWarper, TopPLogitsWarper
 
 from commensal.llm.config import SamplingConfig
-from commensal.llm.models.sampling import InverseTransform, sample
+from commensal.llm.models.draws import InverseTransform
+from commensal.llm.models.sampling import sample
 from tests.llm.test_training import model_of, tokenizer
 
 PROMPTS = ["w1", "w2 w3 w4", "w5 w6", "w7", "w8 w9 w10 w11", "w3"] * 4

@@ -111,6 +111,23 @@ class SamplingConfig(Settings):
     """Memory for the states of what is written. static: of one size, so that a GPU runs each token
     as one compiled graph, and prompts are padded to few lengths; dynamic: it grows with the text;
     auto: static on a GPU, dynamic elsewhere."""
+    engine: Literal["batches", "continuous"] = "batches"
+    """Engine that writes. batches: a batch lasts until its longest text has ended; continuous:
+    transformers' continuous batching, where the next text begins as soon as one has ended. Both
+    write the same texts, up to rounding."""
+
+    @model_validator(mode="after")
+    def _own_cache(self) -> SamplingConfig:
+        if self.engine == "continuous" and self.cache != "auto":
+            raise ValueError(
+                f"engine continuous has a cache of its own: leave cache out, got {self.cache}"
+            )
+        return self
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Leave out the usual engine, so that runs of earlier versions stay the same."""
+        return {k: v for k, v in handler(self).items() if (k, v) != ("engine", "batches")}
 
 
 class MeasurementConfig(Settings):

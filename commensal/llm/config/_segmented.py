@@ -147,6 +147,11 @@ class SegmentedConfig(TrainedConfig):
     def _own_prompts(self) -> SegmentedConfig:
         if self.prompts is not None:
             raise ValueError("models go on from the blocks of their segments: leave prompts out")
+        if self.sampling.engine != "batches":
+            raise ValueError(
+                "models continue blocks of one length, none of which ends early: leave "
+                f"sampling.engine out, got {self.sampling.engine}"
+            )
         return self
 
     @model_validator(mode="after")

@@ -21,8 +21,9 @@ from transformers import (
 
 from commensal.llm.config import SamplingConfig
 from commensal.llm.corpora import CorpusSettings, Example
+from commensal.llm.models.draws import InverseTransform, warpers
 from commensal.llm.models.precision import autocast
-from commensal.llm.models.sampling import InverseTransform, warpers, without_defaults
+from commensal.llm.models.sampling import without_defaults
 from commensal.llm.models.tokens import Encoded, encode_pairs, marks_of
 from commensal.llm.models.training import cross_entropy
 

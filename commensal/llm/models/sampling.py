@@ -10,51 +10,19 @@ import numpy as np
 import torch
 from transformers import (
     GenerationConfig,
-    LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
 )
 
 from commensal.llm.config import SamplingConfig
+from commensal.llm.models.draws import InverseTransform, warpers
 from commensal.llm.models.loading import context_of
 from commensal.llm.models.precision import held
 from commensal.llm.models.tokens import decode_after, encode_prompts, marks_of
 
 _PADDED = 64
 """Prompts are as long as a multiple of this where the cache is static."""
-
-
-class InverseTransform(LogitsProcessor):
-    """Sampler that inverts each next token's distribution at a uniform number given beforehand.
-
-    transformers' own sampling takes its numbers from one stream, so that what one prompt gets
-    depends on the others in its batch. Here every prompt brings its numbers with it; the same
-    ones in two runs also make the runs' difference less noisy.
-
-    Parameters
-    ----------
-    uniforms : Float[torch.Tensor, "N steps"]
-        In [0, 1).
-    """
-
-    def __init__(self, uniforms: torch.Tensor) -> None:
-        self.uniforms = uniforms
-        self.step = 0
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """Return scores that leave one token: 0 for it and -inf for all others."""
-        # in float64: float32 sums over 100,000 tokens would round small probabilities away
-        cumulative = scores.double().softmax(dim=-1).cumsum(dim=-1)
-        at = self.uniforms[:, self.step, None] * cumulative[:, -1:]
-        chosen = torch.searchsorted(cumulative, at, right=True)
-        # rounding can push past the last token, or onto one that a filter has taken out
-        chosen = chosen.clamp(max=scores.shape[-1] - 1)
-        self.step += 1
-        return torch.full_like(scores, -torch.inf).scatter(1, chosen, 0.0)
 
 
 class Completion(str):
@@ -98,7 +66,8 @@ def sample(
     Raises
     ------
     ValueError
-        If ``max_new_tokens`` leaves no room for a prompt in the model's context.
+        If ``max_new_tokens`` leaves no room for a prompt in the model's context, or the engine
+        cannot write with the model, or stopped before all texts were written.
     """
     room = context_of(model) - sampling.max_new_tokens
     encoded = encode_prompts(tokenizer, prompts, room)
@@ -120,11 +89,69 @@ def sample_after(
     which is the one that texts are trained with.
     """
     uniforms = rng.random((len(encoded), sampling.max_new_tokens))
-    # prompts of similar length together: less padding
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-    completions = [Completion("", ())] * len(encoded)
     marks = marks_of(tokenizer)
     stops = list(marks.end if ends is None else ends)
+    options: dict[str, Any] = {"ends": stops, "padding": marks.padding}
+    if not encoded:
+        return []
+    check_engine(model, sampling)
+    with without_defaults(model), held(model, sampling.precision):
+        if sampling.engine == "continuous":
+            from commensal.llm.models.continuous import written_continuously
+
+            written = written_continuously(
+                model, encoded, torch.from_numpy(uniforms), sampling, **options
+            )
+        else:
+            written = _written_in_batches(model, encoded, uniforms, sampling, **options)
+    completions = []
+    for prompt, drawn in zip(encoded, written, strict=True):
+        ended = [at for at, token in enumerate(drawn) if token in stops]
+        tokens = drawn[: ended[0]] if ended else drawn
+        # decoded with its prompt: alone, its first word would lose the space before it
+        completions.append(Completion(decode_after(tokenizer, prompt, tokens), tokens))
+    return completions
+
+
+def check_engine(model: PreTrainedModel, sampling: SamplingConfig) -> None:
+    """Raise ValueError if the engine of the settings cannot write with a model.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Its weights are not looked at.
+    sampling : SamplingConfig
+
+    Raises
+    ------
+    ValueError
+        In one line that says how to mend it.
+    """
+    if sampling.engine == "batches":
+        return
+    import commensal.llm.models.continuous  # noqa: F401 - another transformers may lack its parts
+
+    # the models whose attention can be replaced by one that reads a cache in pages
+    if not model._supports_attention_backend:
+        raise ValueError(
+            f"transformers cannot batch a model of type {model.config.model_type!r} continuously; "
+            "set sampling.engine to batches"
+        )
+
+
+def _written_in_batches(
+    model: PreTrainedModel,
+    encoded: Sequence[Sequence[int]],
+    uniforms: np.ndarray,
+    sampling: SamplingConfig,
+    *,
+    ends: list[int],
+    padding: int,
+) -> list[list[int]]:
+    """Return the tokens drawn after each prompt; what follows a text's end means nothing."""
+    # prompts of similar length together: less padding
+    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+    written: list[list[int]] = [[] for _ in encoded]
     static = sampling.cache == "static" or (
         sampling.cache == "auto" and model.device.type == "cuda"
     )
@@ -132,8 +159,8 @@ def sample_after(
         do_sample=False,  # InverseTransform leaves one token to choose from
         cache_implementation="static" if static else None,
         max_new_tokens=sampling.max_new_tokens,
-        pad_token_id=marks.padding,
-        eos_token_id=stops or None,
+        pad_token_id=padding,
+        eos_token_id=ends or None,
     )
     for start in range(0, len(order), sampling.batch_size):
         rows = order[start : start + sampling.batch_size]
@@ -141,7 +168,7 @@ def sample_after(
         if static:  # few shapes, as each is compiled
             room = context_of(model) - sampling.max_new_tokens
             length = max(length, min(-(-length // _PADDED) * _PADDED, room))
-        tokens = torch.full((len(rows), length), marks.padding)
+        tokens = torch.full((len(rows), length), padding)
         seen = torch.zeros((len(rows), length), dtype=torch.long)
         for row, i in enumerate(rows):
             tokens[row, length - len(encoded[i]) :] = torch.tensor(encoded[i])
@@ -149,7 +176,7 @@ def sample_after(
         processors = LogitsProcessorList(warpers(sampling))
         drawn = torch.from_numpy(uniforms[rows]).to(model.device)
         processors.append(InverseTransform(drawn))
-        with torch.inference_mode(), without_defaults(model), held(model, sampling.precision):
+        with torch.inference_mode():
             out: Any = model.generate(  # pyright: ignore[reportCallIssue]
                 tokens.to(model.device),
                 attention_mask=seen.to(model.device),
@@ -157,13 +184,8 @@ def sample_after(
                 generation_config=generation,
             )
         for row, i in enumerate(rows):
-            drawn_here: list[int] = out[row, length:].tolist()
-            ended = [at for at, token in enumerate(drawn_here) if token in stops]
-            tokens = drawn_here[: ended[0]] if ended else drawn_here
-            # decoded with its prompt: alone, its first word would lose the space before it
-            text = decode_after(tokenizer, encoded[i], tokens)
-            completions[i] = Completion(text, tokens)
-    return completions
+            written[i] = out[row, length:].tolist()
+    return written
 
 
 @contextmanager
@@ -179,15 +201,3 @@ def without_defaults(model: PreTrainedModel) -> Iterator[None]:
         yield
     finally:
         model.generation_config = before
-
-
-def warpers(sampling: SamplingConfig) -> list[LogitsProcessor]:
-    """Return temperature, top k and top p as far as they are set, in transformers' order."""
-    found: list[LogitsProcessor] = []
-    if sampling.temperature != 1:
-        found.append(TemperatureLogitsWarper(sampling.temperature))
-    if sampling.top_k is not None:
-        found.append(TopKLogitsWarper(sampling.top_k))
-    if sampling.top_p < 1:
-        found.append(TopPLogitsWarper(sampling.top_p))
-    return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from commensal.llm.config import LocalModel, WebConfig
 from commensal.llm.models.loading import context_in, context_of
@@ -17,7 +17,7 @@ from commensal.llm.models.pretrained import (
     open_model,
     open_tokenizer,
 )
-from commensal.llm.models.sampling import sample_after
+from commensal.llm.models.sampling import check_engine, sample_after
 from commensal.llm.models.tokens import encode_prompts, marks_of
 from commensal.llm.web.answers import without_blocks
 from commensal.llm.web.asking import Place, Response, Responses, WebQuestion
@@ -112,6 +112,9 @@ class LocalResponder(LoadedResponder):
         known = open_config(model.name, model.revision)
         tokenizer = open_tokenizer(model.name, model.revision)
         check_vocabulary(model.name, tokenizer, known)
+        if config.sampling.engine != "batches":
+            with torch.device("meta"):
+                check_engine(AutoModelForCausalLM.from_config(known), config.sampling)
         length = max(
             len(prompt_tokens(config, tokenizer, [], q)) for q in range(len(config.queries))
         )
