@@ -24,7 +24,7 @@ from commensal.llm.session import ran_out
 
 _CHANGED = (
     "sampling.engine: continuous was tested with transformers 5.17 and 5.23, and version "
-    f"{transformers.__version__} has not the parts that it needs: install one of those, or set "
+    f"{transformers.__version__} lacks parts that it needs: install one of those, or set "
     "sampling.engine to batches"
 )
 try:
