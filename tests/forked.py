@@ -2,7 +2,8 @@
 
 Each is a copy of one process in which both are imported and nothing has been computed, and ends
 without a trace in the others. That process is made when the first program begins, once for all test
-files that share a worker of pytest; it runs what users run, without checks of annotations.
+files that share a worker of pytest; it runs what users run, without checks of annotations, though
+programs are compiled as in the test (tests/compiling.py).
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import NamedTuple
 
 import matplotlib
 from matplotlib import rcsetup
+
+from tests import compiling
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
@@ -68,6 +71,7 @@ def _main(
     else:
         matplotlib.rcParams._set("backend", rcsetup._auto_backend_sentinel)
     os.chdir(folder)
+    compiling.asked()
     for number, (name, how) in enumerate(
         zip(streams, (os.O_RDONLY, os.O_CREAT | os.O_WRONLY, os.O_CREAT | os.O_WRONLY), strict=True)
     ):

@@ -14,6 +14,11 @@ from commensal import _compiled
 from commensal._compiled import compiled
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_at_once() -> None:
+    """It is tested here how users' programs are compiled."""
+
+
 def polynomial(x, power=2, *, shift=0.0):
     return jnp.sum(x**power) + shift
 

@@ -27,7 +27,7 @@ SYSTEMS = {
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _theory_is_called_once() -> None:
+def compiled_at_once() -> None:
     """The program of grids is tested here as users have it, optimised."""
 
 
