@@ -17,10 +17,12 @@ import gc
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import torch
 import transformers
@@ -28,6 +30,7 @@ import xarray as xr
 from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from benchmarks.machine import describe
+from commensal._blocks import forced_blocks
 from commensal.llm.config import OptimisationConfig, SamplingConfig
 from commensal.llm.corpora import MarkovCorpus, load
 from commensal.llm.measures.scoring import score
@@ -35,7 +38,7 @@ from commensal.llm.models.sampling import Completion, sample, sample_after
 from commensal.llm.models.tokens import Encoded, encode, marks_of, train_tokenizer
 from commensal.llm.models.training import train
 from commensal.llm.models.training_vmapped import train_together
-from commensal.sims import gaussian, mixture
+from commensal.sims import _threefry, gaussian, mixture
 from commensal.sweep import RegressionSweep
 from commensal.theory import regression
 
@@ -116,8 +119,12 @@ def numbers(card: Card) -> Iterator[str]:
     def differs(run: Callable[[], np.ndarray]) -> float:
         here = run()
         jax.clear_caches()
-        with jax.default_device(processor):
+        # for all threads; the context `jax.default_device` would hold in this one alone
+        jax.config.update("jax_default_device", processor)
+        try:
             there = run()
+        finally:
+            jax.config.update("jax_default_device", None)
         jax.clear_caches()
         assert (np.isnan(here) == np.isnan(there)).all()
         return float(np.nanmax(np.abs(here - there) / (np.abs(there) + 1e-12)))
@@ -157,35 +164,123 @@ def recorded(found: xr.Dataset) -> np.ndarray:
     return np.concatenate([one.ravel() for one in numeric if one.dtype.kind == "f"])
 
 
+def operations_of(models: int, points: int) -> float:
+    """Count sums and products of a sweep's matrix products, each cell through all doublings.
+
+    Rank 5 of 15 as in :func:`sweep_of`, so that the web has rank 10 or 15.
+    """
+    d, r, s = 15, 5, min(15, 5 * models)
+    settle = 40 * 8 * s**3  # W and the resolvent: four products a doubling
+    along = 2 * d * (d * s + 2 * d * r + r * s)
+    told = 2 * s * (3 * r * s + 2 * d * r)
+    half = 2 * d * (2 * s * s + d * (s + 2 * r) + d * (models + 1))
+    return (points - 2) * points * (settle + models * (along + told + half))
+
+
 def simulations(card: Card) -> Iterator[str]:
-    """Time sweeps, lineages and mixtures."""
-    yield "| what | time | rate | asked |"
-    yield "|---|---|---|---|"
+    """Time sweeps, lineages and mixtures, in blocks of this device and in a CPU's."""
+    yield "| what | time | rate | share of the ceiling | in a CPU's blocks | asked |"
+    yield "|---|---|---|---|---|---|"
     points, total = (11, 0.0) if card.small else (101, 0.0)
+    memory = 2**36 if card.small else None  # in small, the blocks of a GPU of 64 GiB
+    both = (2, 8) if card.small else (2, 32)  # to compile is most of the time
+
+    def times(run: Callable[[], Any], twice: bool, repeats: int = 3) -> tuple[float, str]:
+        with nullcontext() if memory is None else forced_blocks(memory):
+            took = card.seconds(run, repeats)
+        if not twice:
+            return took, ""
+        with forced_blocks(0):
+            small = card.seconds(run, 1)
+        return took, f"{small:.3f} s ({small / took:.1f}×)"
+
     for models in (2, 8) if card.small else (2, 4, 8, 16, 32):
         w, axis = sweep_of(models, points)
-        took = card.seconds(lambda w=w, axis=axis: regression.grid(w, axis, axis))
+        took, small = times(lambda w=w, axis=axis: regression.grid(w, axis, axis), models in both)
         total += took
-        rate = points**2 / took
-        yield f"| sweep, K = {models}, {points}² cells | {took:.3f} s | {rate:,.0f} cells/s | |"
-    yield f"| all of them | {total:.3f} s | | 0.1 s |"
-    replicates = 10_000 if card.small else 4_000_000
+        share = operations_of(models, points) / took / card.ceilings.double
+        yield (
+            f"| sweep, K = {models}, {points}² cells | {took:.3f} s | {points**2 / took:,.0f} "
+            f"cells/s | {share:.1%} of float64 | {small} | |"
+        )
+    yield f"| all of them | {total:.3f} s | | | | 0.1 s |"
+    replicates = 40_000 if card.small else 4_000_000
     config = gaussian.GaussianConfig(
         samples=100, generations=100, replicates=replicates, record=(100,), chunk=replicates
     )
-    took = card.seconds(lambda: gaussian.simulate(config))
+    took, small = times(lambda: gaussian.simulate(config), True)
     rate = 100 * replicates / took
-    what = f"{took:.3f} s | {rate:.2e} lineage-generations/s"
-    yield f"| Gaussian lineages, n = 100, d = 1 | {what} | 1e9 |"
     # a lineage is read and written once a generation if each step is a kernel of its own
     share = 16 * rate / card.ceilings.bytes
-    yield f"| the same as bytes of state | | {share:.1%} of a copy's rate | |"
-    runs = 20 if card.small else 2000
-    system = mixture.MixtureConfig(
-        models=8, generations=200, replicates=runs, kernel="xla", record=(200,)
+    yield (
+        f"| Gaussian lineages, n = 100, d = 1 | {took:.3f} s | {rate:.2e} lineage-generations/s | "
+        f"{share:.1%} of a copy | {small} | 1e9 |"
     )
-    took = card.seconds(lambda: mixture.simulate(system))
-    yield f"| mixtures, K = 8 | {took:.3f} s | {200 * runs / took:,.0f} run-generations/s | |"
+    for runs, twice in ((256, True),) if card.small else ((256, True), (4096, False)):
+        system = mixture.MixtureConfig(
+            models=8, generations=20 if card.small else 100, replicates=runs, kernel="xla",
+            keep="summary", record=(20 if card.small else 100,),
+        )  # fmt: skip
+        took, small = times(lambda system=system: mixture.simulate(system), twice, 1)
+        rate = system.generations * runs / took
+        # a draw reads and writes two places of an arrangement, and reads two likelihoods
+        posted = system.points + system.models * system.posts * np.arange(system.generations)
+        draws = system.models * runs * (system.read_share * posted).astype(int).sum()
+        share = draws * (4 * 2 + 2 * 8) / took / card.ceilings.bytes
+        yield (
+            f"| mixtures, K = 8, {runs:,} runs | {took:.3f} s | {rate:,.0f} run-generations/s | "
+            f"{share:.1%} of a copy | {small} | |"
+        )
+
+
+def random_bits(card: Card) -> Iterator[str]:
+    """Time a random word of our threefry beside JAX's generators: sums of some of each key."""
+    yield "| generator | ns per word of 32 bits | to ours | words |"
+    yield "|---|---|---|---|"
+    # on a CPU a batch's words stay in a core's cache, as in the simulators
+    blocks, rounds = (2**14, 64) if card.small else (2**22, 64)
+    keys = {name: jax.random.key(1, impl=name) for name in ("threefry2x32", "rbg")}
+
+    def of_jax(key: jax.Array) -> tuple[jax.Array, ...]:
+        return (jax.random.bits(key, (2 * blocks,), "uint32"),)
+
+    def written_out(key: jax.Array) -> tuple[jax.Array, ...]:
+        row = jnp.zeros((), "u4")
+        return _threefry._block(_threefry.words(key), row, jnp.arange(blocks, dtype="u4"))
+
+    rows: list[tuple[str, str, bool, Callable[[jax.Array], tuple[jax.Array, ...]]]] = [
+        ("ours", "threefry2x32", True, lambda key: _threefry.bits(key, blocks)),
+        ("ours, without the branch that makes it one kernel", "threefry2x32", True, written_out),
+        ("`jax.random.bits`, 64 bits", "threefry2x32", True, lambda key: halves(key, blocks)),
+        ("`jax.random.bits`, 32 bits", "threefry2x32", True, of_jax),
+        ("`jax.random.bits`, not partitionable", "threefry2x32", False, of_jax),
+        ("`jax.random.bits`, rbg", "rbg", True, of_jax),
+    ]
+    first = 0.0
+    with jax.enable_x64(True):
+        few = jnp.stack(_threefry.bits(keys["threefry2x32"], 1000))
+        same = bool((few == jnp.stack(halves(keys["threefry2x32"], 1000))).all())
+    for name, kind, apart, make in rows:
+
+        def summed(key: jax.Array, make=make) -> jax.Array:
+            def more(t: Any, total: jax.Array) -> jax.Array:
+                return sum((x.sum(dtype="u4") for x in make(jax.random.fold_in(key, t))), total)
+
+            return jax.lax.fori_loop(0, rounds, more, jnp.zeros((), "u4"))
+
+        with jax.enable_x64(True), jax.threefry_partitionable(apart):
+            call = jax.jit(summed)
+            took = card.seconds(lambda f=call, kind=kind: f(keys[kind]).block_until_ready(), 10)
+        each = 1e9 * took / (2 * blocks * rounds)
+        first = first or each
+        said = {"ours": "", "`jax.random.bits`, 64 bits": "ours" if same else "**not ours**"}
+        yield f"| {name} | {each:.4f} | {each / first:.1f}× | {said.get(name, '')} |"
+
+
+def halves(key: jax.Array, blocks: int) -> tuple[jax.Array, jax.Array]:
+    """Return the high and the low halves of JAX's 64 random bits."""
+    wide = jax.random.bits(key, (blocks,), "uint64")
+    return (wide >> 32).astype("uint32"), wide.astype("uint32")
 
 
 def network(size: str, device: torch.device) -> PreTrainedModel:
@@ -370,6 +465,7 @@ def together(card: Card) -> Iterator[str]:
 SECTIONS = {
     "The GPU's numbers against the processor's": numbers,
     "Sweeps and simulations": simulations,
+    "Random bits": random_bits,
     "Language models": language_models,
     "Texts that end at different lengths": engines,
     "bfloat16 against float32": precisions,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax.core import Tracer
 
+from commensal._blocks import on_accelerator
 from commensal._precision import is_concrete
 
 # Each LAPACK call of a batch starts OpenBLAS's threads, and where these are more than some 32 they
@@ -84,7 +85,7 @@ def compiled(
 def accepted(heavy: bool) -> dict[str, bool | int] | None:
     """Return the options, or None where this version of XLA, or the device, has no use for them."""
     options = _QUICK if heavy else _AT_ONCE
-    if jax.default_backend() != "cpu":
+    if on_accelerator():
         return None
     try:
         jax.jit(jnp.negative, compiler_options=options)(0)

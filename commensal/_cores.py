@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import jax
+from commensal._blocks import on_accelerator
 
 _LIMIT = "COMMENSAL_CORES"
 
@@ -14,8 +14,11 @@ def available_cores() -> int:
 
     ``COMMENSAL_CORES`` sets a limit, for several processes that share a machine.
     """
-    if jax.default_backend() != "cpu":
-        return 1
+    return 1 if on_accelerator() else host_cores()
+
+
+def host_cores() -> int:
+    """Return how many cores this process may use for what runs on them wherever JAX computes."""
     there = (
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     )

@@ -88,6 +88,26 @@ def trajectory(
     return jax.lax.scan(until, start, record)[1]
 
 
+def of_batches(one: Callable[[Any], Any], batches: Any) -> Any:
+    """Run batches side by side, and return what one with all of their replicates would.
+
+    Parameters
+    ----------
+    one : callable
+        Function of a batch's number, to arrays whose second axis is that of replicates.
+    batches : Int[Array, "n"]
+        Numbers of the batches.
+    """
+    if len(batches) == 1:  # not vmapped: conditions stay conditions
+        return one(batches[0])
+
+    def joined(x: Array) -> Array:
+        x = jnp.moveaxis(x, 0, 1)
+        return x.reshape(x.shape[0], -1, *x.shape[3:])
+
+    return jax.tree.map(joined, jax.vmap(one)(batches))
+
+
 def stepped(
     state: ProcessState, last: Any, advance: Callable[[ProcessState], ProcessState]
 ) -> ProcessState:

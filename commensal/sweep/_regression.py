@@ -16,13 +16,14 @@ import numpy as np
 import xarray as xr
 
 from commensal import _part, designs
+from commensal._blocks import large_blocks
 from commensal._checkpoint import Chunks, check_target, discard, fingerprint, finished, load
-from commensal._cores import available_cores
+from commensal._cores import available_cores, host_cores
 from commensal._memory import named_memory
 from commensal.sweep._config import RegressionSweep
 from commensal.sweep._dataset import Chunk, Layout, to_file, to_memory
 from commensal.theory import regression as theory
-from commensal.theory.regression._grid import ROWS
+from commensal.theory.regression._grid import ROWS, block_of
 
 Grid = float | Sequence[float] | np.ndarray
 Counts = int | Sequence[int] | np.ndarray
@@ -224,19 +225,20 @@ def _compute(
     alpha, beta = np.array(config.alpha), np.array(config.beta)
     stop = threading.Event()
 
-    def solve(chunk: Chunk) -> dict[str, np.ndarray]:
+    def solve(group: list[Chunk]) -> list[dict[str, np.ndarray]]:
         if stop.is_set():
-            return {}
+            return []
+        chunk = group[0]
         w = workflows[chunk.which, chunk.models]
         theta = designs.truth(w.dim, config.seed)
         told: dict[str, Any] = {}
         if config.told is not None:
             memory, window = named_memory(config.memory[chunk.memory])
             told = {"generations": config.told, "memory": memory, "window": window}
-        rows = beta[chunk.start : chunk.stop]
+        rows = np.concatenate([beta[c.start : c.stop] for c in group])
         cells = theory.grid(w, alpha, rows, theta, tasks=config.tasks, **told)
-        found = {"mspe": cells.mspe, "growth_exponent": cells.growth_exponent}
-        return {
+        others = {"mspe": cells.mspe, "growth_exponent": cells.growth_exponent}
+        found = {
             "spectral_radius": cells.spectral_radius,
             "stable": cells.stable,
             "trusted": cells.trusted,
@@ -244,26 +246,51 @@ def _compute(
             "squared_bias": cells.squared_bias,
             "relative_efficiency": cells.relative_efficiency,
             "consensus_distance": cells.consensus_distance,
-        } | {name: values for name, values in found.items() if values is not None}
+        } | {name: values for name, values in others.items() if values is not None}
+        ends = np.cumsum([c.stop - c.start for c in group])[:-1]
+        parts = {name: np.split(values, ends, axis=1) for name, values in found.items()}
+        return [{name: x[i] for name, x in parts.items()} for i in range(len(group))]
 
+    groups = _groups(config, workflows, todo)
     # `todo` goes through all systems before it comes back to one, so that threads compile for
     # different ones at the same time and never for the same one. A bounded queue keeps finished
     # chunks from piling up faster than they are written.
-    cores = available_cores()
-    waiting = iter(todo)
+    # On an accelerator the host prepares one system while the device works on another.
+    cores = host_cores() if config.told is not None else available_cores() + large_blocks()
+    waiting = iter(groups)
     with ThreadPoolExecutor(cores) as pool:
         running = {}
         try:
             while True:
-                while len(running) < cores + 1 and (chunk := next(waiting, None)) is not None:
-                    running[pool.submit(solve, chunk)] = chunk
+                while len(running) < cores + 1 and (group := next(waiting, None)) is not None:
+                    running[pool.submit(solve, group)] = group
                 if not running:
                     return
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    chunk = running.pop(future)
-                    yield chunk, future.result()
-                    done += cost(chunk)
-                    if progress:
-                        progress(done, total)
+                    for chunk, arrays in zip(running.pop(future), future.result(), strict=True):
+                        yield chunk, arrays
+                        done += cost(chunk)
+                        if progress:
+                            progress(done, total)
         finally:
             stop.set()
+
+
+def _groups(
+    config: RegressionSweep,
+    workflows: dict[tuple[int, int], theory.RegressionWorkflow],
+    todo: list[Chunk],
+) -> list[list[Chunk]]:
+    """Put chunks together that are solved in one call: on an accelerator what its memory holds."""
+    if not large_blocks() or config.told is not None:
+        return [[chunk] for chunk in todo]
+    of_systems: dict[tuple[int, int], list[Chunk]] = {}
+    for chunk in todo:
+        of_systems.setdefault((chunk.which, chunk.models), []).append(chunk)
+    groups = []
+    for system, members in of_systems.items():
+        betas = sum(c.stop - c.start for c in members)
+        _, rows = block_of(workflows[system], len(config.alpha), betas, config.tasks)
+        most = max(1, rows // ROWS) if rows < betas else len(members)
+        groups += [members[i : i + most] for i in range(0, len(members), most)]
+    return groups

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32, UInt64
 
+from commensal._blocks import at_once
 from commensal._precision import AnyArray
 from commensal.sims._keys import check_key, stream
 from commensal.sims._stepping import ProcessState, in_64_bit, trajectory
@@ -70,7 +71,7 @@ def init(
     ----------
     config : EcosystemConfig or None
         Settings; None for the defaults. A batch has ``config.chunk`` replicates, or fewer where
-        fewer are asked for, and at least 2.
+        fewer are asked for, and at least 2; on an accelerator as many as its memory holds.
     key : PRNGKeyArray or None
         One threefry key, which is only checked: the first state is the same for all keys.
     batch : int
@@ -168,8 +169,10 @@ def observe(state: ProcessState) -> Measures:
 
 def batch_width(config: EcosystemConfig, runs: int) -> int:
     """Return the number of runs of a batch."""
+    laws = (config.models + 1) * config.types
+    needed = 8.0 * (16 * config.tokens + 12 * laws + 8 * config.generations * (config.models + 1))
     # XLA drops an axis of length one and then rounds some sums otherwise
-    return max(2, min(config.chunk, runs))
+    return max(2, at_once(runs, needed, on_cpu=min(config.chunk, runs)))
 
 
 def first(

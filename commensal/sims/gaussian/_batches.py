@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Key, PRNGKeyArray
 
+from commensal._blocks import at_once
 from commensal.sims._keys import stream
 from commensal.sims.gaussian._config import GaussianConfig
 
@@ -21,7 +22,6 @@ from commensal.sims.gaussian._config import GaussianConfig
 _CARRIED = 2**15
 _POINTS = 2**18  # the same where points are drawn
 _POOLED = 2**22  # and where all of a pool's points are kept (32 MiB)
-_ON_ACCELERATOR = 64  # batches in one call
 
 
 def batch_width(config: GaussianConfig) -> int:
@@ -61,9 +61,20 @@ def batch_key(own: PRNGKeyArray, batch: Any) -> PRNGKeyArray:
 def width_of_call(config: GaussianConfig) -> int:
     """Return the number of lineages that one call of a compiled program computes."""
     full = batch_width(config)
-    if jax.default_backend() == "cpu":
-        return full
-    return full * min(_ON_ACCELERATOR, -(-config.replicates // full))
+    return full * at_once(-(-config.replicates // full), bytes_of_batch(config), on_cpu=1)
+
+
+def bytes_of_batch(config: GaussianConfig) -> float:
+    """Count the bytes that a batch needs on the device, with what is recorded of it."""
+    n, d = config.samples, config.dim
+    model = 2 if d == 1 else 2 * d + d + d * d
+    recorded = model * len(config.recorded())
+    drawn = 12 * (d * d + 2 * d) + 24  # and powers, where moments are summed
+    if config.memory == "accumulate_subsample":
+        drawn += 6 * n * d * (1 + config.recorded()[-1])
+    elif config.resolved_method == "samples":
+        drawn += 12 * n * d
+    return 8.0 * computed_width(config) * (2 * recorded + drawn)
 
 
 def keys_of_call(config: GaussianConfig, own: PRNGKeyArray, start: int) -> Key[Array, "batches"]:

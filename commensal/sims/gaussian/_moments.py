@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
+from commensal._blocks import large_blocks
 from commensal.sims._keys import check_key
 from commensal.sims._simulate import Progress, chunk_ends, in_batches, origin
 from commensal.sims.gaussian import _histogram
@@ -143,13 +144,14 @@ def _quantities_of_many(config: GaussianConfig, model: Any) -> np.ndarray:
     )
 
 
-@partial(jax.jit, static_argnums=(0, 4))
+@partial(jax.jit, static_argnums=(0, 4, 5))
 def _draw_sums(
     config: GaussianConfig,
     keys: Key[Array, "batches"],
     counts: Array,
     pilot: _Pilot,
     size: int,
+    whole: bool,
 ) -> tuple[Array, Array]:
     """Sum powers (batch, generation, power, quantity); return log variances in pilot units."""
     mean, log_variance = trajectories(config, keys, size)
@@ -168,7 +170,9 @@ def _draw_sums(
         many = jnp.broadcast_to(count, mean.shape[:1])
         return jax.lax.map(generation, (mean, log_variance, centre, scale, many))
 
-    return jax.lax.map(batch, (mean, log_variance, counts))
+    # on an accelerator all lineages at once, a generation at a time: powers are 24 numbers of each
+    rows = mean, log_variance, counts
+    return jax.vmap(batch)(rows) if whole else jax.lax.map(batch, rows)
 
 
 def _pilot(config: GaussianConfig, own: PRNGKeyArray) -> _Pilot:
@@ -194,7 +198,9 @@ def _sum_one(config: GaussianConfig, pilot: _Pilot, own: PRNGKeyArray, start: in
         keys = keys_of_call(config, own, start)
         later = start + batch_width(config) * np.arange(len(keys))
         counts = np.clip(config.replicates - later, 0, size)
-        powers, units = _draw_sums(compiled_part(config), keys, jnp.asarray(counts), pilot, size)
+        powers, units = _draw_sums(
+            compiled_part(config), keys, jnp.asarray(counts), pilot, size, large_blocks()
+        )
     histogram = sum(
         _histogram.counts(np.asarray(one)[:, :count].T)
         for one, count in zip(units, counts, strict=True)

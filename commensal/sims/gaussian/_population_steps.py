@@ -130,11 +130,15 @@ def stream_of_populations(key: PRNGKeyArray) -> PRNGKeyArray:
 
 def batch_size(population: int) -> int:
     """Return the number of populations of a batch."""
-    # on a CPU anything from 2¹⁰ to 2¹⁴ models takes as long, so that small runs need little; an
-    # accelerator wants more
-    if jax.default_backend() == "cpu":
-        return min(max(2**11 // population, 16), 256)
-    return max(2**20 // population, 16)
+    # a batch has one key, so this is part of what a seed means, and the same on every machine; on a
+    # CPU anything from 2¹⁰ to 2¹⁴ models takes as long, so that small runs need little
+    return min(max(2**11 // population, 16), 256)
+
+
+def bytes_of_batch(rules: PopulationRules, recorded: int) -> float:
+    """Count the bytes that a batch needs on the device, with what is recorded of it."""
+    models = rules.population + rules.datasets + rules.mutations
+    return 8.0 * batch_size(rules.population) * (30 * models + 2 * 9 * recorded)
 
 
 def first(

@@ -12,9 +12,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from commensal._blocks import at_once
 from commensal.sims._keys import check_key
 from commensal.sims._simulate import Arrays, Plan, Progress, carry_out, origin
-from commensal.sims._stepping import ProcessState, trajectory
+from commensal.sims._stepping import ProcessState, of_batches, trajectory
 from commensal.sims.gaussian._population_config import PopulationConfig
 from commensal.sims.gaussian._population_process import (
     Draws,
@@ -27,6 +28,7 @@ from commensal.sims.gaussian._population_process import (
 from commensal.sims.gaussian._population_steps import (
     advance,
     batch_size,
+    bytes_of_batch,
     drawn_advance,
     drawn_first,
     first,
@@ -135,13 +137,18 @@ def simulate_populations(
         settings = rules(config), numbers(config)
         record = jnp.asarray(np.array(config.record)[later])
 
+    batches = -(-config.replicates // size)
+    together = at_once(batches, bytes_of_batch(settings[0], later.size), on_cpu=1)
+
     def run(start: int) -> Arrays:
+        which = start // size + np.arange(together)
         # settings are the thread's own
         with jax.enable_x64(True), jax.threefry_partitionable(True):
-            found = _draw_batch(*settings, own, start // size, record, size) if later.size else {}
-        return _with_truth(config, found, size)
+            found = _draw_batches(*settings, own, which, record, size) if later.size else {}
+        return _with_truth(config, found, size * together)
 
-    plan = Plan("gaussian populations", config, key, size, run, partial(_dataset, config, key))
+    width = size * together
+    plan = Plan("gaussian populations", config, key, width, run, partial(_dataset, config, key))
     return carry_out(plan, progress, out, overwrite)
 
 
@@ -176,17 +183,20 @@ def replay_populations(
 
 
 @partial(jax.jit, static_argnums=(0, 5))
-def _draw_batch(
+def _draw_batches(
     rules: PopulationRules,
     numbers: PopulationNumbers,
     own: PRNGKeyArray,
-    batch: Any,
+    batches: Any,
     record: Array,
     size: int,
 ) -> dict[str, Float[Array, "t R"]]:
-    key = jax.random.fold_in(own, batch)
-    state = drawn_first(rules, numbers, key, batch, size)
-    return trajectory(state, partial(drawn_advance, key=key), read, record)
+    def one(batch: Any) -> dict[str, Array]:
+        key = jax.random.fold_in(own, batch)
+        state = drawn_first(rules, numbers, key, batch, size)
+        return trajectory(state, partial(drawn_advance, key=key), read, record)
+
+    return of_batches(one, batches)
 
 
 @partial(jax.jit, static_argnums=0)

@@ -12,9 +12,10 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from commensal._blocks import at_once
 from commensal.sims._keys import check_key
 from commensal.sims._simulate import Arrays, Plan, Progress, carry_out
-from commensal.sims._stepping import trajectory
+from commensal.sims._stepping import of_batches, trajectory
 from commensal.sims.mixture import _draws, _numba
 from commensal.sims.mixture._config import MixtureConfig
 from commensal.sims.mixture._dataset import as_dataset
@@ -126,6 +127,9 @@ def simulate(
         record = jnp.asarray(config.record)
     compiled = _numba.batches(config, *settings, own, law, given) if _numba.chosen(config) else None
 
+    batches = -(-config.replicates // WIDTH)
+    together = 1 if compiled else at_once(batches, bytes_of_batch(config), on_cpu=1)
+
     def run(start: int) -> Arrays:
         batch = start // WIDTH
         # settings are the thread's own
@@ -133,13 +137,13 @@ def simulate(
             if compiled is not None:
                 found = compiled(batch, min(WIDTH, config.replicates - start))
             else:
-                found = _draw_batch(
-                    *settings, own, law, given, batch, record, written, config.keep == "weights"
-                )
+                which, full = batch + np.arange(together), config.keep == "weights"
+                found = _draw_batches(*settings, own, law, given, which, record, written, full)
         return _replicates_first(found)
 
     dataset = partial(as_dataset, config, key)
-    plan = Plan("mixture", config, key, WIDTH, run, dataset, compiles=compiled is None)
+    width = WIDTH * together
+    plan = Plan("mixture", config, key, width, run, dataset, compiles=compiled is None)
     return carry_out(plan, progress, out, overwrite)
 
 
@@ -187,22 +191,38 @@ def replay(
 
 
 @partial(jax.jit, static_argnums=(0, 7, 8))
-def _draw_batch(
+def _draw_batches(
     rules: MixtureRules,
     numbers: MixtureNumbers,
     own: PRNGKeyArray,
     concentration: Float[Array, ""],
     given: Float[Array, "n B"] | None,
-    batch: Any,
+    batches: Any,
     record: Any,
     written: bool,
     all_weights: bool,
 ) -> dict[str, Array]:
-    key = jax.random.fold_in(own, batch)
-    state = drawn_first(rules, numbers, key, concentration, given, batch, written)
-    noise = _draws.noise(rules, key, WIDTH)
-    observe = partial(read, all_weights=all_weights)
-    return trajectory(state, partial(advance, noise=noise), observe, record)
+    def one(batch: Any) -> dict[str, Array]:
+        key = jax.random.fold_in(own, batch)
+        state = drawn_first(rules, numbers, key, concentration, given, batch, written)
+        noise = _draws.noise(rules, key, WIDTH)
+        observe = partial(read, all_weights=all_weights)
+        return trajectory(state, partial(advance, noise=noise), observe, record)
+
+    return of_batches(one, batches)
+
+
+def bytes_of_batch(config: MixtureConfig) -> float:
+    """Count the bytes that a batch needs on the device, with what is recorded of it."""
+    of = rules(config)
+    likelihoods = of.dim if config.update == "full" else of.components
+    index = 2 if of.total < 2**15 else 4
+    # read and written: the points, and every lane's arrangement of them
+    points = 2.5 * of.total * (np.dtype(of.dtype).itemsize * likelihoods + index * of.models)
+    weights = of.models * of.components * (1 + of.dim * (of.dim + 1) * (config.update == "full"))
+    drawn = of.models * of.posts * (4 + 2 * of.dim) + of.points * (6 + of.components + of.dim)
+    recorded = 1 + of.components + weights * (config.keep == "weights")
+    return WIDTH * (points + 8.0 * (8 * weights + 4 * drawn + 2 * recorded * len(config.record)))
 
 
 @partial(jax.jit, static_argnames=("rules", "full"))

@@ -24,6 +24,7 @@ from commensal.sims._stepping import ProcessState, trajectory
 from commensal.sims.regression._config import RegressionConfig
 from commensal.sims.regression._designs import given_or_drawn
 from commensal.sims.regression._process import (
+    WIDTH,
     batch_size,
     drawn_advance,
     drawn_first,
@@ -121,11 +122,13 @@ def _sums_of_all(
 ) -> tuple[_Pilot, _Sums]:
     """Sum over all replicates, from the sums that are on disk on, and keep them there."""
     refuse_parts("regression moments are sums in order, which are not divided: use one machine")
-    size, own = batch_size(), stream(key, "regression")
+    size, own = batch_size(system, config.replicates), stream(key, "regression")
     pilot = _unit_pilot(system)
-    for _ in range(2):  # the first batch gives a centre, then a scale about that centre
-        trial = min(size, config.replicates)
-        trial_sums = _add_batches(system, own, pilot, _no_sums(pilot), 0, 1, trial, size=size)
+    # the first replicates give a centre, then a scale about that centre; the same on all machines,
+    # since sums on disk are in these units
+    trial = min(WIDTH, config.replicates)
+    for _ in range(2):
+        trial_sums = _add_batches(system, own, pilot, _no_sums(pilot), 0, trial, size=size)
         pilot = _better_pilot(pilot, trial_sums, trial)
     sums, summed = _no_sums(pilot), 0
     if chunks is not None and _SO_FAR in chunks:
@@ -137,9 +140,8 @@ def _sums_of_all(
     for start, stop in chunk_ends(config.replicates, size, config.chunk).values():
         if stop <= summed:
             continue
-        # the sums on disk may be those of chunks of another size
-        bounds = max(start, summed) // size, -(-stop // size)
-        sums = _add_batches(system, own, pilot, sums, *bounds, config.replicates, size=size)
+        # the sums on disk may be those of chunks, or of batches, of another size
+        sums = _add_batches(system, own, pilot, sums, max(start, summed), stop, size=size)
         if chunks is not None:
             kept = {name: np.asarray(values) for name, values in sums._asdict().items()}
             chunks.save(_SO_FAR, kept | {"replicates": np.asarray(stop)})
@@ -209,11 +211,12 @@ def _sums_of_batch(
     key: PRNGKeyArray,
     pilot: _Pilot,
     batch: Any,
-    replicates: Any,
+    bounds: tuple[Any, Any],
     size: int,
 ) -> _Sums:
-    # the last batch may reach beyond the replicates asked for
-    real = batch * size + jnp.arange(size) < replicates
+    # the first batch may begin before the replicates asked for, the last one end beyond them
+    replicate = batch * size + jnp.arange(size)
+    real = (replicate >= bounds[0]) & (replicate < bounds[1])
 
     def read(state: ProcessState) -> _Sums:
         t, estimate = state.generation, observe(state)
@@ -239,16 +242,17 @@ def _add_batches(
     sums: _Sums,
     first: Any,
     stop: Any,
-    replicates: Any,
     *,
     size: int,
 ) -> _Sums:
+    """Add replicates from ``first`` to ``stop``."""
+
     # bounds are traced, so that one compiled loop, with one rounding, serves every chunk size
     def add(batch, sums):
-        more = _sums_of_batch(system, key, pilot, batch, replicates, size)
+        more = _sums_of_batch(system, key, pilot, batch, (first, stop), size)
         return jax.tree.map(jnp.add, sums, more)
 
-    return jax.lax.fori_loop(first, stop, add, sums)
+    return jax.lax.fori_loop(first // size, (stop + size - 1) // size, add, sums)
 
 
 def _moments_dataset(

@@ -14,12 +14,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from commensal._blocks import at_once
 from commensal.designs import Designs
 from commensal.sims._keys import check_key, stream
 from commensal.sims._stepping import ProcessState, in_64_bit, stepped
 from commensal.sims.regression._config import RegressionConfig
 from commensal.sims.regression._designs import given_or_drawn
 from commensal.sims.regression._system import RegressionSystem, build_system
+
+WIDTH = 256  # replicates of a batch on a CPU: it stays in cache (measured on 2 cores)
 
 
 class RealData(NamedTuple):
@@ -57,7 +60,8 @@ def init(
     Parameters
     ----------
     config : RegressionConfig or None
-        Settings; None for the defaults. A batch has a fixed number of replicates (256 on a CPU).
+        Settings; None for the defaults. A batch has 256 replicates on a CPU, and on an
+        accelerator as many as its memory holds.
     key : PRNGKeyArray or None
         One threefry key; None for ``jax.random.key(config.seed)``.
     batch : int
@@ -92,7 +96,7 @@ def init(
     config = config or RegressionConfig()
     key = check_key(config.seed, key)
     system = build_system(config, *given_or_drawn(config, designs, theta))
-    return _init(system, key, batch, batch_size())
+    return _init(system, key, batch, batch_size(system, config.replicates))
 
 
 @in_64_bit
@@ -146,14 +150,18 @@ def observe(state: ProcessState) -> Float[Any, "K d R"]:
     return state.now.estimate
 
 
-def batch_size() -> int:
-    """Return the number of replicates that are drawn together.
+def batch_size(system: RegressionSystem, replicates: int) -> int:
+    """Return the number of replicates that are drawn together, on a CPU always :data:`WIDTH`.
 
     The rounding of a matrix product depends on how wide it is and on where in it a column stands.
-    So the width is fixed, and replicate r always has place r mod width.
+    So the width is fixed there, and replicate r always has place r mod width.
     """
-    # measured on 2 cores: at 256 a batch stays in cache. An accelerator wants more columns.
-    return 256 if jax.default_backend() == "cpu" else 8192
+    k, d = system.private_signal.shape[0], system.theta.size
+    published = system.prompts[0, ..., 0].size + system.human_signal[0].size
+    drawn = system.private_signal.size + system.public_signal.size + published
+    kept = system.renewed.shape[1] * published
+    needed = 8.0 * (12 * drawn + 4 * kept + 2 * (system.operator_at.size + 2) * k * d)
+    return WIDTH * at_once(-(-replicates // WIDTH), WIDTH * needed, on_cpu=1)
 
 
 def before_first(

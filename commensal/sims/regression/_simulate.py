@@ -118,9 +118,10 @@ def simulate(
     config = config or RegressionConfig()
     designs, theta = given_or_drawn(config, designs, theta)
     key = check_key(config.seed, key)
-    size, own = batch_size(), stream(key, "regression")
+    own = stream(key, "regression")
     with jax.enable_x64(True):
         system = build_system(config, designs, theta)
+    size = batch_size(system, config.replicates)
 
     def run(start: int) -> Arrays:
         with jax.enable_x64(True):  # a setting is a thread's own

@@ -11,6 +11,7 @@ import numpy as np
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from commensal._blocks import at_once
 from commensal._precision import AnyArray
 from commensal.sims._keys import check_key, stream
 from commensal.sims._stepping import ProcessState, in_64_bit, trajectory
@@ -102,7 +103,8 @@ def init(
     ----------
     config : SelectionConfig or None
         Settings; None for the defaults. A batch has 128 replicates, whatever is asked for, or
-        fewer where it would have more than 131,072 numbers.
+        fewer where it would have more than 131,072 numbers; on an accelerator as many as its
+        memory holds.
     key : PRNGKeyArray or None
         One threefry key, from which human data are drawn; None for that of ``config.seed``.
     batch : int
@@ -197,7 +199,9 @@ def observe(state: ProcessState) -> VerifiedMeasures | CuratedMeasures | Filtere
 def batch_width(config: SelectionConfig) -> int:
     """Return the number of runs of a batch."""
     each = config.samples * (config.dim if config.by == "filter" else 1)
-    return min(_WIDTH, max(1, _AT_ONCE // each))
+    on_cpu = min(_WIDTH, max(1, _AT_ONCE // each))
+    needed = 8.0 * (12 * (each + config.samples) + 6 * (config.generations + 1))
+    return at_once(config.replicates, needed, on_cpu)
 
 
 def prepared(config: SelectionConfig, runs: np.ndarray) -> tuple[SelectionRules, SelectionNumbers]:

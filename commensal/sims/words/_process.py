@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt32
 
+from commensal._blocks import at_once
 from commensal._precision import AnyArray
 from commensal.sims._keys import check_key, stream
 from commensal.sims._stepping import ProcessState, in_64_bit, stepped
@@ -98,7 +99,8 @@ def init(
     ----------
     config : WordsConfig or None
         Settings; None for the defaults. A batch has ``config.chunk`` replicates, or fewer where
-        fewer are asked for, or a million tokens are reached.
+        fewer are asked for, or a million tokens are reached; on an accelerator as many as its
+        memory holds.
     key : PRNGKeyArray or None
         One threefry key, which is only checked: the first state is the same for all keys.
     batch : int
@@ -190,8 +192,11 @@ def observe(state: ProcessState) -> WordsMeasures:
 
 def batch_width(config: WordsConfig) -> int:
     """Return the number of runs of a batch."""
-    fit = max(1, _AT_ONCE // (config.models * max(config.tokens, config.words)))
-    return min(config.chunk, config.replicates, fit)
+    k, kept = config.models, config.generations if config.memory == "accumulate" else 1
+    fit = max(1, _AT_ONCE // (k * max(config.tokens, config.words)))
+    numbers = k * (kept * config.tokens + 8 * config.tokens + 3 * config.words)
+    needed = 8.0 * (numbers + config.generations * (8 + 4 * k))
+    return at_once(config.replicates, needed, on_cpu=min(config.chunk, config.replicates, fit))
 
 
 def prepared(config: WordsConfig, runs: np.ndarray) -> tuple[WordsRules, WordsNumbers]:

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from commensal._blocks import at_once
 from commensal._compiled import compiled
 from commensal._precision import AnyArray, float64, is_concrete
 from commensal.theory.ecosystem import _arguments
@@ -17,7 +18,8 @@ from commensal.theory.ecosystem._vocabulary import Vocabulary, checked, compress
 # ln θ of the trapezoidal rule: the integrand is analytic in |Im ln θ| < π/2, so that steps of a
 # quarter are exact to rounding; it is negligible below, and above but for λ next to nothing.
 _LOG = np.arange(-34.0, 72.0, 0.25)
-_AT_ONCE = 16  # cells, whatever the grid: memory, and numbers that do not depend on it
+# cells on a CPU, whatever the grid: memory, and numbers that do not depend on it
+_AT_ONCE = 16
 
 
 @float64
@@ -109,7 +111,8 @@ def _cells(points: Any, cells: Any, generations: int, pool: bool) -> Any:
 
         return jax.lax.scan(step, first, length=generations)[1]
 
-    return jax.lax.map(one, cells, batch_size=_AT_ONCE)
+    needed = 8.0 * _LOG.size * (8 + 6 * points[0].size)  # of a cell
+    return jax.lax.map(one, cells, batch_size=at_once(len(cells), needed, _AT_ONCE))
 
 
 def _nats(points: Any, u: Any, w: Any) -> Any:

@@ -17,6 +17,10 @@ LAPACK calls inside XLA:CPU can wait for each other for ever (see _linalg), and 
 part in ten of the work. Where :func:`limit`'s route is taken, :func:`compiled` sees to it that one
 thread takes it at a time.
 
+*On an accelerator* the compiled part takes as many rows as its memory holds (:mod:`._blocks`). The
+decompositions would be what it waits for: all cores of the host share them, those of the next
+block are made while it works on one, and so are the cells at α = 0.
+
 Where weights differ by many orders of magnitude (β within 1e-4 of an edge) a pencil would lose
 digits, and :func:`limit`'s own route is taken, cell by cell.
 
@@ -33,16 +37,24 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Complex, Float
 
-from commensal._cores import available_cores
+from commensal._blocks import at_once, large_blocks
+from commensal._cores import available_cores, host_cores
 from commensal._memory import check_memory
 from commensal.theory.regression import _grid_memory, _linalg, _state
-from commensal.theory.regression._grid_cells import Cells, GridSystem, settle_one, solve_rows
+from commensal.theory.regression._grid_cells import (
+    Cells,
+    GridSystem,
+    bytes_of_block,
+    settle_one,
+    solve_rows,
+)
 from commensal.theory.regression._grid_memory import Memory
 from commensal.theory.regression._moments import as_vector, cell
 from commensal.theory.regression._pencil import Data, Pencil, Shares, data_of
 from commensal.theory.regression._workflow import HumanData, RegressionWorkflow, generations_of
 
-# β rows per device call. Fixed, so that a number never depends on how many threads share the work.
+# β rows per device call on a CPU, and of a thread's decompositions. Fixed, so that a number never
+# depends on how many threads share the work.
 ROWS = 13
 _HOST_ROWS = 3  # of a thread in NumPy
 _BLAS_ALONE = 2**18  # products of a matrix product that OpenBLAS leaves to one thread
@@ -224,6 +236,9 @@ def grid(
         np.flatnonzero(x) for x in ((alpha > 0) & (alpha < 1), alpha == 0, alpha == 1)
     )
 
+    wide, high = block_of(w, inner.size, beta.size, tasks)
+    whole = large_blocks()
+
     def note(at: Any, found: Cells, pencil: Pencil) -> None:
         radius[at], distance[at] = found.spectral_radius, found.consensus_distance
         traces = np.asarray(found.traces)
@@ -242,39 +257,56 @@ def grid(
             )
             second_moments[..., 1:][at] += root**2 * of_tasks
 
-    def solve(start: int) -> None:
-        rows = np.arange(start, min(start + ROWS, beta.size))
-        if inner.size:
-            padded = np.resize(beta[rows], ROWS)  # one shape, one compilation
-            extreme = graded[np.resize(rows, ROWS)]
-            padded[extreme] = 0.5  # to be replaced
-            pencil = data.pencil(padded, 1.0, 1.0)
-            cells = solve_rows(system, pencil.shares, alpha[inner], padded)
-            own = np.array if extreme.any() else np.asarray  # to be written to, or not
-            cut = Cells(*(own(x)[:, : rows.size] for x in cells))
-            for i in np.flatnonzero(extreme[: rows.size]):
-                for j, a in enumerate(alpha[inner]):
-                    one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
-                    for whole, part in zip(cut, one, strict=True):
-                        whole[j, i] = part
-            note(np.ix_(inner, rows), cut, pencil.rows(rows.size))
-        if first.size:
-            pencil = data.pencil(beta[rows], 1.0, 0.0)
-            note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
+    def pencil_of(beta: Float[np.ndarray, "B"]) -> Pencil:
+        parts = [beta[i : i + ROWS] for i in range(0, beta.size, ROWS)]
+        found = list(
+            (host.map if len(parts) > 1 else map)(lambda x: data.pencil(x, 1.0, 1.0), parts)
+        )
+        return found[0] if len(found) == 1 else Pencil(*jax.tree.map(_joined, *map(tuple, found)))
 
-    starts = range(0, beta.size, ROWS)
+    def solve(start: int) -> None:
+        rows = np.arange(start, min(start + high, beta.size))
+        padded = np.resize(beta[rows], high)  # one shape, one compilation
+        extreme = graded[np.resize(rows, high)]
+        padded[extreme] = 0.5  # to be replaced
+        pencil = pencil_of(padded)
+        for left in range(0, inner.size, wide):
+            at = inner[left : left + wide]
+            cells = solve_rows(
+                system, pencil.shares, np.resize(alpha[at], wide), padded, whole=whole
+            )
+            own = np.array if extreme.any() else np.asarray  # to be written to, or not
+            cut = Cells(*(own(x)[: at.size, : rows.size] for x in cells))
+            for i in np.flatnonzero(extreme[: rows.size]):
+                for j, a in enumerate(alpha[at]):
+                    one = cell(w.replace(alpha=a, beta=beta[rows[i]]), system.tasks)
+                    for all_, part in zip(cut, one, strict=True):
+                        all_[j, i] = part
+            note(np.ix_(at, rows), cut, pencil.rows(rows.size))
+
+    def refit(start: int) -> None:
+        rows = np.arange(start, min(start + ROWS, beta.size))
+        pencil = data.pencil(beta[rows], 1.0, 0.0)
+        note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
+
+    starts = list(range(0, beta.size, high) if inner.size else ())
     compiled = (
         *(jnp.shape(x) for x in jax.tree.leaves(system)),
-        inner.size,
+        *(wide, high if whole else None),
         w.channels,
         w.human_data,
     )
-    if compiled not in _COMPILED:
-        solve(0)  # threads that start together would each compile
-        _COMPILED.add(compiled)
-        starts = starts[1:]
-    with ThreadPoolExecutor(available_cores()) as pool:
-        list(pool.map(solve, starts))
+    # on an accelerator one more than work at a time, so that it need not wait for the host
+    cores = available_cores() + whole
+    with ThreadPoolExecutor(host_cores()) as host, ThreadPoolExecutor(cores) as pool:
+        if starts and compiled not in _COMPILED:
+            solve(starts.pop(0))  # threads that start together would each compile
+            _COMPILED.add(compiled)
+        running = [pool.submit(solve, start) for start in starts]
+        beside = host if whole else pool
+        running += [beside.submit(refit, i) for i in range(0, beta.size, ROWS) if first.size]
+        for one in running:
+            one.result()
     if last.size:
         pencil = data.pencil(beta[:1], 0.0, 1.0)
         if w.channels.count == 1:
@@ -349,7 +381,7 @@ def grid_stability(w: RegressionWorkflow, alpha: Any, beta: Any) -> GridStabilit
             values[inner, row] = _eigenvalues(system, pencil.shares, j, alpha[inner])
 
     if inner.size:
-        with ThreadPoolExecutor(available_cores()) as pool:
+        with ThreadPoolExecutor(host_cores()) as pool:
             list(pool.map(solve, range(0, beta.size, _HOST_ROWS)))
     if first.any():
         seen[first] = data.pencil(beta, 1.0, 0.0).seen.all(axis=(-2, -1))
@@ -445,6 +477,18 @@ def _remembered(
         consensus_distance=found.distance,
         growth_exponent=found.exponent if memory.window is None else None,
     )
+
+
+def block_of(w: RegressionWorkflow, alphas: int, betas: int, tasks: bool) -> tuple[int, int]:
+    """Return how many values of α, all of them on a CPU, and of β one device call takes."""
+    of_system = w.models, w.dim, w.channels.count, tasks
+    row = bytes_of_block(*of_system, max(alphas, 1), 1)
+    wide = at_once(max(alphas, 1), row / max(alphas, 1), alphas)
+    return wide, at_once(betas, bytes_of_block(*of_system, wide, 1), ROWS)
+
+
+def _joined(*parts: np.ndarray) -> np.ndarray:
+    return np.concatenate(parts)
 
 
 def _axis(values: Any, name: str) -> np.ndarray:

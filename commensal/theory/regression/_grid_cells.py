@@ -19,8 +19,8 @@ from commensal.theory.regression import _linalg
 from commensal.theory.regression._pencil import Shares
 from commensal.theory.regression._workflow import Channels, HumanData
 
-# Cells per convergence loop, and models per block of the last stage (so that a block stays in a
-# core's cache). Fixed, so that a number never depends on how many threads share the work.
+# On a CPU: cells per convergence loop, and models per block of the last stage (so that it stays
+# in a core's cache). Fixed, so that a number never depends on how many threads share the work.
 _CELLS = 128
 _BLOCK = 512
 
@@ -62,14 +62,41 @@ def settle_one(source: Array, a: Array) -> tuple[Array, Array]:
     return radius[0], total[0]
 
 
+def bytes_of_block(
+    models: int, dim: int, channels: int, tasks: bool, alphas: int, betas: int
+) -> float:
+    """Count the bytes that :func:`solve_rows` needs for a block that is solved whole.
+
+    A bound: data of full rank, and room for all that the largest step reads and writes.
+    """
+    k, d, rs = models, dim, channels * dim
+    # of a model at one cell: what its estimate has of the web, of private, public and human data,
+    # twice more side by side for the covariance, and what the web has of it
+    per_model = 3 * d * (rs + 3 * d) + 2 * d * rs + 2 * d * d + k * tasks
+    per_cell = 16 * rs * (rs + d) + k * per_model  # powers and sums of the d × d system
+    per_row = 8 * k * d * d * (rs + d)  # outer products
+    return 8.0 * betas * (alphas * per_cell + per_row)
+
+
 @float64
-@partial(compiled, heavy=True)
+@partial(compiled, heavy=True, static_argnames="whole")
 def solve_rows(
-    system: GridSystem, shares: Shares, alpha: Float[Array, "A"], beta: Float[Array, "B"]
+    system: GridSystem,
+    shares: Shares,
+    alpha: Float[Array, "A"],
+    beta: Float[Array, "B"],
+    *,
+    whole: bool,
 ) -> Cells:
-    """Solve all cells of a few β rows, for α strictly inside (0, 1)."""
+    """Solve all cells of a few β rows, for α strictly inside (0, 1).
+
+    ``whole``: all cells in each step, for an accelerator; else in blocks of a CPU's cache.
+    """
     k, rs = system.answers.shape[:2]
     channels = system.channels
+
+    def each(function, rows):
+        return jax.vmap(function)(rows) if whole else jax.lax.map(function, rows)
 
     def squares(*blocks):
         found = [jnp.sum(x**2, axis=-2) for x in blocks if x is not None]
@@ -83,7 +110,7 @@ def solve_rows(
     answers = system.answers @ (shares.web if channels.count == 1 else shares.inverse)
 
     # Sums over models of answers · scale · (rows)ᵀ, linear in the diagonal `scale`: one product
-    # per β, one β at a time, because what is multiplied has K s d numbers for every row.
+    # per β, on a CPU one β at a time, because what is multiplied has K s d numbers for every row.
     def summed(row):
         scale, answer, *blocks = row
         outers = [answer[:, :, None, :] * x[:, None, :, :] for x in blocks]
@@ -109,7 +136,7 @@ def solve_rows(
 
     together = shares.human is not None and not system.human_data.own
     heard = [shares.web, shares.public] + ([shares.human] if together else [])
-    told = jax.lax.map(summed, (scale, answers, *heard))
+    told = each(summed, (scale, answers, *heard))
     cuts = [rs, rs + shares.public.shape[-2]]
     a, from_public, *human = jnp.split(told, cuts if together else cuts[:1], axis=-1)
     a = alpha[:, None, None] * a
@@ -121,13 +148,14 @@ def solve_rows(
         human = alpha[:, None, None] * jnp.sqrt(system.human_share) * human[0]
         source = (human @ human.mT + source).reshape(-1, rs, rs)
     else:
-        fresh = jax.lax.map(squared, (scale, answers, shares.human))
+        fresh = each(squared, (scale, answers, shares.human))
         fresh = alpha[:, None, None] ** 2 * system.human_share * fresh
         source = (fresh + source).reshape(-1, rs, rs)
-    radius, noise, resolvent = _settle(source, a.reshape(-1, rs, rs))
+    settle = _settle_whole if whole else _settle
+    radius, noise, resolvent = settle(source, a.reshape(-1, rs, rs))
     noise, resolvent = (x.reshape(a.shape) for x in (noise, resolvent))
 
-    block = _even(alpha.size, max(1, _BLOCK // k))
+    block = alpha.size if whole else _even(alpha.size, max(1, _BLOCK // k))
     n = -(-alpha.size // block)
 
     def blocks(x, axis):  # cut the α axis, padding with copies of the last, and put blocks first
@@ -148,7 +176,7 @@ def solve_rows(
         *(blocks(x, 1) for x in (from_public, resolvent, noise)),
         blocks(jnp.broadcast_to(alpha, (beta.size, alpha.size)), 1),
     )
-    traces, distance = jax.lax.map(lambda row: _read_block(system, *row), rows)
+    traces, distance = each(lambda row: _read_block(system, *row), rows)
     traces = traces.reshape(beta.size, n * block, k, -1)[:, : alpha.size]
     distance = distance.reshape(beta.size, n * block)[:, : alpha.size]
     return Cells(radius.reshape(beta.size, -1).T, traces.swapaxes(0, 1), distance.T)
@@ -184,6 +212,14 @@ def _settle(
     )
 
 
+def _settle_whole(
+    source: Float[AnyArray, "#N d d"], matrices: Float[Array, "N d d"]
+) -> tuple[Float[Array, "N"], Float[Array, "N d d"], Float[Array, "N d d"]]:
+    # One slow cell, close to the border, takes all cells through all doublings; a radius that is
+    # told apart by rank or by a power that vanishes still needs a squaring after them.
+    return _settle_chunk(source, matrices, _MAX_DOUBLINGS + 1)
+
+
 def _trace(x: Float[Array, "*n d d"]) -> Float[Array, "*n"]:
     return jnp.einsum("...ij,ij->...", x, jnp.eye(x.shape[-1]))
 
@@ -192,7 +228,9 @@ def _norm(x: Float[Array, "*n d d"]) -> Float[Array, "*n"]:
     return jnp.sqrt(jnp.einsum("...ij,...ij->...", x, x))
 
 
-def _settle_chunk(source: AnyArray, a: Float[Array, "n d d"]) -> tuple[Array, Array, Array]:
+def _settle_chunk(
+    source: AnyArray, a: Float[Array, "n d d"], squarings: int = _linalg.SQUARINGS
+) -> tuple[Array, Array, Array]:
     d = a.shape[-1]
     # Powers A^(2^m) are carried as exp(log_scale) × unit, unit of norm one, so that neither
     # overflow nor underflow hides the growth rate.
@@ -256,7 +294,7 @@ def _settle_chunk(source: AnyArray, a: Float[Array, "n d d"]) -> tuple[Array, Ar
     )
     log_radius = log_scale * 0.5**step
     _, _, log_radius, _, _ = jax.lax.while_loop(
-        lambda c: ~c[3].all() & (c[4] < _linalg.SQUARINGS),
+        lambda c: ~c[3].all() & (c[4] < squarings),
         square,
         (unit, log_scale, log_radius, pending, step),
     )

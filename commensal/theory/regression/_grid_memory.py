@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 from scipy.special import logsumexp, softmax
 
-from commensal._cores import available_cores
+from commensal._cores import host_cores
 from commensal.theory.memory import window_growth
 from commensal.theory.regression._grid_cells import GridSystem
 from commensal.theory.regression._pencil import Data, Pencil, Shares
@@ -154,7 +154,7 @@ def solve(
         with np.errstate(over="ignore", invalid="ignore"):  # errors that grow for ever, in the end
             some(first)
 
-    with ThreadPoolExecutor(available_cores()) as pool:
+    with ThreadPoolExecutor(host_cores()) as pool:
         list(pool.map(quiet, range(0, beta.size, rows)))
     return told
 
