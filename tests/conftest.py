@@ -49,7 +49,7 @@ hypothesis.settings.load_profile("commensal-ci" if os.environ.get("CI") else "co
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(compiling)  # for the examples in docstrings too
+    config.pluginmanager.register(compiling)  # for all modules, those with doctests too
 
 
 def pytest_collection_finish() -> None:

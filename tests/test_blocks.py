@@ -23,11 +23,6 @@ ALPHA, BETA = np.linspace(0, 1, 8), np.linspace(0, 1, 21)
 ENOUGH = 2**36
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _programs_are_called_once(compiled_at_once: None) -> None:
-    pass
-
-
 def test_a_cpu_is_told_its_own_block():
     assert at_once(1000, 1e12, on_cpu=13) == 13
     with forced_blocks(ENOUGH), forced_blocks(0):

@@ -73,6 +73,7 @@ def working_for(node: Any) -> bool:
 
 
 @pytest.mark.filterwarnings("default")
+@pytest.mark.usefixtures("compiled_as_for_users")  # as on the nodes
 def test_a_node_is_killed_and_the_file_is_that_of_one_machine(
     cluster: Any, tmp_path: Path, monkeypatch, capsys
 ) -> None:

@@ -27,6 +27,11 @@ SHARED = Path(__file__).parents[3] / "shared" / "published" / "interactive_losse
 SMALL = {"dim": 12, "rank": 4}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_at_once() -> None:
+    """A search calls its program so often that it is optimised, as users have it."""
+
+
 def test_the_table_is_the_published_one() -> None:
     losses = published_losses()
     counts = losses.groupby(["table", "architecture", "models", "generations"]).size().to_dict()

@@ -289,7 +289,13 @@ def grid(
         pencil = data.pencil(beta[rows], 1.0, 0.0)
         note(np.ix_(first, rows), _nobody_listens(system, pencil.shares, beta[rows]), pencil)
 
-    starts = list(range(0, beta.size, high) if inner.size else ())
+    def block(start: int) -> None:
+        if inner.size:
+            solve(start)
+        if first.size and not whole:
+            refit(start)
+
+    starts = list(range(0, beta.size, high))
     compiled = (
         *(jnp.shape(x) for x in jax.tree.leaves(system)),
         *(wide, high if whole else None),
@@ -299,12 +305,12 @@ def grid(
     # on an accelerator one more than work at a time, so that it need not wait for the host
     cores = available_cores() + whole
     with ThreadPoolExecutor(host_cores()) as host, ThreadPoolExecutor(cores) as pool:
-        if starts and compiled not in _COMPILED:
-            solve(starts.pop(0))  # threads that start together would each compile
+        if inner.size and compiled not in _COMPILED:
+            block(starts.pop(0))  # threads that start together would each compile
             _COMPILED.add(compiled)
-        running = [pool.submit(solve, start) for start in starts]
-        beside = host if whole else pool
-        running += [beside.submit(refit, i) for i in range(0, beta.size, ROWS) if first.size]
+        running = [pool.submit(block, start) for start in starts]
+        if first.size and whole:
+            running += [host.submit(refit, i) for i in range(0, beta.size, ROWS)]
         for one in running:
             one.result()
     if last.size:
