@@ -35,7 +35,7 @@ demo: $(INSTALLED) ## sweep a grid of theory, run language models over one, and 
 
 # Types and pages take a core each for a minute, so side by side; what one finds does not hide the rest.
 test: $(INSTALLED) ## everything that a change must pass
-	@status=0; $(MAKE) --no-print-directory --keep-going --jobs 2 --output-sync=target lint typecheck docs || status=1; \
+	@status=0; $(MAKE) --no-print-directory --keep-going --jobs 2 lint typecheck docs || status=1; \
 	$(MAKE) --no-print-directory pytest || status=1; exit $$status
 
 lint: $(INSTALLED) ## style: ruff check and ruff format --check

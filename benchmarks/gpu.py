@@ -260,7 +260,7 @@ def random_bits(card: Card) -> Iterator[str]:
     with jax.enable_x64(True):
         few = jnp.stack(_threefry.bits(keys["threefry2x32"], 1000))
         same = bool((few == jnp.stack(halves(keys["threefry2x32"], 1000))).all())
-    for name, kind, apart, make in rows:
+    for name, kind, partitionable, make in rows:
 
         def summed(key: jax.Array, make=make) -> jax.Array:
             def more(t: Any, total: jax.Array) -> jax.Array:
@@ -268,7 +268,7 @@ def random_bits(card: Card) -> Iterator[str]:
 
             return jax.lax.fori_loop(0, rounds, more, jnp.zeros((), "u4"))
 
-        with jax.enable_x64(True), jax.threefry_partitionable(apart):
+        with jax.enable_x64(True), jax.threefry_partitionable(partitionable):
             call = jax.jit(summed)
             took = card.seconds(lambda f=call, kind=kind: f(keys[kind]).block_until_ready(), 10)
         each = 1e9 * took / (2 * blocks * rounds)
@@ -369,7 +369,7 @@ def language_models(card: Card) -> Iterator[str]:
         gc.collect()
 
 
-def apart(
+def written(
     model: PreTrainedModel, longest: int, count: int, places: int, engine: str
 ) -> list[Completion]:
     """Let a model write texts, each token of which ends its text with one probability."""
@@ -395,7 +395,7 @@ def engines(card: Card) -> Iterator[str]:
         for places in (8,) if card.small else (32, 128):
             found, rates = [], []
             for engine in ("batches", "continuous"):
-                write = functools.partial(apart, model, longest, count, places, engine)
+                write = functools.partial(written, model, longest, count, places, engine)
                 found.append(write())
                 tokens = sum(len(text.tokens) for text in found[-1])
                 rates.append(tokens / card.seconds(write, 1))

@@ -8,6 +8,7 @@ leave out `compiled_at_once` in their module by a fixture of that name which doe
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ _OPTIONS = compiler.get_compile_options
 _ASKED = "COMMENSAL_TESTS_AT_ONCE"  # tells the processes of tests/forked.py
 _MAPPED = 15_000  # areas of memory; Linux allows a process 65,530 (vm.max_map_count)
 _kept = {"as for users": True}
-_asking: list[bool] = []
+_asking = threading.local()  # sweeps compile in several threads
 
 
 def asked() -> None:
@@ -32,10 +33,12 @@ def asked() -> None:
 def _quick(*args: Any, env_options_overrides: Any = None, **kwargs: Any) -> Any:
     from commensal._compiled import accepted
 
-    if not _asking:  # else it is the program that is compiled to see what is accepted
-        _asking.append(True)
-        env_options_overrides = accepted(False)
-        _asking.clear()
+    if not getattr(_asking, "now", False):  # else it is compiled to see what is accepted
+        _asking.now = True
+        try:
+            env_options_overrides = accepted(False)
+        finally:
+            _asking.now = False
     return _OPTIONS(*args, env_options_overrides=env_options_overrides, **kwargs)
 
 

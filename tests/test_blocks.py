@@ -147,7 +147,7 @@ def test_no_random_number_depends_on_the_block(name, monkeypatch):
         np.testing.assert_allclose(large[variable], small[variable], rtol=1e-9, atol=1e-12)
 
 
-def test_moments_go_on_from_sums_of_another_block(tmp_path, monkeypatch):
+def test_moments_go_on_from_sums_of_another_block(tmp_path):
     """Replicates that a CPU has summed are not summed again by an accelerator's wider batch."""
     config = simulated.RegressionConfig(
         models=2, dim=4, rank=2, generations=2, replicates=1000, chunk=256

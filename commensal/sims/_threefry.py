@@ -4,7 +4,7 @@
 either word of each block in a kernel of its own. Written out in full it would be computed anew in
 every kernel that uses it, since XLA takes integer arithmetic for free. Here it is one kernel,
 which writes both words of a block. Measured per word on one core of a shared server, in a sum of
-words that stay in cache: 0.8 ns against 1.2 to 2.2 ns (``benchmarks/gpu.py``, "Random bits").
+words that stay in cache: 0.8 ns against 1.1 to 2.2 ns (``benchmarks/gpu.py``, "Random bits").
 
 The words are those of JAX (tested): ``bits(key, n)`` are the high and the low half of
 ``jax.random.bits(key, (n,), uint64)``, and :func:`fold_in` is JAX's, where
